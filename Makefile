@@ -1,0 +1,84 @@
+# SCALE. `make` alone lists the targets. Needs Python 3.11 or newer, pip and make; everything else is installed into .venv.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# Only rooms that exist, so that the checks hold from the first commit to the last.
+CODE := $(wildcard services models clients migrations benchmarks)
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check format stubs openapi coverage audit bench clean \
+        check-style check-types check-imports check-protos check-security check-conventions
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+
+install: $(STAMP) ## Make .venv with the pinned dependencies (quick when nothing changed)
+
+$(STAMP): pyproject.toml constraints.txt
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "SCALE needs Python 3.11 or newer; found: '$(PYTHON)' $$("$(PYTHON)" -V 2>&1). Name one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(BIN)/python -c '' 2>/dev/null || { rm -rf $(VENV) && "$(PYTHON)" -m venv $(VENV); }
+	@echo "Installing the pinned dependencies into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+run: install ## Start the whole system on this machine; Ctrl-C stops it
+	@exec $(BIN)/python -m services.local
+
+test: install ## Run the whole suite with coverage, then the per-package coverage gates
+	@$(BIN)/python -m pytest --cov --cov-report=json --cov-report=term:skip-covered $(PYTEST_ARGS)
+	@$(BIN)/python -m tests.coverage_gates coverage.json
+
+check: check-style check-types check-imports check-protos check-security check-conventions ## Run every static check
+	@echo "All checks passed."
+
+check-style: install ## Formatting and lint (ruff)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+check-types: install ## Types (mypy)
+	@$(BIN)/mypy $(CODE) protos/generate.py tests
+
+check-imports: install ## Who may import what (import-linter)
+	@$(BIN)/lint-imports
+
+check-protos: install ## Contracts: lint, format, breaking changes, stub freshness
+	@$(BIN)/buf lint
+	@$(BIN)/buf format --diff --exit-code --exclude-path protos/google
+	@$(BIN)/python -m tests.conventions.breaking
+	@$(BIN)/python protos/generate.py --check
+
+check-security: install ## Insecure code (bandit)
+	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml $(CODE) protos/generate.py
+
+check-conventions: install ## House rules that no linter knows (file length, module names, SQL)
+	@$(BIN)/python -m tests.conventions
+
+format: install ## Format the code and the contracts in place
+	@$(BIN)/ruff check --fix --exit-zero --quiet .
+	@$(BIN)/ruff format .
+	@$(BIN)/buf format --write --exclude-path protos/google
+
+stubs: install ## Generate protos/gen from the contracts
+	@$(BIN)/python protos/generate.py
+
+openapi: install ## Write the REST description to docs/openapi.json
+	@$(BIN)/python -m services.gateway.openapi docs/openapi.json
+
+coverage: test ## Run the suite and write an HTML coverage report
+	@$(BIN)/coverage html
+	@echo "Open htmlcov/index.html"
+
+audit: install ## Known vulnerabilities in the pinned dependencies (needs the network)
+	@$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
+
+bench: install ## Run every benchmark, each beside its yardstick
+	@for module in $(patsubst benchmarks/%/__main__.py,benchmarks.%,$(wildcard benchmarks/*/__main__.py)); do \
+	  echo "== $$module"; $(BIN)/python -m $$module || exit 1; done
+
+clean: ## Remove caches and reports; keeps .venv and .scale
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis htmlcov .coverage .coverage.* coverage.json
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
