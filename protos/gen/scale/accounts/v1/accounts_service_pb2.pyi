@@ -1,0 +1,241 @@
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
+from google.type import date_pb2 as _date_pb2
+from google.type import money_pb2 as _money_pb2
+from scale.accounts.v1 import transaction_pb2 as _transaction_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class AppendTransactionsRequest(_message.Message):
+    __slots__ = ("metadata", "record_batch")
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    RECORD_BATCH_FIELD_NUMBER: _ClassVar[int]
+    metadata: AppendTransactionsMetadata
+    record_batch: bytes
+    def __init__(self, metadata: _Optional[_Union[AppendTransactionsMetadata, _Mapping]] = ..., record_batch: _Optional[bytes] = ...) -> None: ...
+
+class AppendTransactionsMetadata(_message.Message):
+    __slots__ = ("import_id",)
+    IMPORT_ID_FIELD_NUMBER: _ClassVar[int]
+    import_id: str
+    def __init__(self, import_id: _Optional[str] = ...) -> None: ...
+
+class AppendTransactionsResponse(_message.Message):
+    __slots__ = ("duplicate_lines", "duplicate_transaction_ids", "inserted_count")
+    DUPLICATE_LINES_FIELD_NUMBER: _ClassVar[int]
+    DUPLICATE_TRANSACTION_IDS_FIELD_NUMBER: _ClassVar[int]
+    INSERTED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    duplicate_lines: _containers.RepeatedScalarFieldContainer[int]
+    duplicate_transaction_ids: _containers.RepeatedScalarFieldContainer[str]
+    inserted_count: int
+    def __init__(self, duplicate_lines: _Optional[_Iterable[int]] = ..., duplicate_transaction_ids: _Optional[_Iterable[str]] = ..., inserted_count: _Optional[int] = ...) -> None: ...
+
+class ListTransactionsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "date_from", "date_to", "amount_min", "amount_max", "category", "merchant", "type", "status", "account_id", "query")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    DATE_FROM_FIELD_NUMBER: _ClassVar[int]
+    DATE_TO_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MIN_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MAX_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    MERCHANT_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    date_from: _date_pb2.Date
+    date_to: _date_pb2.Date
+    amount_min: str
+    amount_max: str
+    category: str
+    merchant: str
+    type: _transaction_pb2.TransactionType
+    status: _transaction_pb2.TransactionStatus
+    account_id: str
+    query: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., date_from: _Optional[_Union[_date_pb2.Date, _Mapping]] = ..., date_to: _Optional[_Union[_date_pb2.Date, _Mapping]] = ..., amount_min: _Optional[str] = ..., amount_max: _Optional[str] = ..., category: _Optional[str] = ..., merchant: _Optional[str] = ..., type: _Optional[_Union[_transaction_pb2.TransactionType, str]] = ..., status: _Optional[_Union[_transaction_pb2.TransactionStatus, str]] = ..., account_id: _Optional[str] = ..., query: _Optional[str] = ...) -> None: ...
+
+class ListTransactionsResponse(_message.Message):
+    __slots__ = ("transactions", "next_page_token")
+    TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    transactions: _containers.RepeatedCompositeFieldContainer[_transaction_pb2.Transaction]
+    next_page_token: str
+    def __init__(self, transactions: _Optional[_Iterable[_Union[_transaction_pb2.Transaction, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class GetTransactionRequest(_message.Message):
+    __slots__ = ("transaction_id",)
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    transaction_id: str
+    def __init__(self, transaction_id: _Optional[str] = ...) -> None: ...
+
+class GetTransactionResponse(_message.Message):
+    __slots__ = ("transaction",)
+    TRANSACTION_FIELD_NUMBER: _ClassVar[int]
+    transaction: _transaction_pb2.Transaction
+    def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ...) -> None: ...
+
+class UpdateTransactionRequest(_message.Message):
+    __slots__ = ("transaction_id", "note", "category", "update_mask")
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    transaction_id: str
+    note: str
+    category: str
+    update_mask: _field_mask_pb2.FieldMask
+    def __init__(self, transaction_id: _Optional[str] = ..., note: _Optional[str] = ..., category: _Optional[str] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
+
+class UpdateTransactionResponse(_message.Message):
+    __slots__ = ("transaction",)
+    TRANSACTION_FIELD_NUMBER: _ClassVar[int]
+    transaction: _transaction_pb2.Transaction
+    def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ...) -> None: ...
+
+class CreateAccountRequest(_message.Message):
+    __slots__ = ("request_id", "name", "type", "currency", "identifier", "opening_balance")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    IDENTIFIER_FIELD_NUMBER: _ClassVar[int]
+    OPENING_BALANCE_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    name: str
+    type: _transaction_pb2.AccountType
+    currency: str
+    identifier: str
+    opening_balance: _money_pb2.Money
+    def __init__(self, request_id: _Optional[str] = ..., name: _Optional[str] = ..., type: _Optional[_Union[_transaction_pb2.AccountType, str]] = ..., currency: _Optional[str] = ..., identifier: _Optional[str] = ..., opening_balance: _Optional[_Union[_money_pb2.Money, _Mapping]] = ...) -> None: ...
+
+class CreateAccountResponse(_message.Message):
+    __slots__ = ("account",)
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    account: _transaction_pb2.Account
+    def __init__(self, account: _Optional[_Union[_transaction_pb2.Account, _Mapping]] = ...) -> None: ...
+
+class EnsureAccountRequest(_message.Message):
+    __slots__ = ("identifier", "name", "currency")
+    IDENTIFIER_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    identifier: str
+    name: str
+    currency: str
+    def __init__(self, identifier: _Optional[str] = ..., name: _Optional[str] = ..., currency: _Optional[str] = ...) -> None: ...
+
+class EnsureAccountResponse(_message.Message):
+    __slots__ = ("account", "created")
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    account: _transaction_pb2.Account
+    created: bool
+    def __init__(self, account: _Optional[_Union[_transaction_pb2.Account, _Mapping]] = ..., created: _Optional[bool] = ...) -> None: ...
+
+class GetAccountRequest(_message.Message):
+    __slots__ = ("account_id",)
+    ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    account_id: str
+    def __init__(self, account_id: _Optional[str] = ...) -> None: ...
+
+class GetAccountResponse(_message.Message):
+    __slots__ = ("account",)
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    account: _transaction_pb2.Account
+    def __init__(self, account: _Optional[_Union[_transaction_pb2.Account, _Mapping]] = ...) -> None: ...
+
+class ListAccountsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "include_inactive")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_INACTIVE_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    include_inactive: bool
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., include_inactive: _Optional[bool] = ...) -> None: ...
+
+class ListAccountsResponse(_message.Message):
+    __slots__ = ("accounts", "next_page_token")
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    accounts: _containers.RepeatedCompositeFieldContainer[_transaction_pb2.Account]
+    next_page_token: str
+    def __init__(self, accounts: _Optional[_Iterable[_Union[_transaction_pb2.Account, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class UpdateAccountRequest(_message.Message):
+    __slots__ = ("account", "update_mask")
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    account: _transaction_pb2.Account
+    update_mask: _field_mask_pb2.FieldMask
+    def __init__(self, account: _Optional[_Union[_transaction_pb2.Account, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
+
+class UpdateAccountResponse(_message.Message):
+    __slots__ = ("account",)
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    account: _transaction_pb2.Account
+    def __init__(self, account: _Optional[_Union[_transaction_pb2.Account, _Mapping]] = ...) -> None: ...
+
+class GetProfileRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetProfileResponse(_message.Message):
+    __slots__ = ("profile",)
+    PROFILE_FIELD_NUMBER: _ClassVar[int]
+    profile: _transaction_pb2.Profile
+    def __init__(self, profile: _Optional[_Union[_transaction_pb2.Profile, _Mapping]] = ...) -> None: ...
+
+class UpdateProfileRequest(_message.Message):
+    __slots__ = ("profile", "update_mask")
+    PROFILE_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    profile: _transaction_pb2.Profile
+    update_mask: _field_mask_pb2.FieldMask
+    def __init__(self, profile: _Optional[_Union[_transaction_pb2.Profile, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
+
+class UpdateProfileResponse(_message.Message):
+    __slots__ = ("profile",)
+    PROFILE_FIELD_NUMBER: _ClassVar[int]
+    profile: _transaction_pb2.Profile
+    def __init__(self, profile: _Optional[_Union[_transaction_pb2.Profile, _Mapping]] = ...) -> None: ...
+
+class ListCategoriesRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListCategoriesResponse(_message.Message):
+    __slots__ = ("categories", "next_page_token")
+    CATEGORIES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    categories: _containers.RepeatedCompositeFieldContainer[_transaction_pb2.Category]
+    next_page_token: str
+    def __init__(self, categories: _Optional[_Iterable[_Union[_transaction_pb2.Category, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class CreateCategoryRequest(_message.Message):
+    __slots__ = ("request_id", "name", "primary_slug")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PRIMARY_SLUG_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    name: str
+    primary_slug: str
+    def __init__(self, request_id: _Optional[str] = ..., name: _Optional[str] = ..., primary_slug: _Optional[str] = ...) -> None: ...
+
+class CreateCategoryResponse(_message.Message):
+    __slots__ = ("category",)
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    category: _transaction_pb2.Category
+    def __init__(self, category: _Optional[_Union[_transaction_pb2.Category, _Mapping]] = ...) -> None: ...
