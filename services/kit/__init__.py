@@ -1,0 +1,1 @@
+"""Plumbing that every service shares and that knows no domain word."""

@@ -1,0 +1,99 @@
+"""One JSON object per log line, with the request id and the caller's pseudonymous id."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import sentry_sdk
+import structlog
+
+from services.kit import context
+
+_SECRET_KEYS = frozenset({"authorization", "password", "token", "secret", "database_url", "redis_url", "cookie"})
+
+
+def _add_context(_: Any, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    request_id = context.request_id()
+    if request_id:
+        event.setdefault("request_id", request_id)
+    caller = context.identity_or_none()
+    if caller is not None:
+        event.setdefault("user_id", str(caller.user_id))
+    return event
+
+
+def _redact(_: Any, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    for key in event:
+        if key.lower() in _SECRET_KEYS:
+            event[key] = "[redacted]"
+    return event
+
+
+def configure_logging(service: str, level: str) -> None:
+    """Sends structlog and the standard library's loggers to stdout as JSON lines."""
+
+    def add_service(_: Any, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+        event["service"] = service
+        return event
+
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        _add_context,
+        add_service,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _redact,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for chatty in ("httpx", "httpcore", "_granian", "asyncio"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def scrub(event: Any, _: Any) -> Any:
+    """Takes everything personal out of a Sentry event: user, request bodies, headers, cookies, local variables."""
+    event.pop("user", None)
+    request = event.get("request")
+    if request:
+        for part in ("data", "headers", "cookies", "env", "query_string"):
+            request.pop(part, None)
+    for exception in (event.get("exception") or {}).get("values") or ():
+        for frame in (exception.get("stacktrace") or {}).get("frames") or ():
+            frame.pop("vars", None)
+    return event
+
+
+def configure_sentry(dsn: str | None, service: str, environment: str) -> None:
+    """Reports errors to Sentry, without personal data. Does nothing without a DSN."""
+    if dsn:
+        sentry_sdk.init(
+            dsn=dsn,
+            environment=environment,
+            server_name=service,
+            send_default_pii=False,
+            include_local_variables=False,
+            max_request_body_size="never",
+            before_send=scrub,
+            before_send_transaction=scrub,
+            traces_sample_rate=0.05,
+        )

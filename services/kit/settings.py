@@ -1,0 +1,187 @@
+"""Typed settings from the environment, checked when a process starts."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+T = TypeVar("T", bound=BaseSettings)
+
+
+def service_config(service: str) -> SettingsConfigDict:
+    """The pydantic configuration of one service: its own variables are SCALE_<SERVICE>_<NAME>."""
+    return SettingsConfigDict(env_prefix=f"SCALE_{service.upper()}_", extra="ignore", populate_by_name=True)
+
+
+def _shared(name: str, *others: str) -> AliasChoices:
+    return AliasChoices(name, *others)
+
+
+class ProcessSettings(BaseSettings):
+    """What every process of SCALE reads."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(ge=1, le=65535, description="Port to listen on.")
+    metrics_port: int | None = Field(None, ge=1, le=65535, description="Port of /metrics; none when absent.")
+    environment: Literal["development", "production"] = Field(
+        "production", validation_alias=_shared("SCALE_ENVIRONMENT"), description="development relaxes what a laptop cannot have."
+    )
+    log_level: str = Field("INFO", validation_alias=_shared("SCALE_LOG_LEVEL"), description="DEBUG, INFO, WARNING or ERROR.")
+    redis_url: SecretStr | None = Field(
+        None, validation_alias=_shared("SCALE_REDIS_URL"), description="redis:// or rediss:// address of the cache."
+    )
+    sentry_dsn: SecretStr | None = Field(
+        None, validation_alias=_shared("SCALE_SENTRY_DSN"), description="Where errors are reported; nowhere when absent."
+    )
+    otlp_endpoint: str | None = Field(
+        None,
+        validation_alias=_shared("SCALE_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        description="Where traces are sent; nowhere when absent.",
+    )
+
+    auth_algorithm: Literal["HS256", "RS256", "ES256"] = Field(
+        "HS256", validation_alias=_shared("SCALE_AUTH_ALGORITHM"), description="The one algorithm that tokens may use."
+    )
+    auth_secret: SecretStr | None = Field(
+        None, validation_alias=_shared("SCALE_AUTH_SECRET"), description="Shared secret for HS256, at least 32 characters."
+    )
+    auth_jwks_url: str | None = Field(
+        None, validation_alias=_shared("SCALE_AUTH_JWKS_URL"), description="Where the public keys are, for RS256 and ES256."
+    )
+    auth_issuer: str | None = Field(
+        None, validation_alias=_shared("SCALE_AUTH_ISSUER"), description="The issuer that tokens must name. Required in production."
+    )
+    auth_audience: str = Field(
+        "authenticated", validation_alias=_shared("SCALE_AUTH_AUDIENCE"), description="The audience that tokens must name."
+    )
+    auth_leeway_s: int = Field(
+        30, ge=0, le=300, validation_alias=_shared("SCALE_AUTH_LEEWAY_S"), description="Clock difference tolerated, in seconds."
+    )
+
+    drain_s: float = Field(
+        0.5, ge=0, validation_alias=_shared("SCALE_DRAIN_S"), description="Seconds between SIGTERM and refusing new calls."
+    )
+    grace_s: float = Field(
+        20, ge=0, validation_alias=_shared("SCALE_GRACE_S"), description="Seconds that running calls have to finish after that."
+    )
+
+    @model_validator(mode="after")
+    def _keys_present(self) -> ProcessSettings:
+        if self.auth_algorithm == "HS256":
+            if self.auth_secret is None or len(self.auth_secret.get_secret_value()) < 32:
+                raise ValueError("SCALE_AUTH_SECRET must hold at least 32 characters when SCALE_AUTH_ALGORITHM is HS256")
+        elif not self.auth_jwks_url:
+            raise ValueError(f"SCALE_AUTH_JWKS_URL must be set when SCALE_AUTH_ALGORITHM is {self.auth_algorithm}")
+        if self.environment == "production" and not self.auth_issuer:
+            raise ValueError("SCALE_AUTH_ISSUER must be set in production")
+        return self
+
+
+class DatabaseSettings(BaseSettings):
+    """Pool and timeouts of a process that has a database. The DB_ names are those of the operations guide."""
+
+    pool_size: int | None = Field(
+        None, ge=1, validation_alias=_shared("DB_POOL_SIZE"), description="Connections kept open: 20 in production, 5 in development."
+    )
+    max_overflow: int | None = Field(
+        None,
+        ge=0,
+        validation_alias=_shared("DB_MAX_OVERFLOW"),
+        description="Connections beyond DB_POOL_SIZE under load: 10 in production, 5 in development.",
+    )
+    pool_timeout_s: float = Field(
+        30, gt=0, validation_alias=_shared("DB_POOL_TIMEOUT"), description="Seconds to wait for a free connection."
+    )
+    pool_recycle_s: float = Field(
+        3600, ge=0, validation_alias=_shared("DB_POOL_RECYCLE"), description="Seconds after which an idle connection is closed."
+    )
+    pool_pre_ping: bool = Field(
+        True, validation_alias=_shared("DB_POOL_PRE_PING"), description="Try a connection that was idle for a while before using it."
+    )
+    use_null_pool: bool = Field(
+        False, validation_alias=_shared("DB_USE_NULL_POOL"), description="Open a connection for each transaction and keep none."
+    )
+    statement_cache_size: int = Field(
+        100, ge=0, validation_alias=_shared("DB_STATEMENT_CACHE_SIZE"), description="0 behind PgBouncer in transaction mode."
+    )
+    statement_timeout_s: float = Field(
+        5, gt=0, validation_alias=_shared("DB_STATEMENT_TIMEOUT"), description="Seconds after which a statement is cancelled."
+    )
+    bulk_statement_timeout_s: float = Field(
+        300, gt=0, validation_alias=_shared("DB_BULK_STATEMENT_TIMEOUT"), description="The same for the statements of an import."
+    )
+    connect_timeout_s: float = Field(
+        5, gt=0, validation_alias=_shared("DB_CONNECT_TIMEOUT"), description="Seconds to wait for a new connection."
+    )
+    slow_query_s: float = Field(
+        1.0, gt=0, validation_alias=_shared("DB_SLOW_QUERY_THRESHOLD"), description="Transactions longer than this are logged."
+    )
+
+    @property
+    def development(self) -> bool:
+        """Whether the small defaults apply."""
+        return getattr(self, "environment", "production") == "development"
+
+    @property
+    def min_connections(self) -> int:
+        """asyncpg's min_size."""
+        return self.pool_size or (5 if self.development else 20)
+
+    @property
+    def max_connections(self) -> int:
+        """asyncpg's max_size: asyncpg knows no overflow."""
+        overflow = self.max_overflow if self.max_overflow is not None else (5 if self.development else 10)
+        return self.min_connections + overflow
+
+
+class ServiceSettings(ProcessSettings, DatabaseSettings):
+    """What every gRPC service reads; subclass with `model_config = service_config("<service>")`."""
+
+    database_url: SecretStr = Field(description="postgresql:// address, with this service's own role.")
+    page_token_key: SecretStr | None = Field(
+        None,
+        validation_alias=_shared("SCALE_PAGE_TOKEN_KEY"),
+        description="Signs page tokens, at least 32 characters; the same in every replica. Default: derived from SCALE_AUTH_SECRET.",
+    )
+
+    @model_validator(mode="after")
+    def _page_tokens_signed(self) -> ServiceSettings:
+        key = self.page_token_key or self.auth_secret
+        if key is None or len(key.get_secret_value()) < 32:
+            raise ValueError("SCALE_PAGE_TOKEN_KEY must hold at least 32 characters when there is no SCALE_AUTH_SECRET")
+        return self
+
+    @property
+    def page_token_secret(self) -> bytes:
+        """The key for `PageTokens`."""
+        key = self.page_token_key or self.auth_secret
+        assert key is not None  # checked above
+        return b"page-token:" + key.get_secret_value().encode()
+
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+"""A tuple that an environment variable writes as a,b,c; give the field a `mode="before"` validator with `split_commas`."""
+
+
+def split_commas(value: object) -> object:
+    """Splits "a, b" into ("a", "b"); anything else stays."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def load_settings(cls: type[T]) -> T:
+    """Reads the environment. Exits with status 2 and one line per wrong variable."""
+    try:
+        return cls()
+    except ValidationError as error:
+        prefix = str(cls.model_config.get("env_prefix", ""))
+        for problem in error.errors():
+            place = str(problem["loc"][0]) if problem["loc"] else ""
+            name = place if place.isupper() else f"{prefix}{place.upper()}" if place else ""
+            reason = problem["msg"].removeprefix("Value error, ")
+            sys.stderr.write(f"{name}: {reason}\n" if name else f"{reason}\n")
+        raise SystemExit(2) from None

@@ -1,0 +1,57 @@
+"""The four golden signals of every process, and tracing where an endpoint is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300)
+
+RPC_LATENCY = Histogram("scale_rpc_duration_seconds", "Time of a gRPC call.", ("method", "code"), buckets=LATENCY_BUCKETS_S)
+RPC_RUNNING = Gauge("scale_rpc_running", "gRPC calls in hand (saturation).", ("method",))
+HTTP_LATENCY = Histogram(
+    "scale_http_duration_seconds", "Time of an HTTP request.", ("route", "method", "status"), buckets=LATENCY_BUCKETS_S
+)
+HTTP_RUNNING = Gauge("scale_http_running", "HTTP requests in hand (saturation).")
+SLOW_TRANSACTIONS = Counter("scale_db_slow_transactions_total", "Transactions over DB_SLOW_QUERY_THRESHOLD.")
+
+
+class _PoolCollector(Collector):
+    """Reads a connection pool at scrape time."""
+
+    def __init__(self, figures: Callable[[], dict[str, object]]) -> None:
+        self._figures = figures
+
+    def collect(self):  # type: ignore[no-untyped-def]
+        for name, value in self._figures().items():
+            if isinstance(value, int) and not isinstance(value, bool):
+                yield GaugeMetricFamily(f"scale_db_pool_{name}", f"Connection pool: {name}.", value=value)
+
+
+def export_pool(figures: Callable[[], dict[str, object]]) -> None:
+    """Adds a connection pool's figures to /metrics."""
+    REGISTRY.register(_PoolCollector(figures))
+
+
+def serve_metrics(host: str, port: int | None) -> None:
+    """Answers /metrics on a thread of its own; nothing without a port."""
+    if port is not None:
+        start_http_server(port, addr=host)
+
+
+def configure_tracing(service: str, endpoint: str | None) -> trace.Tracer | None:
+    """A tracer that sends to `endpoint`; None without one, so that a call costs nothing."""
+    if not endpoint:
+        return None
+    provider = TracerProvider(resource=Resource.create({"service.name": f"scale-{service}"}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
+    trace.set_tracer_provider(provider)
+    return trace.get_tracer("scale")
