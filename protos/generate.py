@@ -23,7 +23,7 @@ GENERATED = PROTOS / "gen"
 
 
 def generate(target: Path) -> list[str]:
-    """Compiles every contract into `target`; returns the .proto paths, relative to protos/. Exits when protoc refuses one."""
+    """Compiles every contract into `target`; returns their paths, relative to protos/. Exits when protoc refuses one."""
     sources = sorted(path.relative_to(PROTOS).as_posix() for path in (PROTOS / "scale").rglob("*.proto"))
     if not sources:
         return []
@@ -39,7 +39,9 @@ def generate(target: Path) -> list[str]:
     ]
     if protoc.main(arguments) != 0:
         sys.exit("protoc refused a contract; its message above names the file and line.")
-    for folder in {directory for path in target.rglob("*.py") for directory in path.parents if target in directory.parents}:
+    for folder in {
+        directory for path in target.rglob("*.py") for directory in path.parents if target in directory.parents
+    }:
         (folder / "__init__.py").write_text("", encoding="utf-8")
     _drop_empty_grpc_modules(target)
     return sources

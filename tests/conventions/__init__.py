@@ -1,1 +1,1 @@
-"""House rules that ruff, mypy and bandit do not know. `python -m tests.conventions` checks the tree; `make check` runs it."""
+"""House rules that ruff, mypy and bandit do not know; `make check` runs them as `python -m tests.conventions`."""
