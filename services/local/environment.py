@@ -1,0 +1,97 @@
+"""What each process of the local system finds in its environment: only what it needs, nothing inherited by accident."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from services.local.home import LOOPBACK, REPOSITORY, SERVICE_OFFSETS, LocalHome, Ports
+from services.local.problem import LocalProblem
+
+AUTH_ISSUER = "scale-local"
+AUTH_AUDIENCE = "authenticated"
+SIGNING_KEY = "jwt"
+
+# Services that own a schema, and those that talk to Redis.
+DATABASE_SERVICES = ("accounts", "ingestion")
+REDIS_SERVICES = ("gateway", "ingestion")
+
+_PASSED_ON = ("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "ALLOWED_ORIGINS")
+_PASSED_ON_PREFIXES = ("LC_", "OTEL_", "SENTRY_", "SSL_CERT_", "COVERAGE_")
+_OWNED = ("SCALE_HOME", "SCALE_ENVIRONMENT", "SCALE_DATABASE_URL", "SCALE_REDIS_URL", "SCALE_URL", "SCALE_TOKEN")
+
+
+def process_environment(outer: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The part of the user's environment that any of our processes may see."""
+    kept = {
+        name: value for name, value in outer.items() if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
+    }
+    return kept | {"PYTHONUNBUFFERED": "1"}
+
+
+def service_environment(
+    name: str,
+    *,
+    home: LocalHome,
+    ports: Ports,
+    database_url: str | None,
+    redis_url: str,
+    outer: Mapping[str, str] = os.environ,
+) -> dict[str, str]:
+    """The whole environment of service `name`. The user's own SCALE_<NAME>_* settings win over defaults, not over ports."""
+    mine = f"SCALE_{name.upper()}_"
+    others = tuple(f"SCALE_{other.upper()}_" for other in SERVICE_OFFSETS if other != name)
+    result = process_environment(outer)
+    result["SCALE_GATEWAY_RATE_LIMIT"] = "100000"
+    for other in SERVICE_OFFSETS:
+        result[f"SCALE_{other.upper()}_ADDRESS"] = f"{LOOPBACK}:{ports.service(other)}"
+    for variable, value in outer.items():
+        if variable.startswith("DB_") and name in DATABASE_SERVICES:
+            result[variable] = value
+        if not variable.startswith("SCALE_") or variable in _OWNED or variable.startswith("SCALE_AUTH_"):
+            continue
+        if not variable.startswith(others) or variable.endswith("_ADDRESS"):
+            result[variable] = value
+    if name != "gateway":
+        result.pop("SCALE_GATEWAY_RATE_LIMIT", None)
+    result |= {
+        "SCALE_ENVIRONMENT": "development",
+        "SCALE_HOME": str(home.path),
+        "SCALE_SUPERVISED": "1",
+        "SCALE_AUTH_ALGORITHM": "HS256",
+        "SCALE_AUTH_SECRET": home.secret(SIGNING_KEY),
+        "SCALE_AUTH_ISSUER": AUTH_ISSUER,
+        "SCALE_AUTH_AUDIENCE": AUTH_AUDIENCE,
+        f"{mine}HOST": LOOPBACK,
+        f"{mine}PORT": str(ports.service(name)),
+        f"{mine}METRICS_PORT": str(ports.metrics(name)),
+    }
+    if name in REDIS_SERVICES:
+        result["SCALE_REDIS_URL"] = redis_url
+    if database_url is not None:
+        result[f"{mine}DATABASE_URL"] = database_url
+    return result
+
+
+def migration_environment(database_url: str, outer: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment of `python -m migrations`: the one process that gets the migration role's URL."""
+    return process_environment(outer) | {"SCALE_DATABASE_URL": database_url, "SCALE_ENVIRONMENT": "development"}
+
+
+def outside_database_urls(outer: Mapping[str, str]) -> dict[str, str] | None:
+    """Each service's URL of a database server of the user's own, or None where the embedded one is wanted."""
+    if not outer.get("SCALE_DATABASE_URL"):
+        return None
+    names = {service: f"SCALE_{service.upper()}_DATABASE_URL" for service in DATABASE_SERVICES}
+    missing = [variable for variable in names.values() if not outer.get(variable)]
+    if missing:
+        raise LocalProblem(
+            f"SCALE_DATABASE_URL names a server of your own, so set {' and '.join(missing)} too: each service has its own "
+            "role there (scale_accounts, scale_ingestion, made by the migrations; give each a password with ALTER ROLE)."
+        )
+    return {service: outer[variable] for service, variable in names.items()}
+
+
+def working_directory() -> str:
+    """Where services start: the repository, so that `services` is found without an installed package too."""
+    return str(REPOSITORY)

