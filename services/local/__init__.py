@@ -1,6 +1,6 @@
 """The whole system on one machine: embedded PostgreSQL and Redis, migrations, and every service as its own process.
 
-`python -m services.local` (that is `make run`) is the command; `LocalSystem` is the same thing for tests and benchmarks.
+`python -m services.local` (that is `make run`) is the command; `LocalSystem` is the same for tests and benchmarks.
 """
 
 from services.local.home import LocalHome, default_home, free_port_base

@@ -16,16 +16,14 @@ SIGNING_KEY = "jwt"
 DATABASE_SERVICES = ("accounts", "ingestion")
 REDIS_SERVICES = ("gateway", "ingestion")
 
-_PASSED_ON = ("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "ALLOWED_ORIGINS")
-_PASSED_ON_PREFIXES = ("LC_", "OTEL_", "SENTRY_", "SSL_CERT_", "COVERAGE_")
+_PASSED_ON = ("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "ALLOWED_ORIGINS")
+_PASSED_ON_PREFIXES = ("PYTHON", "LC_", "OTEL_", "SENTRY_", "SSL_CERT_", "COVERAGE_")
 _OWNED = ("SCALE_HOME", "SCALE_ENVIRONMENT", "SCALE_DATABASE_URL", "SCALE_REDIS_URL", "SCALE_URL", "SCALE_TOKEN")
 
 
 def process_environment(outer: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The part of the user's environment that any of our processes may see."""
-    kept = {
-        name: value for name, value in outer.items() if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
-    }
+    kept = {name: value for name, value in outer.items() if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)}
     return kept | {"PYTHONUNBUFFERED": "1"}
 
 
@@ -38,7 +36,7 @@ def service_environment(
     redis_url: str,
     outer: Mapping[str, str] = os.environ,
 ) -> dict[str, str]:
-    """The whole environment of service `name`. The user's own SCALE_<NAME>_* settings win over defaults, not over ports."""
+    """The whole environment of service `name`. The user's SCALE_<NAME>_* settings win over defaults, not over ports."""
     mine = f"SCALE_{name.upper()}_"
     others = tuple(f"SCALE_{other.upper()}_" for other in SERVICE_OFFSETS if other != name)
     result = process_environment(outer)
@@ -86,8 +84,8 @@ def outside_database_urls(outer: Mapping[str, str]) -> dict[str, str] | None:
     missing = [variable for variable in names.values() if not outer.get(variable)]
     if missing:
         raise LocalProblem(
-            f"SCALE_DATABASE_URL names a server of your own, so set {' and '.join(missing)} too: each service has its own "
-            "role there (scale_accounts, scale_ingestion, made by the migrations; give each a password with ALTER ROLE)."
+            f"SCALE_DATABASE_URL names a server of your own, so set {' and '.join(missing)} too: each service has a "
+            "role there (scale_accounts, scale_ingestion; the migrations make them, ALTER ROLE gives them passwords)."
         )
     return {service: outer[variable] for service, variable in names.items()}
 

