@@ -23,7 +23,7 @@ GENERATED = PROTOS / "gen"
 
 
 def generate(target: Path) -> list[str]:
-    """Compiles every contract into `target`; returns their paths, relative to protos/. Exits when protoc refuses one."""
+    """Compiles every contract into `target`; returns their paths relative to protos/. Exits when protoc refuses one."""
     sources = sorted(path.relative_to(PROTOS).as_posix() for path in (PROTOS / "scale").rglob("*.proto"))
     if not sources:
         return []

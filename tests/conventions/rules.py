@@ -95,7 +95,7 @@ def formatted_sql(root: Path) -> list[str]:
             around = lines[node.lineno - 1 : (node.end_lineno or node.lineno) + 1]
             if not any(SQL_EXCUSE.search(text) for text in around):
                 problems.append(
-                    f"{_place(root, path, node.lineno)}: SQL put together from an f-string; pass parameters ($1), or say "
+                    f"{_place(root, path, node.lineno)}: SQL put together from an f-string; pass parameters, or say "
                     "on that line `# sql: <why it is safe>`"
                 )
     return problems
