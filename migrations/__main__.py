@@ -1,0 +1,48 @@
+"""`python -m migrations upgrade | check` on the database that SCALE_DATABASE_URL names. Exits with 1 on failure."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from migrations.index_check import DOCUMENT, compare_indexes
+from migrations.runner import MigrationError, upgrade
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m migrations", description="The database's history.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    upgrading = commands.add_parser("upgrade", help="apply what is missing; a second run changes nothing")
+    upgrading.add_argument("--wait", type=float, default=30.0, metavar="SECONDS", help="for a server that is starting")
+    checking = commands.add_parser("check", help="compare the documented indexes with the database")
+    checking.add_argument("--document", type=Path, default=DOCUMENT, help="default: docs/database.md")
+    options = parser.parse_args(arguments)
+
+    url = os.environ.get("SCALE_DATABASE_URL", "")
+    if not url:
+        return _fail("SCALE_DATABASE_URL is not set: it names the database and the migrator's role.")
+    try:
+        if options.command == "upgrade":
+            revision = asyncio.run(upgrade(url, wait_s=options.wait))
+            sys.stdout.write(f"The database is at revision {revision}.\n")
+            return 0
+        differences = asyncio.run(compare_indexes(url, options.document))
+    except MigrationError as error:
+        return _fail(str(error))
+    if differences:
+        return _fail("\n".join(differences))
+    sys.stdout.write(f"{options.document.name} and the database name the same indexes.\n")
+    return 0
+
+
+def _fail(message: str) -> int:
+    sys.stderr.write(f"migrations: {message}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
