@@ -87,7 +87,9 @@ class JwksKeys:
                 if known:
                     return
                 raise Unavailable(
-                    "The signing keys cannot be fetched; try again shortly.", reason="KEYS_UNAVAILABLE", retry_after_s=_KEYS_COOL_DOWN_S
+                    "The signing keys cannot be fetched; try again shortly.",
+                    reason="KEYS_UNAVAILABLE",
+                    retry_after_s=_KEYS_COOL_DOWN_S,
                 ) from error
             self._keys = {key.key_id: key.key for key in keys.keys}
             self._fetched_at = time.monotonic()

@@ -1,16 +1,16 @@
 """The errors that a service may raise. One interceptor turns them into `google.rpc.Status`; nothing else does.
 
-    ScaleError
-    ├── InvalidArgument      the request is wrong whatever the state
-    ├── Unauthenticated      no valid token
-    ├── PermissionDenied     a valid token that may not do this
-    ├── NotFound             unknown, or somebody else's
-    ├── AlreadyExists        a natural key is taken
-    ├── FailedPrecondition   right request, wrong state
-    ├── Aborted              lost a race; repeat the whole unit
-    ├── ResourceExhausted    a quota is used up; later
-    ├── Unavailable          something behind us is down; soon again
-    └── DeadlineExceeded     too slow
+ScaleError
+├── InvalidArgument      the request is wrong whatever the state
+├── Unauthenticated      no valid token
+├── PermissionDenied     a valid token that may not do this
+├── NotFound             unknown, or somebody else's
+├── AlreadyExists        a natural key is taken
+├── FailedPrecondition   right request, wrong state
+├── Aborted              lost a race; repeat the whole unit
+├── ResourceExhausted    a quota is used up; later
+├── Unavailable          something behind us is down; soon again
+└── DeadlineExceeded     too slow
 """
 
 from __future__ import annotations

@@ -27,14 +27,18 @@ class ProcessSettings(BaseSettings):
     port: int = Field(ge=1, le=65535, description="Port to listen on.")
     metrics_port: int | None = Field(None, ge=1, le=65535, description="Port of /metrics; none when absent.")
     environment: Literal["development", "production"] = Field(
-        "production", validation_alias=_shared("SCALE_ENVIRONMENT"), description="development relaxes what a laptop cannot have."
+        "production",
+        validation_alias=_shared("SCALE_ENVIRONMENT"),
+        description="development relaxes what a laptop cannot have.",
     )
     log_level: str = Field("INFO", validation_alias=_shared("SCALE_LOG_LEVEL"), description="DEBUG, INFO, WARNING or ERROR.")
     redis_url: SecretStr | None = Field(
         None, validation_alias=_shared("SCALE_REDIS_URL"), description="redis:// or rediss:// address of the cache."
     )
     sentry_dsn: SecretStr | None = Field(
-        None, validation_alias=_shared("SCALE_SENTRY_DSN"), description="Where errors are reported; nowhere when absent."
+        None,
+        validation_alias=_shared("SCALE_SENTRY_DSN"),
+        description="Where errors are reported; nowhere when absent.",
     )
     otlp_endpoint: str | None = Field(
         None,
@@ -46,26 +50,44 @@ class ProcessSettings(BaseSettings):
         "HS256", validation_alias=_shared("SCALE_AUTH_ALGORITHM"), description="The one algorithm that tokens may use."
     )
     auth_secret: SecretStr | None = Field(
-        None, validation_alias=_shared("SCALE_AUTH_SECRET"), description="Shared secret for HS256, at least 32 characters."
+        None,
+        validation_alias=_shared("SCALE_AUTH_SECRET"),
+        description="Shared secret for HS256, at least 32 characters.",
     )
     auth_jwks_url: str | None = Field(
-        None, validation_alias=_shared("SCALE_AUTH_JWKS_URL"), description="Where the public keys are, for RS256 and ES256."
+        None,
+        validation_alias=_shared("SCALE_AUTH_JWKS_URL"),
+        description="Where the public keys are, for RS256 and ES256.",
     )
     auth_issuer: str | None = Field(
-        None, validation_alias=_shared("SCALE_AUTH_ISSUER"), description="The issuer that tokens must name. Required in production."
+        None,
+        validation_alias=_shared("SCALE_AUTH_ISSUER"),
+        description="The issuer that tokens must name. Required in production.",
     )
     auth_audience: str = Field(
-        "authenticated", validation_alias=_shared("SCALE_AUTH_AUDIENCE"), description="The audience that tokens must name."
+        "authenticated",
+        validation_alias=_shared("SCALE_AUTH_AUDIENCE"),
+        description="The audience that tokens must name.",
     )
     auth_leeway_s: int = Field(
-        30, ge=0, le=300, validation_alias=_shared("SCALE_AUTH_LEEWAY_S"), description="Clock difference tolerated, in seconds."
+        30,
+        ge=0,
+        le=300,
+        validation_alias=_shared("SCALE_AUTH_LEEWAY_S"),
+        description="Clock difference tolerated, in seconds.",
     )
 
     drain_s: float = Field(
-        0.5, ge=0, validation_alias=_shared("SCALE_DRAIN_S"), description="Seconds between SIGTERM and refusing new calls."
+        0.5,
+        ge=0,
+        validation_alias=_shared("SCALE_DRAIN_S"),
+        description="Seconds between SIGTERM and refusing new calls.",
     )
     grace_s: float = Field(
-        20, ge=0, validation_alias=_shared("SCALE_GRACE_S"), description="Seconds that running calls have to finish after that."
+        20,
+        ge=0,
+        validation_alias=_shared("SCALE_GRACE_S"),
+        description="Seconds that running calls have to finish after that.",
     )
 
     @model_validator(mode="after")
@@ -84,7 +106,10 @@ class DatabaseSettings(BaseSettings):
     """Pool and timeouts of a process that has a database. The DB_ names are those of the operations guide."""
 
     pool_size: int | None = Field(
-        None, ge=1, validation_alias=_shared("DB_POOL_SIZE"), description="Connections kept open: 20 in production, 5 in development."
+        None,
+        ge=1,
+        validation_alias=_shared("DB_POOL_SIZE"),
+        description="Connections kept open: 20 in production, 5 in development.",
     )
     max_overflow: int | None = Field(
         None,
@@ -96,28 +121,47 @@ class DatabaseSettings(BaseSettings):
         30, gt=0, validation_alias=_shared("DB_POOL_TIMEOUT"), description="Seconds to wait for a free connection."
     )
     pool_recycle_s: float = Field(
-        3600, ge=0, validation_alias=_shared("DB_POOL_RECYCLE"), description="Seconds after which an idle connection is closed."
+        3600,
+        ge=0,
+        validation_alias=_shared("DB_POOL_RECYCLE"),
+        description="Seconds after which an idle connection is closed.",
     )
     pool_pre_ping: bool = Field(
-        True, validation_alias=_shared("DB_POOL_PRE_PING"), description="Try a connection that was idle for a while before using it."
+        True,
+        validation_alias=_shared("DB_POOL_PRE_PING"),
+        description="Try a connection that was idle for a while before using it.",
     )
     use_null_pool: bool = Field(
-        False, validation_alias=_shared("DB_USE_NULL_POOL"), description="Open a connection for each transaction and keep none."
+        False,
+        validation_alias=_shared("DB_USE_NULL_POOL"),
+        description="Open a connection for each transaction and keep none.",
     )
     statement_cache_size: int = Field(
-        100, ge=0, validation_alias=_shared("DB_STATEMENT_CACHE_SIZE"), description="0 behind PgBouncer in transaction mode."
+        100,
+        ge=0,
+        validation_alias=_shared("DB_STATEMENT_CACHE_SIZE"),
+        description="0 behind PgBouncer in transaction mode.",
     )
     statement_timeout_s: float = Field(
-        5, gt=0, validation_alias=_shared("DB_STATEMENT_TIMEOUT"), description="Seconds after which a statement is cancelled."
+        5,
+        gt=0,
+        validation_alias=_shared("DB_STATEMENT_TIMEOUT"),
+        description="Seconds after which a statement is cancelled.",
     )
     bulk_statement_timeout_s: float = Field(
-        300, gt=0, validation_alias=_shared("DB_BULK_STATEMENT_TIMEOUT"), description="The same for the statements of an import."
+        300,
+        gt=0,
+        validation_alias=_shared("DB_BULK_STATEMENT_TIMEOUT"),
+        description="The same for the statements of an import.",
     )
     connect_timeout_s: float = Field(
         5, gt=0, validation_alias=_shared("DB_CONNECT_TIMEOUT"), description="Seconds to wait for a new connection."
     )
     slow_query_s: float = Field(
-        1.0, gt=0, validation_alias=_shared("DB_SLOW_QUERY_THRESHOLD"), description="Transactions longer than this are logged."
+        1.0,
+        gt=0,
+        validation_alias=_shared("DB_SLOW_QUERY_THRESHOLD"),
+        description="Transactions longer than this are logged.",
     )
 
     @property

@@ -1,0 +1,98 @@
+"""Calls to other services: deadline always, the caller's token and request id passed on, retries where a repeat is harmless."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from typing import Any, TypeVar
+
+import grpc
+import grpc.aio
+from opentelemetry import propagate
+
+from services.kit import context
+from services.kit.interceptors import REQUEST_ID_KEY
+from services.kit.server import MAX_MESSAGE_BYTES
+from services.kit.status import from_rpc_error
+
+Response = TypeVar("Response")
+
+
+def _service_config(service: str, idempotent: Iterable[str]) -> str:
+    methods = [{"service": service, "method": method} for method in idempotent]
+    config: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
+    if methods:
+        retry = {
+            "maxAttempts": 4,
+            "initialBackoff": "0.05s",
+            "maxBackoff": "1s",
+            "backoffMultiplier": 2,
+            "retryableStatusCodes": ["UNAVAILABLE"],
+        }
+        config["methodConfig"] = [{"name": methods, "retryPolicy": retry}]
+    return json.dumps(config)
+
+
+class ServiceClient:
+    """One service behind one channel. `address` is host:port or any gRPC target such as dns:///accounts:8081.
+
+    `idempotent` names the methods that may be repeated when the service is UNAVAILABLE. Every method raises the ScaleError that the
+    service raised.
+    """
+
+    def __init__(self, stub_class: Any, address: str, *, service: str, idempotent: Iterable[str] = (), timeout_s: float = 10) -> None:
+        self.service = service
+        self._timeout_s = timeout_s
+        self.channel = grpc.aio.insecure_channel(
+            address,
+            options=[
+                ("grpc.service_config", _service_config(service, idempotent)),
+                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+                ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+                ("grpc.keepalive_time_ms", 30_000),
+                # After a crash the other side is back within seconds; do not sit out a long back-off.
+                ("grpc.initial_reconnect_backoff_ms", 100),
+                ("grpc.max_reconnect_backoff_ms", 1000),
+            ],
+        )
+        self._stub = stub_class(self.channel)
+        self._short_name = service.split(".")[1] if service.count(".") >= 1 else service
+
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        pairs = [(REQUEST_ID_KEY, context.request_id())]
+        caller = context.identity_or_none()
+        if caller is not None:
+            pairs.append(("authorization", f"Bearer {caller.token}"))
+        carrier: dict[str, str] = {}
+        propagate.inject(carrier)
+        pairs.extend(carrier.items())
+        return tuple(pairs)
+
+    async def unary(self, method: str, request: Any, *, timeout_s: float | None = None) -> Any:
+        """One request, one response. Cancelling the task cancels the call."""
+        try:
+            return await getattr(self._stub, method)(request, timeout=timeout_s or self._timeout_s, metadata=self._metadata())
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error, service=self._short_name) from error
+
+    async def stream_unary(self, method: str, requests: AsyncIterable[Any], *, timeout_s: float) -> Any:
+        """Many requests, one response."""
+        try:
+            return await getattr(self._stub, method)(aiter(requests), timeout=timeout_s, metadata=self._metadata())
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error, service=self._short_name) from error
+
+    async def stream_stream(self, method: str, requests: AsyncIterable[Any], *, timeout_s: float) -> AsyncIterator[Any]:
+        """Many requests, many responses."""
+        call = getattr(self._stub, method)(aiter(requests), timeout=timeout_s, metadata=self._metadata())
+        try:
+            async for response in call:
+                yield response
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error, service=self._short_name) from error
+        finally:
+            call.cancel()
+
+    async def close(self) -> None:
+        """Closes the channel."""
+        await self.channel.close()

@@ -1,0 +1,210 @@
+"""PostgreSQL: one pool per process, and transactions that carry the user for row level security.
+
+Nothing here keeps session state, so that it works behind PgBouncer in transaction mode (with DB_STATEMENT_CACHE_SIZE=0).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from services.kit.errors import Aborted, DeadlineExceeded, ScaleError, Unavailable
+from services.kit.settings import DatabaseSettings
+from services.kit.telemetry import SLOW_TRANSACTIONS
+
+_PING_AFTER_IDLE_S = 30.0
+_RETRY_S = 0.5
+
+log = structlog.get_logger()
+
+Connection = asyncpg.Connection
+
+
+def translate(error: BaseException) -> ScaleError | None:
+    """The ScaleError that a driver's error stands for; None for one that is our own fault."""
+    match error:
+        case asyncpg.QueryCanceledError() | asyncpg.LockNotAvailableError():
+            return DeadlineExceeded("The database took too long; try again with a smaller request.", reason="DB_STATEMENT_TIMEOUT")
+        case asyncpg.DeadlockDetectedError() | asyncpg.SerializationError():
+            return Aborted("Another change came between; try again.", reason="DB_CONFLICT", retry_after_s=1)
+        case asyncpg.DiskFullError():
+            return Unavailable("The database has no room left; nothing was stored.", reason="DB_DISK_FULL", retry_after_s=60)
+        case asyncpg.TooManyConnectionsError():
+            return Unavailable("The database has no free connection; try again shortly.", reason="DB_POOL_EXHAUSTED", retry_after_s=2)
+        case (
+            asyncpg.PostgresConnectionError()
+            | asyncpg.CannotConnectNowError()
+            | asyncpg.AdminShutdownError()
+            | asyncpg.CrashShutdownError()
+            | asyncpg.InvalidPasswordError()
+            | asyncpg.InterfaceError()
+            | OSError()
+        ):
+            return Unavailable("The database is not reachable; try again shortly.", reason="DB_UNAVAILABLE", retry_after_s=1)
+    return None
+
+
+async def _keep_session(_: Any) -> None:
+    """Replaces asyncpg's reset query: transactions leave nothing behind, and asyncpg itself rolls back one that was left open."""
+
+
+class Database:
+    """A pool of connections with one role. Open it once per process and share it."""
+
+    def __init__(self, dsn: str, settings: DatabaseSettings) -> None:
+        self._dsn = dsn
+        self._settings = settings
+        self._pool: asyncpg.Pool | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._last_used: dict[int, float] = {}
+
+    async def open(self) -> None:
+        """Opens the pool. While the server is down it keeps trying in the background, and transactions raise Unavailable."""
+        if self._settings.use_null_pool:
+            return
+        try:
+            await self._open_once()
+        except Exception as error:
+            if translate(error) is None and not isinstance(error, TimeoutError):
+                raise
+            log.warning("database is not reachable yet", error=str(error))
+            self._opening = asyncio.create_task(self._open_until_up())
+
+    async def _open_once(self) -> None:
+        settings = self._settings
+        self._pool = await asyncpg.create_pool(
+            self._dsn,
+            min_size=settings.min_connections,
+            max_size=settings.max_connections,
+            max_inactive_connection_lifetime=settings.pool_recycle_s,
+            timeout=settings.connect_timeout_s,
+            statement_cache_size=settings.statement_cache_size,
+            setup=self._ping_when_idle if settings.pool_pre_ping else None,
+            reset=_keep_session,
+        )
+
+    async def _open_until_up(self) -> None:
+        while self._pool is None:
+            await asyncio.sleep(_RETRY_S)
+            try:
+                await self._open_once()
+            except Exception as error:
+                log.debug("database is still not reachable", error=str(error))
+        log.info("database is reachable")
+
+    async def _ping_when_idle(self, connection: Any) -> None:
+        if time.monotonic() - self._last_used.get(connection.get_server_pid(), 0.0) > _PING_AFTER_IDLE_S:
+            await connection.execute("SELECT 1", timeout=self._settings.connect_timeout_s)
+
+    async def close(self) -> None:
+        """Waits for transactions in hand, at most ten seconds, and closes."""
+        if self._opening:
+            self._opening.cancel()
+        if self._pool is not None:
+            try:
+                await asyncio.wait_for(self._pool.close(), 10)
+            except TimeoutError:
+                self._pool.terminate()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+        settings = self._settings
+        if settings.use_null_pool:
+            connection = await asyncpg.connect(
+                self._dsn, timeout=settings.connect_timeout_s, statement_cache_size=settings.statement_cache_size
+            )
+            try:
+                yield connection
+            finally:
+                await connection.close(timeout=settings.connect_timeout_s)
+            return
+        if self._pool is None:
+            raise Unavailable("The database is not reachable; try again shortly.", reason="DB_UNAVAILABLE", retry_after_s=1)
+        try:
+            connection = await self._pool.acquire(timeout=settings.pool_timeout_s)
+        except TimeoutError:
+            raise Unavailable(
+                "The database has no free connection; try again shortly.", reason="DB_POOL_EXHAUSTED", retry_after_s=2
+            ) from None
+        try:
+            yield connection
+        finally:
+            if not connection.is_closed():
+                self._last_used[connection.get_server_pid()] = time.monotonic()
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                await asyncio.shield(self._pool.release(connection))
+
+    @asynccontextmanager
+    async def transaction(
+        self, user_id: UUID, *, read_only: bool = False, statement_timeout_s: float | None = None
+    ) -> AsyncIterator[asyncpg.Connection]:
+        """One transaction as `user_id`: commits when the block ends, rolls back when it raises or is cancelled.
+
+        Raises Unavailable (down, or no free connection), DeadlineExceeded with reason DB_STATEMENT_TIMEOUT, or Aborted.
+        """
+        timeout_ms = int((statement_timeout_s or self._settings.statement_timeout_s) * 1000)
+        # One round trip in the simple protocol, which takes no parameters: both values are made here from a UUID and an int.
+        begin = (
+            f"BEGIN{' READ ONLY' if read_only else ''};"
+            f"SELECT set_config('app.user_id','{UUID(int=user_id.int)}',true),set_config('statement_timeout','{timeout_ms}',true)"
+        )
+        started = time.monotonic()
+        try:
+            async with self._connection() as connection:
+                await connection.execute(begin)
+                try:
+                    yield connection
+                except BaseException:
+                    if not connection.is_closed():
+                        await asyncio.shield(connection.execute("ROLLBACK"))
+                    raise
+                await connection.execute("COMMIT")
+        except ScaleError:
+            raise
+        except Exception as error:
+            translated = translate(error)
+            if translated is None:
+                raise
+            log.warning("database error", error=str(error), kind=type(error).__name__)
+            raise translated from error
+        finally:
+            elapsed = time.monotonic() - started
+            if elapsed > self._settings.slow_query_s:
+                SLOW_TRANSACTIONS.inc()
+                log.warning("slow transaction", duration_s=round(elapsed, 3), statement_timeout_ms=timeout_ms)
+
+    def figures(self) -> dict[str, object]:
+        """The pool's figures, without asking the server."""
+        if self._pool is None:
+            name = "NullPool" if self._settings.use_null_pool else "Pool"
+            return {"pool_size": 0, "checked_in": 0, "checked_out": 0, "overflow": 0, "pool_class": name}
+        size, idle = self._pool.get_size(), self._pool.get_idle_size()
+        return {
+            "pool_size": self._settings.min_connections,
+            "checked_in": idle,
+            "checked_out": size - idle,
+            "overflow": max(0, size - self._settings.min_connections),
+            "pool_class": "Pool",
+        }
+
+    async def health(self) -> dict[str, object]:
+        """The pool's figures, and under `ok` whether the server answers within two seconds."""
+        try:
+            async with asyncio.timeout(2), self._connection() as connection:
+                await connection.execute("SELECT 1")
+            ok = True
+        except (ScaleError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            ok = False
+        return {**self.figures(), "ok": ok}
+
+
+def recommended_pool_size(max_connections: int, instances: int, *, reserved: int = 10) -> int:
+    """Connections per instance so that all of them together leave `reserved` free: (100 - 10) / 3 is 30."""
+    return max(1, (max_connections - reserved) // instances)

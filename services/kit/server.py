@@ -1,0 +1,113 @@
+"""A gRPC server as every service runs it: health, reflection, metrics, limits, one interceptor, and a drain that loses no call."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+
+import grpc
+import grpc.aio
+import structlog
+import uvloop
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from services.kit.auth import TokenVerifier
+from services.kit.interceptors import CallInterceptor
+from services.kit.logging import configure_logging, configure_sentry
+from services.kit.settings import ProcessSettings
+from services.kit.telemetry import configure_tracing, serve_metrics
+
+log = structlog.get_logger()
+
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+"""gRPC's own default, made explicit: larger things are streamed."""
+
+_OPTIONS: list[tuple[str, int]] = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    # Two processes on one port would share calls at random.
+    ("grpc.so_reuseport", 0),
+    # Clients keep connections for long; ageing them lets new replicas get their share.
+    ("grpc.max_connection_age_ms", 300_000),
+    ("grpc.max_connection_age_grace_ms", 600_000),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+]
+
+
+def set_up_process(service: str, settings: ProcessSettings) -> None:
+    """Logs, error reports and metrics of a process; once, before anything else."""
+    configure_logging(service, settings.log_level)
+    configure_sentry(settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None, service, settings.environment)
+    serve_metrics(settings.host, settings.metrics_port)
+
+
+class Server:
+    """One gRPC server. `check` says whether what the service depends on is up; health follows it every few seconds."""
+
+    def __init__(
+        self,
+        settings: ProcessSettings,
+        *,
+        name: str,
+        services: Sequence[str],
+        register: Callable[[grpc.aio.Server], None],
+        service_methods: frozenset[str] = frozenset(),
+        check: Callable[[], Awaitable[bool]] | None = None,
+    ) -> None:
+        """`services` are full names such as scale.accounts.v1.AccountsService; `register` adds the servicers."""
+        self._settings = settings
+        self._name = name
+        self._services = services
+        self._check = check
+        interceptor = CallInterceptor(
+            TokenVerifier(settings),
+            service_methods=service_methods,
+            tracer=configure_tracing(name, settings.otlp_endpoint),
+        )
+        self._server = grpc.aio.server(interceptors=[interceptor], options=_OPTIONS)
+        register(self._server)
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection([*services, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
+        self.port = self._server.add_insecure_port(f"{settings.host}:{settings.port}")
+
+    async def start(self) -> None:
+        """Listens."""
+        await self._server.start()
+        await self._set_serving(True)
+        log.info("listening", host=self._settings.host, port=self.port)
+
+    async def _set_serving(self, serving: bool) -> None:
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        for service in ("", *self._services):
+            await self._health.set(service, status)
+
+    async def stop(self) -> None:
+        """Says NOT_SERVING, waits for balancers to notice, then lets running calls finish."""
+        await self._health.enter_graceful_shutdown()
+        await asyncio.sleep(self._settings.drain_s)
+        await self._server.stop(self._settings.grace_s)
+
+    async def run_until_signal(self) -> None:
+        """Serves until SIGTERM or SIGINT, then drains."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await self.start()
+        await stop.wait()
+        log.info("draining")
+        await self.stop()
+        log.info("stopped")
+
+
+def run(main: Callable[[], Awaitable[None]]) -> None:
+    """Runs a service's `main` on uvloop."""
+
+    async def _main() -> None:
+        await main()
+
+    uvloop.run(_main())
