@@ -91,7 +91,7 @@ class JwksKeys:
                     reason="KEYS_UNAVAILABLE",
                     retry_after_s=_KEYS_COOL_DOWN_S,
                 ) from error
-            self._keys = {key.key_id: key.key for key in keys.keys}
+            self._keys = {key.key_id: key.key for key in keys.keys if key.key_id}
             self._fetched_at = time.monotonic()
 
 

@@ -82,11 +82,11 @@ def parse_amount(text: str, field: str = "amount") -> Decimal:
 
 @lru_cache(maxsize=64)
 def _step(currency: str) -> int:
-    return 10 ** (9 - decimals(currency))
+    return int(10 ** (9 - decimals(currency)))
 
 
 def format_money(units: int, nanos: int, currency: str) -> str:
-    """The REST form of a wire amount: the currency's own decimals, more only where they are not zero. (-12, -340000000, EUR) is "-12.34"."""
+    """The REST form of a wire amount, such as "-12.34": the currency's own decimals, more only where they are not zero."""
     sign = "-" if units < 0 or nanos < 0 else ""
     fraction = f"{abs(nanos):09d}"
     own = decimals(currency)

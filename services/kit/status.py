@@ -68,7 +68,7 @@ def from_rpc_error(error: grpc.aio.AioRpcError, *, service: str) -> errors.Scale
     """The ScaleError that a failed call stands for. A code that we never send, or INTERNAL, becomes a bare ScaleError."""
     cls = _CLASSES.get(error.code(), errors.ScaleError)
     try:
-        status = rpc_status.from_call(error)  # type: ignore[arg-type]
+        status = rpc_status.from_call(error)
     except ValueError:
         status = None
     if status is None:
