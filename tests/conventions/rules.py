@@ -79,10 +79,11 @@ def offset_paging(root: Path) -> list[str]:
 def formatted_sql(root: Path) -> list[str]:
     """SQL is fixed text with parameters. bandit (B608) sees queries; this also sees DDL, SET and COPY.
 
+    Migrations are exempt: DDL takes no parameters, and nothing from outside reaches them.
     A statement that truly needs an identifier says so: `# sql: <why it is safe>`, or `# nosec B608` where bandit asks.
     """
     problems = []
-    for path in python_files(root):
+    for path in python_files(root, *(room for room in ROOMS if room != "migrations")):
         source = path.read_text(encoding="utf-8")
         lines = source.splitlines()
         tree = ast.parse(source)
