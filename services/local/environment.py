@@ -40,7 +40,7 @@ def service_environment(
     mine = f"SCALE_{name.upper()}_"
     others = tuple(f"SCALE_{other.upper()}_" for other in SERVICE_OFFSETS if other != name)
     result = process_environment(outer)
-    result["SCALE_GATEWAY_RATE_LIMIT"] = "100000"
+    result |= {"SCALE_GATEWAY_RATE_LIMIT": "100000", "SCALE_GRACE_S": "5"}
     for other in SERVICE_OFFSETS:
         result[f"SCALE_{other.upper()}_ADDRESS"] = f"{LOOPBACK}:{ports.service(other)}"
     for variable, value in outer.items():

@@ -23,7 +23,7 @@ class Program:
     environment: dict[str, str]
     directory: str = "/"
     stop_signal: str = "TERM"
-    stop_wait_s: int = 15
+    stop_wait_s: int = 10
     user: int | None = None
     clear_orphans_of: str | None = None
     parent: int | None = None

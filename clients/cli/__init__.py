@@ -1,0 +1,1 @@
+"""`scale`, the command line for people."""

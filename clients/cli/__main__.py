@@ -1,0 +1,257 @@
+"""The `scale` command. Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 nobody answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated, NoReturn
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+
+from clients.cli.client import ScaleClient, ScaleError
+from clients.cli.output import show_import, show_rows, show_table
+
+app = typer.Typer(
+    help="SCALE on the command line: import statements, look at the ledger, run the system.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # tokens are among them
+)
+console = Console(highlight=False)
+error_console = Console(stderr=True, highlight=False)
+
+_ROWS_SHOWN = 20
+
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url", envvar="SCALE_URL", help="The gateway. Default: http://127.0.0.1 at SCALE_GATEWAY_PORT or 8080."
+    ),
+]
+Token = Annotated[
+    str | None, typer.Option("--token", envvar="SCALE_TOKEN", help="Bearer token. Default: $SCALE_HOME/dev-token.")
+]
+Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")]
+
+
+@app.command()
+def up() -> None:
+    """Start the whole system on this machine and keep it up until Ctrl-C (the same as `make run`)."""
+    os.execv(sys.executable, [sys.executable, "-m", "services.local"])
+
+
+@app.command("import")
+def import_statement(
+    files: Annotated[list[Path], typer.Argument(help="Bank exports.", exists=True, dir_okay=False, readable=True)],
+    account_id: Annotated[UUID | None, typer.Option(help="Default: the account that the file names.")] = None,
+    currency: Annotated[str | None, typer.Option(help="ISO 4217, for a file that names none.")] = None,
+    date_format: Annotated[str | None, typer.Option(help="Such as DD/MM/YYYY, where the file leaves it open.")] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="field=header or field=number, such as amount=Betrag; may be given several times.",
+            metavar="FIELD=COLUMN",
+        ),
+    ] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option(help="Makes a repeat of this very upload harmless. One file only.")
+    ] = None,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Import bank statements and say what became of every row."""
+    if idempotency_key and len(files) > 1:
+        raise typer.BadParameter("one key belongs to one file", param_hint="--idempotency-key")
+    options = {
+        "account_id": str(account_id) if account_id else None,
+        "currency": currency,
+        "date_format": date_format,
+        "columns": json.dumps(_pairs(columns)) if columns else None,
+    }
+    given = {name: value for name, value in options.items() if value}
+    failed = 0
+    with _client(url, token) as client:
+        for file in files:
+            try:
+                _import_one(client, file, given, idempotency_key)
+            except ScaleError as error:
+                failed = max(failed, error.exit_code)
+                error_console.print(f"{file.name}: {error}", style="red", markup=False)
+    if failed:
+        raise typer.Exit(failed)
+
+
+@app.command("imports")
+def list_imports(limit: Limit = 20, url: Url = None, token: Token = None) -> None:
+    """List the imports, newest first."""
+    headings = {
+        "id": "Import",
+        "file_name": "File",
+        "state": "State",
+        "rows": "Rows",
+        "inserted": "Inserted",
+        "duplicates": "Duplicates",
+        "rejected": "Rejected",
+        "created_at": "When",
+    }
+    _show_items("imports", headings, {}, limit, url, token, nothing="No imports yet: `scale import FILE` makes one.")
+
+
+@app.command("transactions")
+def list_transactions(
+    date_from: Annotated[str | None, typer.Option(help="First day, YYYY-MM-DD.")] = None,
+    date_to: Annotated[str | None, typer.Option(help="Last day, YYYY-MM-DD.")] = None,
+    amount_min: Annotated[str | None, typer.Option(help="Smallest signed amount.")] = None,
+    amount_max: Annotated[str | None, typer.Option(help="Largest signed amount.")] = None,
+    category: Annotated[str | None, typer.Option(help="Category slug.")] = None,
+    merchant: Annotated[str | None, typer.Option(help="Exact name, capitals do not matter.")] = None,
+    kind: Annotated[str | None, typer.Option("--type", help="credit or debit.")] = None,
+    status: Annotated[str | None, typer.Option(help="posted, pending or void.")] = None,
+    account_id: Annotated[UUID | None, typer.Option(help="Of one account only.")] = None,
+    query: Annotated[str | None, typer.Option("-q", "--query", help="Words in description and merchant.")] = None,
+    limit: Limit = 50,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """List transactions, newest first."""
+    filters = {
+        "date_from": _day(date_from, "--date-from"),
+        "date_to": _day(date_to, "--date-to"),
+        "amount_min": amount_min,
+        "amount_max": amount_max,
+        "category": category,
+        "merchant": merchant,
+        "type": kind,
+        "status": status,
+        "account_id": str(account_id) if account_id else None,
+        "q": query,
+    }
+    headings = {
+        "transaction_date": "Date",
+        "amount": "Amount",
+        "currency": "",
+        "description": "Description",
+        "category": "Category",
+        "status": "Status",
+    }
+    given = {name: value for name, value in filters.items() if value}
+    _show_items("transactions", headings, given, limit, url, token, nothing="No transactions.")
+
+
+@app.command("accounts")
+def list_accounts(limit: Limit = 100, url: Url = None, token: Token = None) -> None:
+    """List the accounts."""
+    headings = {"id": "Account", "name": "Name", "type": "Type", "currency": "Currency", "identifier": "Identifier"}
+    _show_items("accounts", headings, {}, limit, url, token, nothing="No accounts yet.")
+
+
+@app.command("token")
+def print_token(
+    user: Annotated[UUID | None, typer.Option(help="Whose token. Default: the demo user.")] = None,
+) -> None:
+    """Print a development token, valid 12 hours, and nothing else."""
+    from services.local import LocalHome, LocalProblem, default_home
+    from services.local.demo import DEMO_USER, development_token
+
+    if os.environ.get("SCALE_ENVIRONMENT", "development") != "development":
+        _fail("`scale token` works in development only: in production your identity provider issues tokens.")
+    try:
+        # Not through rich, which would fold it.
+        typer.echo(development_token(LocalHome(default_home()), user or DEMO_USER))
+    except LocalProblem as problem:
+        _fail(str(problem))
+
+
+def main() -> None:
+    """The console script. Errors are one sentence on stderr."""
+    try:
+        app()
+    except ScaleError as error:
+        _fail(str(error), error.exit_code)
+
+
+def _import_one(client: ScaleClient, file: Path, options: dict[str, str], idempotency_key: str | None) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=error_console, transient=True) as progress:
+        task = progress.add_task(f"Uploading {file.name}".replace("[", r"\["), total=file.stat().st_size)
+        found = client.import_statement(
+            file,
+            options=options,
+            idempotency_key=idempotency_key,
+            sent=lambda position: progress.update(task, completed=position),
+        )
+    show_import(console, found)
+    for outcome, count in (("rejected", "rejected"), ("suspected_duplicate", "suspected_duplicates")):
+        if total := found["counts"][count]:
+            rows = client.import_rows(found["id"], outcome, _ROWS_SHOWN)
+            show_rows(console, count.replace("_", " "), rows, total)
+    if found["state"] != "succeeded":
+        raise ScaleError("nothing was imported.")
+
+
+def _show_items(
+    resource: str,
+    headings: dict[str, str],
+    filters: dict[str, str],
+    limit: int,
+    url: str | None,
+    token: str | None,
+    *,
+    nothing: str,
+) -> None:
+    with _client(url, token) as client:
+        show_table(console, headings, client.items(resource, filters, limit), nothing=nothing)
+
+
+def _client(url: str | None, token: str | None) -> ScaleClient:
+    return ScaleClient(url or _default_url(), token or _default_token())
+
+
+def _default_url() -> str:
+    return f"http://127.0.0.1:{os.environ.get('SCALE_GATEWAY_PORT') or 8080}"
+
+
+def _default_token() -> str:
+    from services.local import default_home
+
+    file = default_home() / "dev-token"
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError:
+        raise ScaleError(
+            f"No token: {file} is not there. `make run` writes it; --token or SCALE_TOKEN names another."
+        ) from None
+
+
+def _pairs(columns: list[str]) -> dict[str, str]:
+    found = {}
+    for pair in columns:
+        field, equals, column = pair.partition("=")
+        if not (field and equals and column):
+            raise typer.BadParameter(f"{pair!r} is not FIELD=COLUMN", param_hint="--columns")
+        found[field] = column
+    return found
+
+
+def _day(value: str | None, option: str) -> str | None:
+    if value is None:
+        return None
+    try:
+        return date.fromisoformat(value).isoformat()
+    except ValueError:
+        raise typer.BadParameter(f"{value!r} is not a day such as 2026-03-31", param_hint=option) from None
+
+
+def _fail(message: str, code: int = 1) -> NoReturn:
+    error_console.print(message, style="red", markup=False, soft_wrap=True)
+    raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    main()

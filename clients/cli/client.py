@@ -1,0 +1,153 @@
+"""SCALE's REST interface as the command line needs it: one address, one token, and errors that read as sentences."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, cast
+
+import httpx
+
+FINAL_STATES = ("succeeded", "failed", "undone")
+
+# Reading a long file may take its time; connecting may not.
+_TIMEOUT = httpx.Timeout(600, connect=5)
+
+
+class ScaleError(Exception):
+    """SCALE could not be asked, or refused. The message is for a person; `exit_code` is the command's."""
+
+    exit_code = 1
+
+
+class NotReachable(ScaleError):
+    """Nobody answers at the address."""
+
+    exit_code = 3
+
+
+class ScaleClient:
+    """A session with one gateway. Every method raises ScaleError."""
+
+    def __init__(self, url: str, token: str, *, transport: httpx.BaseTransport | None = None) -> None:
+        self._http = httpx.Client(
+            base_url=url.rstrip("/"),
+            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            timeout=_TIMEOUT,
+            transport=transport,
+        )
+
+    def __enter__(self) -> ScaleClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def import_statement(
+        self,
+        file: Path,
+        *,
+        options: Mapping[str, str],
+        idempotency_key: str | None = None,
+        sent: Callable[[int], None] = lambda position: None,
+    ) -> dict[str, Any]:
+        """Uploads a statement and waits for its import to end; `sent` gets the number of bytes sent so far."""
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        try:
+            handle = file.open("rb")
+        except OSError as error:
+            raise ScaleError(f"{file}: {error.strerror}.") from error
+        with handle:
+            upload = cast(IO[bytes], _Upload(handle, sent))
+            found = self._ask(
+                "POST", "/api/v1/imports", files={"file": (file.name, upload)}, data=dict(options), headers=headers
+            )
+        while found["state"] not in FINAL_STATES:
+            time.sleep(0.5)
+            found = self._ask("GET", f"/api/v1/imports/{found['id']}")
+        return found
+
+    def import_rows(self, import_id: str, outcome: str, limit: int) -> list[dict[str, Any]]:
+        """The first rows of an import with that outcome."""
+        parameters = {"outcome": outcome, "page_size": str(limit)}
+        return list(self._ask("GET", f"/api/v1/imports/{import_id}/rows", params=parameters)["items"])
+
+    def items(self, resource: str, parameters: Mapping[str, str], limit: int) -> Iterator[dict[str, Any]]:
+        """Up to `limit` items of a listing, page by page."""
+        query = dict(parameters)
+        while limit > 0:
+            page = self._ask("GET", f"/api/v1/{resource}", params=query | {"page_size": str(min(limit, 1000))})
+            yield from page["items"][:limit]
+            limit -= len(page["items"])
+            if not page.get("next_page_token"):
+                return
+            query["page_token"] = page["next_page_token"]
+
+    def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        try:
+            response = self._http.request(method, path, **request)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise NotReachable(
+                f"Nobody answers at {self._http.base_url}: is it running? `make run` starts it."
+            ) from error
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise ScaleError(f"{self._http.base_url} is not an address of SCALE: {error}") from error
+        except httpx.HTTPError as error:
+            raise NotReachable(f"The connection to {self._http.base_url} broke: {error!r}. Try again.") from error
+        if response.is_success:
+            return _json(response)
+        raise ScaleError(explain(response))
+
+
+def explain(response: httpx.Response) -> str:
+    """An error answer (RFC 7807) as a sentence, with one line for each field at fault."""
+    problem = _json(response)
+    title = problem.get("detail") or problem.get("title") or response.reason_phrase or "refused"
+    lines = [f"{str(title).rstrip('.')} ({response.status_code})."]
+    for error in problem.get("errors") or []:
+        place = f"line {error['line']}, " if error.get("line") else ""
+        lines.append(f"  {place}{error.get('field') or 'request'}: {error.get('reason')}")
+    if response.status_code == 401:
+        lines.append("  `scale token` prints a fresh token; --token or SCALE_TOKEN names one.")
+    if retry_after := response.headers.get("Retry-After"):
+        lines.append(f"  Try again in {retry_after} s.")
+    if request_id := problem.get("request_id") or response.headers.get("X-Request-ID"):
+        lines.append(f"  Request {request_id}")
+    return "\n".join(lines)
+
+
+def _json(response: httpx.Response) -> dict[str, Any]:
+    try:
+        found = response.json()
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        if response.is_success:
+            raise ScaleError(f"{response.url} answered, but not as SCALE does: is that the right address?") from None
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+class _Upload:
+    """A file that tells how much of it was read, for the progress bar."""
+
+    def __init__(self, handle: IO[bytes], sent: Callable[[int], None]) -> None:
+        self._handle = handle
+        self._sent = sent
+
+    def read(self, size: int = -1) -> bytes:
+        block = self._handle.read(size)
+        self._sent(self._handle.tell())
+        return block
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._handle.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._handle.tell()
+
+    def fileno(self) -> int:
+        return self._handle.fileno()
