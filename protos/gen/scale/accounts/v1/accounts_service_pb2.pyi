@@ -11,18 +11,26 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AppendTransactionsRequest(_message.Message):
-    __slots__ = ("metadata", "record_batch")
+    __slots__ = ("metadata", "record_batch", "end")
     METADATA_FIELD_NUMBER: _ClassVar[int]
     RECORD_BATCH_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
     metadata: AppendTransactionsMetadata
     record_batch: bytes
-    def __init__(self, metadata: _Optional[_Union[AppendTransactionsMetadata, _Mapping]] = ..., record_batch: _Optional[bytes] = ...) -> None: ...
+    end: AppendTransactionsEnd
+    def __init__(self, metadata: _Optional[_Union[AppendTransactionsMetadata, _Mapping]] = ..., record_batch: _Optional[bytes] = ..., end: _Optional[_Union[AppendTransactionsEnd, _Mapping]] = ...) -> None: ...
 
 class AppendTransactionsMetadata(_message.Message):
     __slots__ = ("import_id",)
     IMPORT_ID_FIELD_NUMBER: _ClassVar[int]
     import_id: str
     def __init__(self, import_id: _Optional[str] = ...) -> None: ...
+
+class AppendTransactionsEnd(_message.Message):
+    __slots__ = ("row_count",)
+    ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    row_count: int
+    def __init__(self, row_count: _Optional[int] = ...) -> None: ...
 
 class AppendTransactionsResponse(_message.Message):
     __slots__ = ("duplicate_lines", "duplicate_transaction_ids", "inserted_count")
@@ -33,6 +41,24 @@ class AppendTransactionsResponse(_message.Message):
     duplicate_transaction_ids: _containers.RepeatedScalarFieldContainer[str]
     inserted_count: int
     def __init__(self, duplicate_lines: _Optional[_Iterable[int]] = ..., duplicate_transaction_ids: _Optional[_Iterable[str]] = ..., inserted_count: _Optional[int] = ...) -> None: ...
+
+class ListImportLinesRequest(_message.Message):
+    __slots__ = ("import_id", "after_line", "page_size")
+    IMPORT_ID_FIELD_NUMBER: _ClassVar[int]
+    AFTER_LINE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    import_id: str
+    after_line: int
+    page_size: int
+    def __init__(self, import_id: _Optional[str] = ..., after_line: _Optional[int] = ..., page_size: _Optional[int] = ...) -> None: ...
+
+class ListImportLinesResponse(_message.Message):
+    __slots__ = ("lines", "transaction_ids")
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_IDS_FIELD_NUMBER: _ClassVar[int]
+    lines: _containers.RepeatedScalarFieldContainer[int]
+    transaction_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, lines: _Optional[_Iterable[int]] = ..., transaction_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListTransactionsRequest(_message.Message):
     __slots__ = ("page_size", "page_token", "date_from", "date_to", "amount_min", "amount_max", "category", "merchant", "type", "status", "account_id", "query")

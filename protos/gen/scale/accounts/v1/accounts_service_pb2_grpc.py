@@ -40,6 +40,11 @@ class AccountsServiceStub:
                 request_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.AppendTransactionsRequest.SerializeToString,
                 response_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.AppendTransactionsResponse.FromString,
                 _registered_method=True)
+        self.ListImportLines = channel.unary_unary(
+                '/scale.accounts.v1.AccountsService/ListImportLines',
+                request_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListImportLinesRequest.SerializeToString,
+                response_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListImportLinesResponse.FromString,
+                _registered_method=True)
         self.ListTransactions = channel.unary_unary(
                 '/scale.accounts.v1.AccountsService/ListTransactions',
                 request_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListTransactionsRequest.SerializeToString,
@@ -109,7 +114,15 @@ class AccountsServiceServicer:
     def AppendTransactions(self, request_iterator, context):
         """Adds all rows of one import in one transaction: all or nothing, whatever dies half way. Idempotent by import_id: the same
         rows under the same import_id are answered as inserted again and stay once in the ledger. The first request carries
-        `metadata`, each later one a `record_batch`. Outcomes are streamed back only after the commit.
+        `metadata`, each later one a `record_batch`, the last one `end`: a stream that stops without it is ABORTED and leaves
+        nothing, since a caller that died looks just like one that has finished. Outcomes are streamed back only after the commit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListImportLines(self, request, context):
+        """Which lines of one import are in the ledger, in file order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -207,6 +220,11 @@ def add_AccountsServiceServicer_to_server(servicer, server):
                     request_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.AppendTransactionsRequest.FromString,
                     response_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.AppendTransactionsResponse.SerializeToString,
             ),
+            'ListImportLines': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListImportLines,
+                    request_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListImportLinesRequest.FromString,
+                    response_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListImportLinesResponse.SerializeToString,
+            ),
             'ListTransactions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTransactions,
                     request_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListTransactionsRequest.FromString,
@@ -296,6 +314,33 @@ class AccountsService:
             '/scale.accounts.v1.AccountsService/AppendTransactions',
             scale_dot_accounts_dot_v1_dot_accounts__service__pb2.AppendTransactionsRequest.SerializeToString,
             scale_dot_accounts_dot_v1_dot_accounts__service__pb2.AppendTransactionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListImportLines(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scale.accounts.v1.AccountsService/ListImportLines',
+            scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListImportLinesRequest.SerializeToString,
+            scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListImportLinesResponse.FromString,
             options,
             channel_credentials,
             insecure,
