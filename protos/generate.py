@@ -39,9 +39,7 @@ def generate(target: Path) -> list[str]:
     ]
     if protoc.main(arguments) != 0:
         sys.exit("protoc refused a contract; its message above names the file and line.")
-    for folder in {
-        directory for path in target.rglob("*.py") for directory in path.parents if target in directory.parents
-    }:
+    for folder in {directory for path in target.rglob("*.py") for directory in path.parents if target in directory.parents}:
         (folder / "__init__.py").write_text("", encoding="utf-8")
     _drop_empty_grpc_modules(target)
     return sources
@@ -55,11 +53,7 @@ def _drop_empty_grpc_modules(target: Path) -> None:
 
 
 def _contents(root: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(root).as_posix(): path.read_bytes()
-        for path in root.rglob("*")
-        if path.suffix in {".py", ".pyi"}
-    }
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.suffix in {".py", ".pyi"}}
 
 
 def stale_files() -> list[str]:

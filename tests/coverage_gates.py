@@ -60,9 +60,7 @@ def main(arguments: list[str]) -> int:
         return 1
     for result in results:
         verdict = "ok" if result.passed else "TOO LOW"
-        sys.stdout.write(
-            f"{result.prefix or 'overall':28} {result.percent:6.2f} %  (at least {result.least:g} %)  {verdict}\n"
-        )
+        sys.stdout.write(f"{result.prefix or 'overall':28} {result.percent:6.2f} %  (at least {result.least:g} %)  {verdict}\n")
     return 0 if all(result.passed for result in results) else 1
 
 

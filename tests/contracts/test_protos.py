@@ -38,9 +38,7 @@ def test_there_are_contracts() -> None:
 
 
 def test_stubs_are_current() -> None:
-    done = subprocess.run(
-        [sys.executable, PROTOS / "generate.py", "--check"], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, PROTOS / "generate.py", "--check"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
@@ -56,13 +54,9 @@ def test_generate_names_a_stale_stub(tmp_path: Path) -> None:
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(path.read_bytes())
     contract = tmp_path / "scale/accounts/v1/accounts_service.proto"
-    contract.write_text(
-        contract.read_text(encoding="utf-8") + "\nmessage Added { string text = 1; }\n", encoding="utf-8"
-    )
+    contract.write_text(contract.read_text(encoding="utf-8") + "\nmessage Added { string text = 1; }\n", encoding="utf-8")
     (tmp_path / "gen/scale/left_over_pb2.py").write_text("", encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, tmp_path / "generate.py", "--check"], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, tmp_path / "generate.py", "--check"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "scale/accounts/v1/accounts_service_pb2.py\n" in done.stderr
     assert "scale/left_over_pb2.py" in done.stderr
@@ -97,9 +91,7 @@ def test_money_is_never_a_float_and_counts_are_signed(compiled: dict[str, descri
         for name, field in _fields(file):
             assert field.type not in UNSIGNED, f"{name}: signed integers only"
             if field.type in FLOATS:
-                assert re.search(r"(confidence|score|ratio|probability)$", field.name), (
-                    f"{name}: money is google.type.Money"
-                )
+                assert re.search(r"(confidence|score|ratio|probability)$", field.name), f"{name}: money is google.type.Money"
 
 
 def test_field_names_say_what_they_hold(compiled: dict[str, descriptor_pb2.FileDescriptorProto]) -> None:
@@ -108,9 +100,7 @@ def test_field_names_say_what_they_hold(compiled: dict[str, descriptor_pb2.FileD
             if field.type_name == ".google.protobuf.Timestamp":
                 assert field.name.endswith("_time"), f"{name}: an instant ends in _time"
             if field.type_name == ".google.type.Date":
-                assert field.name.endswith("_date") or field.name.endswith(("_from", "_to")), (
-                    f"{name}: a day ends in _date"
-                )
+                assert field.name.endswith("_date") or field.name.endswith(("_from", "_to")), f"{name}: a day ends in _date"
 
 
 def test_every_list_pages_and_every_create_is_idempotent(

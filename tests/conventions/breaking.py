@@ -43,9 +43,7 @@ def main() -> int:
         return 0
     buf = Path(sys.executable).with_name("buf")
     with tempfile.TemporaryDirectory() as before:
-        archive = subprocess.run(
-            ["git", "archive", base, "buf.yaml", "protos"], cwd=ROOT, capture_output=True, check=True
-        )
+        archive = subprocess.run(["git", "archive", base, "buf.yaml", "protos"], cwd=ROOT, capture_output=True, check=True)
         with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
             files.extractall(before, filter="data")
         done = subprocess.run([buf, "breaking", "--against", before], cwd=ROOT, check=False)

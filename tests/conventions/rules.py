@@ -11,9 +11,7 @@ from pathlib import Path
 ROOMS = ("services", "models", "clients", "benchmarks", "migrations")
 MAX_LINES = 400
 VAGUE_NAMES = frozenset({"util", "utils", "helper", "helpers", "common", "manager", "managers", "misc"})
-SQL_START = re.compile(
-    r"\s*(?:--[^\n]*\n\s*)*(SELECT|INSERT|UPDATE|DELETE|WITH|CREATE|ALTER|DROP|GRANT|COPY|SET|MERGE)\s", re.I
-)
+SQL_START = re.compile(r"\s*(?:--[^\n]*\n\s*)*(SELECT|INSERT|UPDATE|DELETE|WITH|CREATE|ALTER|DROP|GRANT|COPY|SET|MERGE)\s", re.I)
 SQL_EXCUSE = re.compile(r"# (sql: \S|nosec B608)")
 OFFSET_CLAUSE = re.compile(r"\bOFFSET\s+(\$\d+|%s|:\w+|\d+)", re.I)
 # Words of the trade, which kit must not know. Those that plumbing shares (transaction, account) are not here.
@@ -107,9 +105,7 @@ def domain_words_in_kit(root: Path) -> list[str]:
     problems = []
     for path in python_files(root, "services/kit"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            name = next(
-                (found for field in ("name", "attr", "id", "arg") if (found := getattr(node, field, None))), None
-            )
+            name = next((found for field in ("name", "attr", "id", "arg") if (found := getattr(node, field, None))), None)
             if isinstance(name, str) and DOMAIN_WORDS.search(name):
                 place = _place(root, path, getattr(node, "lineno", 1))
                 problems.append(f"{place}: '{name}' is a domain word; move it to the service")

@@ -36,8 +36,7 @@ CLEAN = {
     "accounts/domain.py": "import decimal\nfrom services.kit.errors import x",
     "accounts/service.py": "from services.accounts import domain\nfrom services.kit import errors",
     "accounts/servicer.py": (
-        "import grpc\nfrom scale.accounts.v1 import x\nfrom services.accounts import service, domain"
-        "\nfrom services.kit import money"
+        "import grpc\nfrom scale.accounts.v1 import x\nfrom services.accounts import service, domain\nfrom services.kit import money"
     ),
     "accounts/repository.py": "import asyncpg\nfrom services.accounts import domain\nfrom services.kit import postgres",
     "accounts/app.py": "from services.accounts import repository, service, servicer\nfrom services.kit import client",
