@@ -22,9 +22,7 @@ def development_token(home: LocalHome, user_id: UUID = DEMO_USER, *, role: str =
     key = home.known_secret(SIGNING_KEY)
     if key is None:
         raise LocalProblem(f"{home.path} has no signing key yet: `make run` makes one (or set SCALE_HOME).")
-    return mint_token(
-        key, user_id=user_id, role=role, audience=AUTH_AUDIENCE, issuer=AUTH_ISSUER, lifetime_s=TOKEN_LIFETIME_S
-    )
+    return mint_token(key, user_id=user_id, role=role, audience=AUTH_AUDIENCE, issuer=AUTH_ISSUER, lifetime_s=TOKEN_LIFETIME_S)
 
 
 def write_token(home: LocalHome) -> str:
@@ -36,9 +34,7 @@ def write_token(home: LocalHome) -> str:
 
 def import_sample(gateway_url: str, token: str, *, timeout_s: float = 60) -> int | None:
     """Imports the sample for the demo user; returns the number of rows, or None when the ledger was not empty."""
-    with httpx.Client(
-        base_url=gateway_url, headers={"Authorization": f"Bearer {token}"}, timeout=timeout_s, trust_env=False
-    ) as client:
+    with httpx.Client(base_url=gateway_url, headers={"Authorization": f"Bearer {token}"}, timeout=timeout_s, trust_env=False) as client:
         try:
             ledger = client.get("/api/v1/transactions", params={"page_size": 1})
             ledger.raise_for_status()
@@ -49,8 +45,6 @@ def import_sample(gateway_url: str, token: str, *, timeout_s: float = 60) -> int
             done.raise_for_status()
             return int(done.json()["counts"]["inserted"])
         except httpx.HTTPStatusError as error:
-            raise LocalProblem(
-                f"The sample statement was not imported: {error.response.status_code} {error.response.text}"
-            ) from error
+            raise LocalProblem(f"The sample statement was not imported: {error.response.status_code} {error.response.text}") from error
         except (httpx.HTTPError, KeyError, ValueError) as error:
             raise LocalProblem(f"The sample statement was not imported: {error!r}") from error

@@ -114,8 +114,7 @@ class LocalHome:
                 folder.chmod(0o700)
             except OSError as error:
                 raise LocalProblem(
-                    f"SCALE_HOME {self.path} cannot be used: {error.strerror} ({error.filename}). "
-                    "Set SCALE_HOME to a folder of your own."
+                    f"SCALE_HOME {self.path} cannot be used: {error.strerror} ({error.filename}). Set SCALE_HOME to a folder of your own."
                 ) from error
 
     def lock(self, owner: str) -> None:
@@ -162,9 +161,7 @@ class LocalHome:
         except FileNotFoundError:
             return {}
         except ValueError as error:
-            raise LocalProblem(
-                f"{self._secrets_file} is not readable as JSON ({error}); restore it from a backup."
-            ) from error
+            raise LocalProblem(f"{self._secrets_file} is not readable as JSON ({error}); restore it from a backup.") from error
         return {str(name): str(value) for name, value in found.items()}
 
     def control_socket(self) -> Path:

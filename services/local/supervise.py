@@ -6,6 +6,7 @@ plus its own start, however often it dies.
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import sys
 import time
 import xmlrpc.client
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,6 +24,7 @@ from services.local.home import LocalHome
 from services.local.problem import LocalProblem
 from services.local.program import Program
 
+# Paths are relative to the home, supervisord's working directory: it expands % in some values twice, in others once.
 _HEAD = """\
 [unix_http_server]
 file={socket}
@@ -33,13 +36,12 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 [supervisord]
 nodaemon=true
 silent=true
-directory=/
 umask=077
-logfile={logs}/supervisord.log
+logfile=logs/supervisord.log
 logfile_maxbytes=5MB
 logfile_backups=2
-pidfile={run}/supervisord.pid
-childlogdir={logs}
+pidfile=run/supervisord.pid
+childlogdir=logs
 {user}
 """
 
@@ -54,7 +56,7 @@ stopsignal={stop_signal}
 stopwaitsecs={stop_wait_s}
 killasgroup=true
 redirect_stderr=true
-stdout_logfile={logs}/{name}.log
+stdout_logfile=logs/{name}.log
 stdout_logfile_maxbytes=10MB
 stdout_logfile_backups=3
 """
@@ -80,11 +82,13 @@ class Supervisor:
             name="supervisord",
             argv=[sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)],
             environment={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+            directory=str(self.home.path),
             parent=os.getpid(),
         )
         with (self.home.logs / "supervisord.out").open("ab") as output:
             self._process = subprocess.Popen(
                 supervisord.command(self.home),
+                cwd=self.home.path,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -124,8 +128,12 @@ class Supervisor:
             return
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-            # Bounded: supervisord kills each program that outstays its stop_wait_s.
-            self._process.wait()
+            # Bounded: supervisord kills each program that outstays its stop_wait_s. It looks around once a second, and
+            # whenever it is asked something: asking makes the stop quick.
+            while self._process.poll() is None:
+                with suppress(OSError, xmlrpc.client.Error, http.client.HTTPException):
+                    self._call("supervisor.getState")
+                time.sleep(0.05)
         self._process = None
         self._socket.unlink(missing_ok=True)
         if self._socket.parent != self.home.run:
@@ -145,8 +153,9 @@ class Supervisor:
 
     def _configuration(self, programs: Sequence[Program]) -> str:
         user = "user=root" if os.geteuid() == 0 else ""
-        logs, run = _escaped(self.home.logs), _escaped(self.home.run)
-        text = _HEAD.format(socket=_escaped(self._socket), logs=logs, run=run, user=user)
+        inside = self._socket.is_relative_to(self.home.path)
+        socket = self._socket.relative_to(self.home.path) if inside else self._socket
+        text = _HEAD.format(socket=_escaped(str(socket)), user=user)
         for priority, program in enumerate(programs, start=1):
             text += _PROGRAM.format(
                 name=program.name,
@@ -154,7 +163,6 @@ class Supervisor:
                 priority=priority,
                 stop_signal=program.stop_signal,
                 stop_wait_s=program.stop_wait_s,
-                logs=logs,
             )
         return text
 
@@ -170,11 +178,11 @@ def tail(path: Path, lines: int = 15) -> str:
     return "\n".join(text.splitlines()[-lines:]) or "(nothing was logged)"
 
 
-def _escaped(path: Path | str) -> str:
-    # supervisord expands %(name)s in every value, and takes " ;" for the start of a comment.
-    if " ;" in str(path) or "\n" in str(path):
-        raise LocalProblem(f"SCALE_HOME may not hold ' ;' or a line break: {path}")
-    return str(path).replace("%", "%%")
+def _escaped(text: str) -> str:
+    # supervisord expands %(name)s, and takes " ;" for the start of a comment.
+    if " ;" in text or "\n" in text:
+        raise LocalProblem(f"SCALE cannot run from a path that holds ' ;' or a line break: {text}")
+    return text.replace("%", "%%")
 
 
 def _quoted(part: str) -> str:

@@ -60,9 +60,7 @@ class LocalSystem:
         self._report = report or (lambda step, seconds: None)
         self._outside_urls = outside_database_urls(environment)
         self._outside_redis = environment.get("SCALE_REDIS_URL") or None
-        self.postgres = (
-            None if self._outside_urls else EmbeddedPostgres(self.home, self.ports.postgres, durable=durable)
-        )
+        self.postgres = None if self._outside_urls else EmbeddedPostgres(self.home, self.ports.postgres, durable=durable)
         self.redis = None if self._outside_redis else EmbeddedRedis(self.home, self.ports.redis, durable=durable)
         self._supervisor: Supervisor | None = None
         self._services: tuple[str, ...] = ()
@@ -111,9 +109,7 @@ class LocalSystem:
     def __enter__(self) -> LocalSystem:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
     def start(self, services: Sequence[str] = SERVICES, *, migrate: bool = True, deadline_s: float = 60) -> None:

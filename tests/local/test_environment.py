@@ -1,0 +1,105 @@
+"""What each process may see of the user's environment and of the other processes' secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.local.environment import outside_database_urls, service_environment
+from services.local.home import LocalHome, Ports
+from services.local.problem import LocalProblem
+from services.local.system import SERVICES, LocalSystem
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> LocalSystem:
+    system = LocalSystem(tmp_path, 9000, environment={})
+    system.home.create()
+    return system
+
+
+def environment_of(system: LocalSystem, service: str, outer: dict[str, str]) -> dict[str, str]:
+    return service_environment(
+        service,
+        home=system.home,
+        ports=Ports(9000),
+        database_url=f"postgresql://scale_{service}@x/scale",
+        redis_url="redis://x",
+        outer=outer,
+    )
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_service_holds_another_roles_password(system: LocalSystem, service: str) -> None:
+    passwords = {role: system.home.secret(f"postgres:{role}") for role in ("postgres", "scale_migrator")}
+    passwords |= {other: system.service_url(other).split(":")[2].split("@")[0] for other in ("accounts", "ingestion")}
+    own = passwords.pop(service, None)
+    content = str(system._program(service))
+    assert not [owner for owner, password in passwords.items() if password in content]
+    assert own is None or own in content
+
+
+def test_the_gateway_gets_no_database(system: LocalSystem) -> None:
+    assert not [name for name in system._program("gateway").environment if "DATABASE" in name]
+
+
+def test_a_service_finds_its_ports_and_the_others(system: LocalSystem) -> None:
+    found = environment_of(system, "ingestion", {})
+    assert found["SCALE_INGESTION_PORT"] == "9002"
+    assert found["SCALE_INGESTION_METRICS_PORT"] == "9022"
+    assert found["SCALE_ACCOUNTS_ADDRESS"] == "127.0.0.1:9001"
+    assert found["SCALE_ENVIRONMENT"] == "development"
+
+
+def test_the_users_own_settings_reach_their_service_only(system: LocalSystem) -> None:
+    outer = {
+        "SCALE_GATEWAY_RATE_LIMIT": "7",
+        "SCALE_INGESTION_MAX_FILE_BYTES": "1",
+        "SCALE_ACCOUNTS_ADDRESS": "ledger:1",
+        "SCALE_LOG_LEVEL": "DEBUG",
+        "DB_POOL_SIZE": "3",
+        "ALLOWED_ORIGINS": "https://app.example",
+        "SECRET_OF_SOMETHING_ELSE": "x",
+        "SCALE_AUTH_SECRET": "not this one",
+        "SCALE_DATABASE_URL": "postgresql://migrator@x/scale",
+        "SCALE_ACCOUNTS_DATABASE_URL": "postgresql://scale_accounts@x/scale",
+    }
+    gateway = environment_of(system, "gateway", outer)
+    ingestion = environment_of(system, "ingestion", outer)
+    assert gateway["SCALE_GATEWAY_RATE_LIMIT"] == "7"
+    assert gateway["SCALE_ACCOUNTS_ADDRESS"] == ingestion["SCALE_ACCOUNTS_ADDRESS"] == "ledger:1"
+    assert gateway["ALLOWED_ORIGINS"] == "https://app.example"
+    assert gateway["SCALE_AUTH_SECRET"] == system.home.secret("jwt")
+    assert ingestion["SCALE_INGESTION_MAX_FILE_BYTES"] == "1"
+    assert ingestion["SCALE_LOG_LEVEL"] == "DEBUG"
+    assert ingestion["DB_POOL_SIZE"] == "3"
+    assert "DB_POOL_SIZE" not in gateway
+    absent = {"SCALE_INGESTION_MAX_FILE_BYTES", "SECRET_OF_SOMETHING_ELSE", "SCALE_DATABASE_URL"}
+    assert not absent & gateway.keys()
+    assert not {"SCALE_GATEWAY_RATE_LIMIT", "SCALE_DATABASE_URL", "SCALE_ACCOUNTS_DATABASE_URL"} & ingestion.keys()
+
+
+def test_make_run_raises_the_limit(system: LocalSystem) -> None:
+    assert environment_of(system, "gateway", {})["SCALE_GATEWAY_RATE_LIMIT"] == "100000"
+
+
+def test_a_server_of_ones_own_needs_every_services_url() -> None:
+    with pytest.raises(LocalProblem, match="SCALE_INGESTION_DATABASE_URL"):
+        outside_database_urls({"SCALE_DATABASE_URL": "x", "SCALE_ACCOUNTS_DATABASE_URL": "y"})
+
+
+def test_nothing_embedded_starts_beside_servers_of_ones_own(tmp_path: Path) -> None:
+    outer = {
+        "SCALE_DATABASE_URL": "postgresql://m@db/scale",
+        "SCALE_ACCOUNTS_DATABASE_URL": "postgresql://a@db/scale",
+        "SCALE_INGESTION_DATABASE_URL": "postgresql://i@db/scale",
+        "SCALE_REDIS_URL": "redis://cache:6379/0",
+    }
+    system = LocalSystem(LocalHome(tmp_path), 9000, environment=outer)
+    assert system.postgres is None
+    assert system.redis is None
+    assert system.service_url("ingestion") == "postgresql://i@db/scale"
+    assert system.redis_url == "redis://cache:6379/0"
+    with pytest.raises(LocalProblem):
+        _ = system.superuser_url
