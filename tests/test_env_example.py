@@ -1,0 +1,78 @@
+"""CI-08: .env.example names every variable that the code reads, each with a description, and none that nobody reads."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import AliasChoices, AliasPath
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLE = ROOT / ".env.example"
+QUOTED = re.compile(r"""["'](SCALE_[A-Z0-9_]*[A-Z0-9])["']""")
+ASSIGNMENT = re.compile(r"^#?(?P<name>[A-Z][A-Z0-9_]*)=")
+# Set by one of our processes for another, never by a person.
+INTERNAL = {"SCALE_SUPERVISED", "SCALE_MIGRATOR", "SCALE_MIGRATOR_VERIFIER", "SCALE_DATABASE", "SCALE_ROLE", "SCALE_ROLE_VERIFIER"}
+
+
+def documented() -> dict[str, str]:
+    """Variable → the comment directly above it."""
+    found, comment = {}, ""
+    for line in EXAMPLE.read_text(encoding="utf-8").splitlines():
+        if match := ASSIGNMENT.match(line):
+            found[match["name"]] = comment.strip()
+            comment = ""
+        elif line.startswith("# "):
+            comment += line[2:] + " "
+        else:
+            comment = ""
+    return found
+
+
+def settings_classes() -> Iterator[type[BaseSettings]]:
+    for path in sorted((ROOT / "services").glob("*/settings.py")):
+        module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+        for _, found in inspect.getmembers(module, inspect.isclass):
+            if issubclass(found, BaseSettings) and found.__module__ == module.__name__ and path.parent.name != "kit":
+                yield found
+
+
+def variables(settings: type[BaseSettings]) -> Iterator[tuple[str, FieldInfo]]:
+    """The first name of each field: the one to document; further aliases are for compatibility."""
+    prefix = str(settings.model_config.get("env_prefix", ""))
+    for name, field in settings.model_fields.items():
+        alias = field.validation_alias
+        if isinstance(alias, AliasChoices):
+            alias = alias.choices[0]
+        assert not isinstance(alias, AliasPath)
+        yield alias or f"{prefix}{name}".upper(), field
+
+
+def test_every_setting_is_listed() -> None:
+    listed = documented()
+    missing = {name for settings in settings_classes() for name, _ in variables(settings) if name not in listed}
+    assert not missing, f"add to .env.example: {sorted(missing)}"
+
+
+def test_every_setting_has_a_description_in_both_places() -> None:
+    assert [name for name, comment in documented().items() if len(comment) < 10] == []
+    assert [name for settings in settings_classes() for name, field in variables(settings) if not field.description] == []
+
+
+def test_variables_read_past_the_settings_classes_are_listed() -> None:
+    listed = documented()
+    sources = [path for room in ("services", "clients", "migrations") for path in (ROOT / room).rglob("*.py")]
+    read = {name for path in sources for name in QUOTED.findall(path.read_text(encoding="utf-8"))}
+    assert not (read - listed.keys() - INTERNAL), "add to .env.example"
+
+
+def test_nothing_listed_is_unknown() -> None:
+    known = {name for settings in settings_classes() for name, _ in variables(settings)}
+    code = "\n".join(path.read_text(encoding="utf-8") for room in ("services", "clients") for path in (ROOT / room).rglob("*.py"))
+    unknown = {name for name in documented() if name not in known and f'"{name}"' not in code}
+    assert not unknown, f"nobody reads {sorted(unknown)}"
