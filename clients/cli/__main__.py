@@ -30,13 +30,9 @@ _ROWS_SHOWN = 20
 
 Url = Annotated[
     str | None,
-    typer.Option(
-        "--url", envvar="SCALE_URL", help="The gateway. Default: http://127.0.0.1 at SCALE_GATEWAY_PORT or 8080."
-    ),
+    typer.Option("--url", envvar="SCALE_URL", help="The gateway. Default: http://127.0.0.1 at SCALE_GATEWAY_PORT or 8080."),
 ]
-Token = Annotated[
-    str | None, typer.Option("--token", envvar="SCALE_TOKEN", help="Bearer token. Default: $SCALE_HOME/dev-token.")
-]
+Token = Annotated[str | None, typer.Option("--token", envvar="SCALE_TOKEN", help="Bearer token. Default: $SCALE_HOME/dev-token.")]
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")]
 
 
@@ -59,9 +55,7 @@ def import_statement(
             metavar="FIELD=COLUMN",
         ),
     ] = None,
-    idempotency_key: Annotated[
-        str | None, typer.Option(help="Makes a repeat of this very upload harmless. One file only.")
-    ] = None,
+    idempotency_key: Annotated[str | None, typer.Option(help="Makes a repeat of this very upload harmless. One file only.")] = None,
     url: Url = None,
     token: Token = None,
 ) -> None:
@@ -224,9 +218,7 @@ def _default_token() -> str:
     try:
         return file.read_text(encoding="utf-8").strip()
     except OSError:
-        raise ScaleError(
-            f"No token: {file} is not there. `make run` writes it; --token or SCALE_TOKEN names another."
-        ) from None
+        raise ScaleError(f"No token: {file} is not there. `make run` writes it; --token or SCALE_TOKEN names another.") from None
 
 
 def _pairs(columns: list[str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ import httpx
 FINAL_STATES = ("succeeded", "failed", "undone")
 
 # Reading a long file may take its time; connecting may not.
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _TIMEOUT = httpx.Timeout(600, connect=5)
 
 
@@ -38,14 +39,14 @@ class ScaleClient:
             headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
             timeout=_TIMEOUT,
             transport=transport,
+            # A proxy for the outside world cannot reach this machine's own loopback.
+            trust_env=httpx.URL(url).host not in _LOOPBACK,
         )
 
     def __enter__(self) -> ScaleClient:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._http.close()
 
     def import_statement(
@@ -64,9 +65,7 @@ class ScaleClient:
             raise ScaleError(f"{file}: {error.strerror}.") from error
         with handle:
             upload = cast(IO[bytes], _Upload(handle, sent))
-            found = self._ask(
-                "POST", "/api/v1/imports", files={"file": (file.name, upload)}, data=dict(options), headers=headers
-            )
+            found = self._ask("POST", "/api/v1/imports", files={"file": (file.name, upload)}, data=dict(options), headers=headers)
         while found["state"] not in FINAL_STATES:
             time.sleep(0.5)
             found = self._ask("GET", f"/api/v1/imports/{found['id']}")
@@ -92,9 +91,7 @@ class ScaleClient:
         try:
             response = self._http.request(method, path, **request)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise NotReachable(
-                f"Nobody answers at {self._http.base_url}: is it running? `make run` starts it."
-            ) from error
+            raise NotReachable(f"Nobody answers at {self._http.base_url}: is it running? `make run` starts it.") from error
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise ScaleError(f"{self._http.base_url} is not an address of SCALE: {error}") from error
         except httpx.HTTPError as error:

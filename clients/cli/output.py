@@ -12,9 +12,7 @@ from rich.text import Text
 _COUNTS = ("rows", "inserted", "duplicates", "suspected_duplicates", "zero_amount", "rejected")
 
 
-def show_table(
-    console: Console, columns: Mapping[str, str], items: Iterable[Mapping[str, Any]], *, nothing: str
-) -> None:
+def show_table(console: Console, columns: Mapping[str, str], items: Iterable[Mapping[str, Any]], *, nothing: str) -> None:
     """A table of `items`; `columns` is item key → heading. Amounts stand to the right, red when money leaves."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for key, heading in columns.items():
@@ -31,9 +29,7 @@ def show_table(
 def show_import(console: Console, found: Mapping[str, Any]) -> None:
     """What became of one upload, and how the file was read."""
     counts = found["counts"]
-    console.print(
-        Text(f"{found['file_name']}: {found['state']}", style="bold green" if _succeeded(found) else "bold red")
-    )
+    console.print(Text(f"{found['file_name']}: {found['state']}", style="bold green" if _succeeded(found) else "bold red"))
     if found.get("failure_reason"):
         console.print(f"  {found['failure_reason']}", markup=False)
     console.print("  " + ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in _COUNTS), markup=False)

@@ -51,7 +51,7 @@ def service_is_ready(service: str, ports: Ports) -> bool:
     """One probe: GET /ready at the gateway, the gRPC health protocol at every other service."""
     if service == "gateway":
         try:
-            return httpx.get(f"http://{LOOPBACK}:{ports.service(service)}/ready", timeout=5).status_code == 200
+            return httpx.get(f"http://{LOOPBACK}:{ports.service(service)}/ready", timeout=5, trust_env=False).status_code == 200
         except httpx.HTTPError:
             return False
     return _grpc_is_serving(f"{LOOPBACK}:{ports.service(service)}")
@@ -62,7 +62,7 @@ def _grpc_is_serving(address: str) -> bool:
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-    with grpc.insecure_channel(address) as channel:
+    with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=1)
         except grpc.RpcError:
