@@ -11,9 +11,7 @@ def run() -> None:
     """Applies what is missing, each revision in its own transaction."""
     connection = context.config.attributes.get("connection")
     if connection is None:
-        raise SystemExit(
-            "Apply the history with `python -m migrations upgrade`: it takes the lock that alembic alone does not."
-        )
+        raise SystemExit("Apply the history with `python -m migrations upgrade`: it takes the lock that alembic alone does not.")
     context.configure(
         connection=connection,
         version_table_schema=VERSION_SCHEMA,

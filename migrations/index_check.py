@@ -50,9 +50,7 @@ async def compare_indexes(url: str, document: Path = DOCUMENT) -> list[str]:
     except (OSError, asyncpg.PostgresError) as error:
         raise MigrationError(f"Cannot read the database's indexes: {error}") from error
     missing = [
-        f"{name} on {table} is documented, but not in the database."
-        for name, table in documented.items()
-        if present.get(name) != table
+        f"{name} on {table} is documented, but not in the database." for name, table in documented.items() if present.get(name) != table
     ]
     unknown = [
         f"{name} on {table} is in the database, but not in {document.name}."

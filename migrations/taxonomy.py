@@ -32,10 +32,7 @@ def read_taxonomy(path: Path = TAXONOMY) -> list[dict[str, str]]:
         signs = {row["sign"] for row in below}
         name = primary.replace("_", " ").capitalize()
         categories.append(_category(primary, primary, name, signs.pop() if len(signs) == 1 else "both"))
-        categories += [
-            _category(row["detailed"], primary, row["name"], row["sign"], row["description"], row["examples"])
-            for row in below
-        ]
+        categories += [_category(row["detailed"], primary, row["name"], row["sign"], row["description"], row["examples"]) for row in below]
     return categories
 
 
@@ -44,9 +41,7 @@ async def load_taxonomy(connection: AsyncConnection) -> None:
     await connection.execute(UPSERT, read_taxonomy())
 
 
-def _category(
-    slug: str, primary: str, name: str, sign: str, description: str = "", examples: str = ""
-) -> dict[str, str]:
+def _category(slug: str, primary: str, name: str, sign: str, description: str = "", examples: str = "") -> dict[str, str]:
     return {
         "slug": slug,
         "primary_slug": primary,

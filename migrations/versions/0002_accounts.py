@@ -131,7 +131,7 @@ def _create_transactions() -> None:
             merchant_key     text          GENERATED ALWAYS AS (lower(merchant_name)) STORED,
             category         text,
             category_source  text          CHECK (category_source IN ('user', 'rule', 'model', 'file', 'fallback')),
-            confidence       real          CHECK (confidence BETWEEN 0 AND 1),
+            confidence       double precision CHECK (confidence BETWEEN 0 AND 1),
             payment_method   text,
             status           text          NOT NULL DEFAULT 'posted' CHECK (status IN ('posted', 'pending', 'void')),
             note             text          NOT NULL DEFAULT '' CHECK (char_length(note) <= 2000),

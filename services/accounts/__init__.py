@@ -1,0 +1,1 @@
+"""The ledger: accounts, transactions, categories and the user's profile."""

@@ -1,0 +1,283 @@
+"""The ledger's nouns and errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
+
+from services.kit.errors import AlreadyExists, InvalidArgument, NotFound, invalid
+
+UNCATEGORIZED = "uncategorized"
+"""As a filter: transactions without a category. No category may have this slug."""
+DEFAULT_CURRENCY = "EUR"
+AMOUNT_STEPS = 10_000
+"""Steps in one unit of money: the ledger counts in ten-thousandths."""
+
+
+class TransactionType(StrEnum):
+    """Direction, generated from the sign of the amount."""
+
+    CREDIT = "credit"
+    DEBIT = "debit"
+
+
+class TransactionStatus(StrEnum):
+    """Where a transaction stands."""
+
+    POSTED = "posted"
+    PENDING = "pending"
+    VOID = "void"
+
+
+class CategorySource(StrEnum):
+    """Who set a category."""
+
+    USER = "user"
+    RULE = "rule"
+    MODEL = "model"
+    FILE = "file"
+    FALLBACK = "fallback"
+
+
+class AccountType(StrEnum):
+    """Kinds of account."""
+
+    CHECKING = "checking"
+    SAVINGS = "savings"
+    CREDIT_CARD = "credit_card"
+    CASH = "cash"
+    LOAN = "loan"
+    INVESTMENT = "investment"
+    OTHER = "other"
+
+
+class Transaction(NamedTuple):
+    """One row of the ledger. A tuple, because pages are made of them by the thousand a second."""
+
+    id: UUID
+    account_id: UUID
+    transaction_date: date
+    amount_steps: int
+    """Signed, in ten-thousandths of `currency`; negative when money leaves."""
+    currency: str
+    description: str
+    merchant: str | None
+    category: str | None
+    category_source: str | None
+    confidence: float | None
+    status: str
+    note: str
+    payment_method: str | None
+    import_id: UUID | None
+    created_at: datetime
+    primary_category: str | None = None
+
+    @property
+    def amount(self) -> Decimal:
+        """Signed and exact."""
+        return Decimal(self.amount_steps).scaleb(-4)
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionFilters:
+    """Which transactions; None means any. Dates and amounts are inclusive."""
+
+    date_from: date | None = None
+    date_to: date | None = None
+    amount_min: Decimal | None = None
+    amount_max: Decimal | None = None
+    category: str | None = None
+    merchant: str | None = None
+    type: TransactionType | None = None
+    status: TransactionStatus | None = None
+    account_id: UUID | None = None
+    query: str | None = None
+
+
+class TransactionPosition(NamedTuple):
+    """Where in the order of transactions a page ended."""
+
+    transaction_date: date
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionChanges:
+    """What a user changes; None leaves it. An empty category takes the category away."""
+
+    note: str | None = None
+    category: str | None = None
+
+
+class ImportLine(NamedTuple):
+    """A line of an imported file and the transaction it became."""
+
+    line: int
+    transaction_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class AppendOutcome:
+    """What became of an import's rows; those that `duplicates` does not name were inserted."""
+
+    inserted_count: int
+    duplicates: list[ImportLine]
+    """Lines that the ledger already held, each with the transaction that was there before; rising."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A place where the user keeps money."""
+
+    id: UUID
+    name: str
+    type: AccountType
+    currency: str
+    identifier: str
+    opening_balance: Decimal
+    active: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """An account to open. An empty currency means the profile's default."""
+
+    name: str
+    currency: str = ""
+    identifier: str = ""
+    type: AccountType = AccountType.CHECKING
+    opening_balance: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountChanges:
+    """What a user changes; None leaves it."""
+
+    name: str | None = None
+    type: AccountType | None = None
+    active: bool | None = None
+    opening_balance: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A user's settings."""
+
+    user_id: UUID
+    display_name: str
+    default_currency: str
+    locale: str
+    time_zone: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileChanges:
+    """What a user changes; None leaves it."""
+
+    display_name: str | None = None
+    default_currency: str | None = None
+    locale: str | None = None
+    time_zone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """One entry of the taxonomy, or one of a user's own."""
+
+    slug: str
+    name: str
+    primary_slug: str
+    custom: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRequest:
+    """Names a request that creates something, so that its repeat is told from another one under the same id."""
+
+    request_id: str
+    content_hash: bytes
+
+
+class CategoryLabels:
+    """Finds the category that a bank's own label means: an exact slug or name, case folded, and nothing less sure."""
+
+    def __init__(self, categories: list[Category]) -> None:
+        """`categories` may hold the user's own, which win over the taxonomy."""
+        self._slugs: dict[str, str] = {}
+        # The least sure first, so that what is surer overwrites it.
+        for category in sorted(categories, key=lambda category: (category.custom, category.slug == category.primary_slug)):
+            self._slugs[_folded(category.name)] = category.slug
+        for category in categories:
+            self._slugs[_folded(category.slug)] = category.slug
+
+    def slug(self, label: str) -> str | None:
+        """The slug, or None."""
+        return self._slugs.get(_folded(label))
+
+
+def _folded(label: str) -> str:
+    return " ".join(label.casefold().split())
+
+
+def transaction_not_found(transaction_id: UUID) -> NotFound:
+    """No such transaction, or not the caller's."""
+    return NotFound(
+        f"There is no transaction {transaction_id}.",
+        reason="TRANSACTION_NOT_FOUND",
+        metadata={"transaction_id": str(transaction_id)},
+    )
+
+
+def account_not_found(account_id: UUID | str) -> NotFound:
+    """No such account, or not the caller's."""
+    return NotFound(f"There is no account {account_id}.", reason="ACCOUNT_NOT_FOUND", metadata={"account_id": str(account_id)})
+
+
+def unknown_category(slug: str, field: str = "category") -> InvalidArgument:
+    """A slug that neither the taxonomy nor the caller has."""
+    return invalid(field, f"{slug!r} is none of your categories; list them to see which there are")
+
+
+def account_exists(identifier: str, name: str, currency: str) -> AlreadyExists:
+    """Another account has the identifier, or without one the name and currency."""
+    if identifier:
+        return AlreadyExists(
+            f"You already have an account {identifier}.",
+            reason="ACCOUNT_IDENTIFIER_TAKEN",
+            metadata={"identifier": identifier},
+        )
+    return AlreadyExists(
+        f"You already have an account named {name!r} in {currency}.",
+        reason="ACCOUNT_NAME_TAKEN",
+        metadata={"name": name, "currency": currency},
+    )
+
+
+def category_exists(slug: str) -> AlreadyExists:
+    """The taxonomy or the caller already has that slug."""
+    return AlreadyExists(f"There is a category {slug!r} already.", reason="CATEGORY_EXISTS", metadata={"slug": slug})
+
+
+def request_id_reused(request_id: str) -> AlreadyExists:
+    """The same request id with another body."""
+    return AlreadyExists(
+        "This request id was used for another request; make a new one.",
+        reason="REQUEST_ID_REUSED",
+        metadata={"request_id": request_id},
+    )
+
+
+def import_id_reused(import_id: UUID) -> AlreadyExists:
+    """The same import id with other rows."""
+    return AlreadyExists(
+        f"The ledger holds other rows of import {import_id}; nothing was added.",
+        reason="IMPORT_ID_REUSED",
+        metadata={"import_id": str(import_id)},
+    )

@@ -1,0 +1,24 @@
+"""The ledger in PostgreSQL. Each public method is one transaction, as the user whose rows it touches."""
+
+from __future__ import annotations
+
+from services.accounts.repository.accounts import AccountRows
+from services.accounts.repository.append import AppendedRows
+from services.accounts.repository.categories import CategoryRows
+from services.accounts.repository.profiles import ProfileRows
+from services.accounts.repository.transactions import TransactionRows
+from services.kit.postgres import Database
+
+
+class PostgresAccountsRepository(TransactionRows, AppendedRows, AccountRows, CategoryRows, ProfileRows):
+    """Everything that the service stores; one parent class for each table, and one for the bulk path."""
+
+    def __init__(self, database: Database, *, bulk_statement_timeout_s: float, lock_timeout_s: float) -> None:
+        """Timeouts in seconds: for each statement of an import, and for waiting until another import of the same user is in."""
+        self._database = database
+        self._bulk_statement_timeout_s = bulk_statement_timeout_s
+        self._lock_timeout_s = lock_timeout_s
+        self._forget_taxonomy()
+
+
+__all__ = ["PostgresAccountsRepository"]

@@ -1,0 +1,153 @@
+"""The bulk path: one import's batches into a temporary table, then into the ledger, in one transaction.
+
+COPY into a table under row level security is refused by PostgreSQL, hence the table in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import asyncpg
+import polars as pl
+import uuid_utils
+
+from services.accounts.domain import (
+    AppendOutcome,
+    CategoryLabels,
+    ImportLine,
+    account_not_found,
+    import_id_reused,
+)
+from services.accounts.repository.categories import CategoryRows
+from services.kit.errors import InvalidArgument, Unavailable, invalid
+from services.kit.postgres import Connection
+
+_MAX_CATEGORIES = 100_000
+
+_CREATE_INCOMING = """
+    CREATE TEMPORARY TABLE incoming (
+        line bigint, id uuid, account_id uuid, transaction_date date, amount numeric(19,4), currency text,
+        description text, merchant text, category text, payment_method text, status text, fingerprint text, raw_data jsonb
+    ) ON COMMIT DROP
+"""
+_COLUMNS = (
+    "line", "id", "account_id", "transaction_date", "amount", "currency", "description", "merchant", "category",
+    "payment_method", "status", "fingerprint", "raw_data",
+)  # fmt: skip
+_KNOWN_ACCOUNTS = "SELECT id FROM accounts.accounts WHERE user_id = $1 AND id = ANY($2)"
+# One import of a user at a time: two that bring the same rows in different order would wait for each other for ever.
+_SET_LOCK_TIMEOUT = "SELECT set_config('lock_timeout', $1, true)"
+_LOCK_USER = "SELECT pg_advisory_xact_lock(hashtextextended('accounts.append ' || $1, 0))"
+_COUNT_IMPORTED = "SELECT count(*) FROM accounts.transactions WHERE user_id = $1 AND import_id = $2"
+_INSERT = """
+    INSERT INTO accounts.transactions (
+        user_id, id, account_id, transaction_date, amount, currency, description, merchant_name, category, category_source,
+        payment_method, status, fingerprint, import_id, import_line, raw_data)
+    SELECT $1, id, account_id, transaction_date, amount, currency, description, merchant, category,
+           CASE WHEN category IS NOT NULL THEN 'file' END, payment_method, status, fingerprint, $2, line, raw_data
+      FROM incoming ORDER BY line
+    ON CONFLICT (user_id, fingerprint) DO NOTHING
+"""
+# A row that this very import brought, at this very line, is no duplicate: the caller is repeating itself.
+_SELECT_DUPLICATES = """
+    SELECT incoming.line, held.id
+      FROM incoming JOIN accounts.transactions AS held ON held.user_id = $1 AND held.fingerprint = incoming.fingerprint
+     WHERE (held.import_id, held.import_line) IS DISTINCT FROM ($2::uuid, incoming.line)
+     ORDER BY incoming.line
+"""
+
+
+class AppendedRows(CategoryRows):
+    """What imports bring."""
+
+    _bulk_statement_timeout_s: float
+    _lock_timeout_s: float
+
+    async def append_transactions(self, user_id: UUID, import_id: UUID, batches: AsyncIterator[pl.DataFrame]) -> AppendOutcome:
+        """Adds all rows or none. Each frame has the columns of the contract's record batch, checked, and rising lines.
+
+        Raises NotFound for an account that is not the user's, AlreadyExists when the ledger holds other rows of this
+        import, Unavailable when another import of the user takes too long, and whatever `batches` raises.
+        """
+        async with self._database.transaction(user_id, statement_timeout_s=self._bulk_statement_timeout_s) as connection:
+            row_count = await self._stage(connection, user_id, batches)
+            await self._lock(connection, user_id)
+            held_before = await connection.fetchval(_COUNT_IMPORTED, user_id, import_id)
+            added = await self._insert(connection, user_id, import_id)
+            duplicates: list[ImportLine] = []
+            if added < row_count:
+                records = await connection.fetch(_SELECT_DUPLICATES, user_id, import_id)
+                duplicates = [ImportLine(*record) for record in records]
+            inserted = row_count - len(duplicates)
+            if added + held_before != inserted:
+                raise import_id_reused(import_id)
+            return AppendOutcome(inserted, duplicates)
+
+    async def _stage(self, connection: Connection, user_id: UUID, batches: AsyncIterator[pl.DataFrame]) -> int:
+        await connection.execute(_CREATE_INCOMING)
+        labels = CategoryLabels(await self._categories(connection, user_id, None, _MAX_CATEGORIES))
+        known_accounts: set[str] = set()
+        row_count = 0
+        async for batch in batches:
+            await self._check_accounts(connection, user_id, batch, known_accounts)
+            rows = await asyncio.to_thread(_as_csv, batch, labels)
+            try:
+                await connection.copy_to_table("incoming", source=io.BytesIO(rows), columns=_COLUMNS, format="csv")
+            except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as error:
+                raise _bad_raw_data(batch, str(error)) from error
+            row_count += batch.height
+        return row_count
+
+    async def _check_accounts(self, connection: Connection, user_id: UUID, batch: pl.DataFrame, known: set[str]) -> None:
+        named = set(batch["account_id"].unique()) - known
+        if named:
+            records = await connection.fetch(_KNOWN_ACCOUNTS, user_id, [UUID(account) for account in named])
+            known.update(str(record["id"]) for record in records)
+            for stranger in sorted(named - known):
+                raise account_not_found(stranger)
+
+    async def _lock(self, connection: Connection, user_id: UUID) -> None:
+        await connection.execute(_SET_LOCK_TIMEOUT, f"{int(self._lock_timeout_s * 1000)}ms")
+        try:
+            await connection.execute(_LOCK_USER, str(user_id))
+        except asyncpg.LockNotAvailableError as error:
+            raise Unavailable(
+                "Another import of yours is still being written; try again shortly.",
+                reason="IMPORT_IN_PROGRESS",
+                retry_after_s=5,
+            ) from error
+
+    async def _insert(self, connection: Connection, user_id: UUID, import_id: UUID) -> int:
+        try:
+            done = await connection.execute(_INSERT, user_id, import_id)
+        except asyncpg.ForeignKeyViolationError as error:
+            raise account_not_found("of these rows any more") from error
+        return int(done.rpartition(" ")[2])
+
+
+def _as_csv(batch: pl.DataFrame, labels: CategoryLabels) -> bytes:
+    """The batch in COPY's CSV form: an unquoted nothing is NULL, a quoted one the empty text."""
+    slugs = {label: labels.slug(label) for label in batch["category"].drop_nulls().unique()}
+    ids = [str(uuid_utils.uuid7()) for _ in range(batch.height)]
+    rows = batch.with_columns(
+        pl.col("category").replace_strict(slugs, default=None, return_dtype=pl.String) if slugs else pl.col("category"),
+        pl.Series("id", ids, dtype=pl.String),
+    ).select(_COLUMNS)
+    return rows.write_csv(include_header=False).encode()
+
+
+def _bad_raw_data(batch: pl.DataFrame, answer: str) -> InvalidArgument:
+    """Names the first line whose raw_data PostgreSQL cannot take; every other column was checked before."""
+    for line, raw_data in zip(batch["line"], batch["raw_data"], strict=True):
+        try:
+            json.loads(raw_data)
+            fits = "\\u0000" not in raw_data
+        except ValueError:
+            fits = False
+        if not fits:
+            return invalid("raw_data", "is not a JSON object that PostgreSQL can hold", line=line)
+    return invalid("raw_data", answer.splitlines()[0])

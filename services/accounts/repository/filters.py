@@ -1,0 +1,83 @@
+"""Builds the statement of one page of transactions: placeholders only, never a value inside the text."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from services.accounts.domain import UNCATEGORIZED, TransactionFilters, TransactionPosition, TransactionStatus
+
+# The amount as one exact integer: decoding it costs a tenth of a numeric. raw_data stays out: it is large and not shown.
+COLUMNS = (
+    "id, account_id, transaction_date, (amount * 10000)::bigint, currency, description, merchant_name, category, "
+    "category_source, confidence, status, note, payment_method, import_id, created_at"
+)
+
+_SELECT = f"SELECT {COLUMNS} FROM accounts.transactions WHERE user_id = $1"  # nosec B608
+_ORDER = "ORDER BY transaction_date DESC, id DESC LIMIT {}"
+_AFTER = "AND (transaction_date, id) < ({}, {})"
+# Field of TransactionFilters to its condition.
+_CONDITIONS = {
+    "account_id": "AND account_id = {}",
+    "date_from": "AND transaction_date >= {}",
+    "date_to": "AND transaction_date <= {}",
+    "amount_min": "AND amount >= {}",
+    "amount_max": "AND amount <= {}",
+    "type": "AND type = {}",
+    "merchant": "AND merchant_key = lower({})",
+}
+# Word for word the predicate of idx_transactions_pending, which a placeholder could not match.
+_PENDING = "AND status = 'pending'"
+_STATUS = "AND status = {}"
+_NO_CATEGORY = "AND category IS NULL"
+_CATEGORY = "AND category = {}"
+# A primary slug stands for itself and all below it, the user's own included.
+_PRIMARY_CATEGORY = (
+    "AND category = ANY ({}::text[] || ARRAY(SELECT slug FROM accounts.user_categories WHERE user_id = $1 AND primary_slug = {}))"
+)
+_WORD = "AND (description ILIKE {} OR merchant_name ILIKE {})"
+
+
+def page_statement(
+    user_id: UUID,
+    filters: TransactionFilters,
+    *,
+    taxonomy: dict[str, str],
+    after: TransactionPosition | None,
+    limit: int,
+) -> tuple[str, list[object]]:
+    """The statement and its arguments. `taxonomy` maps slug to primary slug; `after` is where the last page ended."""
+    parts = [_SELECT]
+    arguments: list[object] = [user_id]
+
+    def add(template: str, *values: object) -> None:
+        first = len(arguments) + 1
+        arguments.extend(values)
+        parts.append(template.format(*(f"${first + place}" for place in range(len(values)))))
+
+    for field, condition in _CONDITIONS.items():
+        value = getattr(filters, field)
+        if value is not None:
+            add(condition, value)
+    if filters.status is TransactionStatus.PENDING:
+        add(_PENDING)
+    elif filters.status is not None:
+        add(_STATUS, filters.status)
+    if filters.category == UNCATEGORIZED:
+        add(_NO_CATEGORY)
+    elif filters.category is not None and taxonomy.get(filters.category) == filters.category:
+        below = [slug for slug, primary in taxonomy.items() if primary == filters.category]
+        add(_PRIMARY_CATEGORY, below, filters.category)
+    elif filters.category is not None:
+        add(_CATEGORY, filters.category)
+    for word in (filters.query or "").split():
+        pattern = f"%{_literally(word)}%"
+        add(_WORD, pattern, pattern)
+    if after is not None:
+        add(_AFTER, after.transaction_date, after.id)
+    add(_ORDER, limit)
+    return " ".join(parts), arguments
+
+
+def _literally(word: str) -> str:
+    """Takes the special meaning from the characters that ILIKE reads as patterns."""
+    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -1,0 +1,93 @@
+"""Rows of accounts.transactions: pages, single rows, and the lines of an import."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import asyncpg
+
+from services.accounts.domain import (
+    CategorySource,
+    ImportLine,
+    Transaction,
+    TransactionChanges,
+    TransactionFilters,
+    TransactionPosition,
+    transaction_not_found,
+    unknown_category,
+)
+from services.accounts.repository.categories import CategoryRows
+from services.accounts.repository.filters import COLUMNS, page_statement
+from services.kit.postgres import Connection
+
+_CATEGORY = 7
+"""Place of the category in COLUMNS."""
+
+_SELECT = f"SELECT {COLUMNS} FROM accounts.transactions WHERE user_id = $1 AND id = $2"  # nosec B608
+_UPDATE = f"""
+    UPDATE accounts.transactions
+       SET note = COALESCE($3, note),
+           category = CASE WHEN $4 THEN $5 ELSE category END,
+           category_source = CASE WHEN $4 THEN $6 ELSE category_source END,
+           confidence = CASE WHEN $4 THEN NULL ELSE confidence END,
+           updated_at = now()
+     WHERE user_id = $1 AND id = $2
+    RETURNING {COLUMNS}
+"""  # nosec B608
+_SELECT_IMPORT_LINES = """
+    SELECT import_line, id FROM accounts.transactions
+     WHERE user_id = $1 AND import_id = $2 AND import_line > $3
+     ORDER BY import_line LIMIT $4
+"""
+
+
+class TransactionRows(CategoryRows):
+    """The ledger's rows, each with its category's primary slug."""
+
+    async def list_transactions(
+        self, user_id: UUID, filters: TransactionFilters, *, after: TransactionPosition | None, limit: int
+    ) -> list[Transaction]:
+        """At most `limit` transactions after `after`, newest first."""
+        async with self._database.transaction(user_id, read_only=True) as connection:
+            taxonomy = await self._taxonomy(connection)
+            statement, arguments = page_statement(user_id, filters, taxonomy=taxonomy, after=after, limit=limit)
+            return await self._complete(connection, user_id, await connection.fetch(statement, *arguments))
+
+    async def get_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction:
+        """One transaction. Raises NotFound."""
+        async with self._database.transaction(user_id, read_only=True) as connection:
+            records = await connection.fetch(_SELECT, user_id, transaction_id)
+            if not records:
+                raise transaction_not_found(transaction_id)
+            return (await self._complete(connection, user_id, records))[0]
+
+    async def update_transaction(self, user_id: UUID, transaction_id: UUID, changes: TransactionChanges) -> Transaction:
+        """The transaction after the change. Raises NotFound, and InvalidArgument for a category that the user does not have."""
+        async with self._database.transaction(user_id) as connection:
+            if changes.category and not await self._is_known(connection, user_id, changes.category):
+                raise unknown_category(changes.category)
+            records = await connection.fetch(
+                _UPDATE,
+                user_id,
+                transaction_id,
+                changes.note,
+                changes.category is not None,
+                changes.category or None,
+                CategorySource.USER.value if changes.category else None,
+            )
+            if not records:
+                raise transaction_not_found(transaction_id)
+            return (await self._complete(connection, user_id, records))[0]
+
+    async def list_import_lines(self, user_id: UUID, import_id: UUID, *, after_line: int, limit: int) -> list[ImportLine]:
+        """Lines of one import that are in the ledger, rising, after `after_line`."""
+        async with self._database.transaction(user_id, read_only=True) as connection:
+            records = await connection.fetch(_SELECT_IMPORT_LINES, user_id, import_id, after_line, limit)
+        return [ImportLine(*record) for record in records]
+
+    async def _complete(self, connection: Connection, user_id: UUID, records: list[asyncpg.Record]) -> list[Transaction]:
+        slugs = {record[_CATEGORY] for record in records} - {None}
+        if not slugs:
+            return [Transaction._make((*record, None)) for record in records]
+        primaries = await self._primary_slugs(connection, user_id, slugs)
+        return [Transaction._make((*record, primaries.get(record[_CATEGORY]))) for record in records]

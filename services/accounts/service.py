@@ -1,0 +1,204 @@
+"""The ledger's use-cases and rules."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import unicodedata
+from collections.abc import AsyncIterator, Callable
+from datetime import date
+from decimal import Decimal
+from typing import Protocol
+from uuid import UUID
+
+import polars as pl
+
+from services.accounts.domain import (
+    DEFAULT_CURRENCY,
+    UNCATEGORIZED,
+    Account,
+    AccountChanges,
+    AppendOutcome,
+    Category,
+    FirstRequest,
+    ImportLine,
+    NewAccount,
+    Profile,
+    ProfileChanges,
+    Transaction,
+    TransactionChanges,
+    TransactionFilters,
+    TransactionPosition,
+)
+from services.kit.errors import invalid
+from services.kit.pagination import MAX_PAGE_SIZE, PageTokens, page_size
+
+
+class AccountsRepository(Protocol):
+    """What the service stores. Each method is one transaction and touches only rows of `user_id`."""
+
+    async def append_transactions(self, user_id: UUID, import_id: UUID, batches: AsyncIterator[pl.DataFrame]) -> AppendOutcome: ...
+
+    async def list_import_lines(self, user_id: UUID, import_id: UUID, *, after_line: int, limit: int) -> list[ImportLine]: ...
+
+    async def list_transactions(
+        self, user_id: UUID, filters: TransactionFilters, *, after: TransactionPosition | None, limit: int
+    ) -> list[Transaction]: ...
+
+    async def get_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction: ...
+
+    async def update_transaction(self, user_id: UUID, transaction_id: UUID, changes: TransactionChanges) -> Transaction: ...
+
+    async def create_account(self, user_id: UUID, new: NewAccount, request: FirstRequest, default_currency: str) -> Account: ...
+
+    async def ensure_account(self, user_id: UUID, new: NewAccount, default_currency: str) -> tuple[Account, bool]: ...
+
+    async def get_account(self, user_id: UUID, account_id: UUID) -> Account: ...
+
+    async def list_accounts(self, user_id: UUID, *, after: UUID | None, limit: int, include_inactive: bool) -> list[Account]: ...
+
+    async def change_account(self, user_id: UUID, account_id: UUID, change: Callable[[Account], Account]) -> Account: ...
+
+    async def get_profile(self, user_id: UUID) -> Profile: ...
+
+    async def change_profile(self, user_id: UUID, change: Callable[[Profile], Profile]) -> Profile: ...
+
+    async def list_categories(self, user_id: UUID, *, after: tuple[bool, str] | None, limit: int) -> list[Category]: ...
+
+    async def create_category(self, user_id: UUID, category: Category, request: FirstRequest) -> Category: ...
+
+
+class AccountsService:
+    """Use-cases of the ledger, for the verified user who asks."""
+
+    def __init__(self, repository: AccountsRepository, page_tokens: PageTokens) -> None:
+        self._repository = repository
+        self._page_tokens = page_tokens
+
+    async def append_transactions(self, user_id: UUID, import_id: UUID, batches: AsyncIterator[pl.DataFrame]) -> AppendOutcome:
+        """Adds all rows of an import or none. Raises NotFound for an account that is not the user's, and what `batches` raises."""
+        return await self._repository.append_transactions(user_id, import_id, batches)
+
+    async def list_import_lines(self, user_id: UUID, import_id: UUID, *, after_line: int, requested_size: int) -> list[ImportLine]:
+        """Lines of an import that are in the ledger, rising, after `after_line`."""
+        if after_line < 0:
+            raise invalid("after_line", "must not be negative")
+        return await self._repository.list_import_lines(user_id, import_id, after_line=after_line, limit=page_size(requested_size))
+
+    async def list_transactions(
+        self, user_id: UUID, filters: TransactionFilters, *, requested_size: int, token: str
+    ) -> tuple[list[Transaction], str]:
+        """One page, newest first, and the token of the next one; empty on the last page."""
+        if filters.date_from and filters.date_to and filters.date_from > filters.date_to:
+            raise invalid("date_from", "lies after date_to")
+        if filters.amount_min is not None and filters.amount_max is not None and filters.amount_min > filters.amount_max:
+            raise invalid("amount_min", "is larger than amount_max")
+        size = page_size(requested_size)
+        bound = f"transactions {filters!r}"
+        after = None
+        if token:
+            day, last_id = self._page_tokens.decode(token, user_id=user_id, filters=bound)
+            after = TransactionPosition(date.fromisoformat(day), UUID(last_id))
+        # One more than asked for tells whether another page follows.
+        found = await self._repository.list_transactions(user_id, filters, after=after, limit=size + 1)
+        if len(found) <= size:
+            return found, ""
+        last = found[size - 1]
+        position = (last.transaction_date.isoformat(), str(last.id))
+        return found[:size], self._page_tokens.encode(user_id=user_id, filters=bound, position=position)
+
+    async def get_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction:
+        """One transaction. Raises NotFound."""
+        return await self._repository.get_transaction(user_id, transaction_id)
+
+    async def update_transaction(self, user_id: UUID, transaction_id: UUID, changes: TransactionChanges) -> Transaction:
+        """Sets note or category; a category set here is the user's own word. Raises NotFound, InvalidArgument."""
+        if changes == TransactionChanges():
+            return await self._repository.get_transaction(user_id, transaction_id)
+        return await self._repository.update_transaction(user_id, transaction_id, changes)
+
+    async def create_account(self, user_id: UUID, new: NewAccount, request_id: str) -> Account:
+        """Opens an account; the same request again returns the same account. Raises AlreadyExists."""
+        new = dataclasses.replace(new, identifier=_plain_identifier(new.identifier))
+        return await self._repository.create_account(user_id, new, _first(request_id, new), DEFAULT_CURRENCY)
+
+    async def ensure_account(self, user_id: UUID, new: NewAccount) -> tuple[Account, bool]:
+        """The account that a statement names, opened when there is none; and whether this call opened it."""
+        new = dataclasses.replace(new, identifier=_plain_identifier(new.identifier))
+        return await self._repository.ensure_account(user_id, new, DEFAULT_CURRENCY)
+
+    async def get_account(self, user_id: UUID, account_id: UUID) -> Account:
+        """One account. Raises NotFound."""
+        return await self._repository.get_account(user_id, account_id)
+
+    async def list_accounts(self, user_id: UUID, *, requested_size: int, token: str, include_inactive: bool) -> tuple[list[Account], str]:
+        """One page, oldest first, and the token of the next one; empty on the last page."""
+        size = page_size(requested_size)
+        bound = f"accounts {include_inactive}"
+        after = UUID(self._page_tokens.decode(token, user_id=user_id, filters=bound)[0]) if token else None
+        found = await self._repository.list_accounts(user_id, after=after, limit=size + 1, include_inactive=include_inactive)
+        if len(found) <= size:
+            return found, ""
+        position = (str(found[size - 1].id),)
+        return found[:size], self._page_tokens.encode(user_id=user_id, filters=bound, position=position)
+
+    async def update_account(self, user_id: UUID, account_id: UUID, changes: AccountChanges, *, balance_currency: str = "") -> Account:
+        """Changes an account. `balance_currency` is that of a changed opening balance. Raises NotFound, AlreadyExists, InvalidArgument."""
+
+        def change(account: Account) -> Account:
+            if changes.opening_balance is not None and balance_currency != account.currency:
+                raise invalid("account.opening_balance", f"must be in {account.currency}, the account's currency")
+            return dataclasses.replace(account, **_set_fields(changes))
+
+        return await self._repository.change_account(user_id, account_id, change)
+
+    async def get_profile(self, user_id: UUID) -> Profile:
+        """The user's settings, made with the defaults on first sight."""
+        return await self._repository.get_profile(user_id)
+
+    async def update_profile(self, user_id: UUID, changes: ProfileChanges) -> Profile:
+        """Changes the user's settings."""
+        return await self._repository.change_profile(user_id, lambda profile: dataclasses.replace(profile, **_set_fields(changes)))
+
+    async def list_categories(self, user_id: UUID, *, requested_size: int, token: str) -> tuple[list[Category], str]:
+        """One page, the taxonomy first, and the token of the next one; empty on the last page."""
+        size = page_size(requested_size, default=MAX_PAGE_SIZE)
+        after = None
+        if token:
+            custom, slug = self._page_tokens.decode(token, user_id=user_id, filters="categories")
+            after = (custom == "own", slug)
+        found = await self._repository.list_categories(user_id, after=after, limit=size + 1)
+        if len(found) <= size:
+            return found, ""
+        last = found[size - 1]
+        position = ("own" if last.custom else "taxonomy", last.slug)
+        return found[:size], self._page_tokens.encode(user_id=user_id, filters="categories", position=position)
+
+    async def create_category(self, user_id: UUID, name: str, primary_slug: str, request_id: str) -> Category:
+        """Adds a category of the user's own; its slug is made from its name. Raises AlreadyExists, InvalidArgument."""
+        slug = slug_of(name)
+        if not slug:
+            raise invalid("name", "needs at least one letter or digit")
+        if slug == UNCATEGORIZED:
+            raise invalid("name", f"{UNCATEGORIZED!r} stands for transactions without a category")
+        category = Category(slug, name, primary_slug, custom=True)
+        return await self._repository.create_category(user_id, category, _first(request_id, category))
+
+
+def slug_of(name: str) -> str:
+    """Letters and digits of any script in lower case, without accents, joined by underscores: "Café & Bar" is cafe_bar."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))
+    return "_".join("".join(c if c.isalnum() else " " for c in plain).split())[:100]
+
+
+def _plain_identifier(identifier: str) -> str:
+    """Banks print one number with blanks here and in capitals there; it stays one account."""
+    return "".join(identifier.split()).upper()
+
+
+def _set_fields(changes: AccountChanges | ProfileChanges) -> dict[str, object]:
+    return {field.name: value for field in dataclasses.fields(changes) if (value := getattr(changes, field.name)) is not None}
+
+
+def _first(request_id: str, content: NewAccount | Category) -> FirstRequest:
+    return FirstRequest(request_id, hashlib.sha256(repr(content).encode()).digest())

@@ -1,0 +1,16 @@
+"""Settings of the accounts service: SCALE_ACCOUNTS_<NAME>, and those that all services share."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from services.kit.settings import ServiceSettings, service_config
+
+
+class AccountsSettings(ServiceSettings):
+    """What the accounts service reads from the environment."""
+
+    model_config = service_config("accounts")
+
+    import_lock_timeout_s: float = Field(30, gt=0, description="Seconds to wait until another import of the same user is in.")
+    import_idle_timeout_s: float = Field(60, gt=0, description="Seconds to wait for the next batch of an import before it is given up.")
