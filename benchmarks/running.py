@@ -1,0 +1,85 @@
+"""A whole system of its own for one measurement, and statements to fill it with."""
+
+from __future__ import annotations
+
+import random
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+import uuid_utils
+
+from services.kit.auth import mint_token
+from services.local.environment import AUTH_AUDIENCE, AUTH_ISSUER, SIGNING_KEY
+from services.local.home import free_port_base
+from services.local.system import LocalSystem
+
+_MERCHANTS = [
+    f"{name} {place}"
+    for name in ("Tesco", "Aldi", "Shell", "Costa", "Amazon", "Netflix", "Boots", "Ikea", "Uber", "Lidl", "Rewe", "Spotify")
+    for place in ("London", "Leeds", "Berlin", "Lyon", "Porto", "Gent", "Graz", "Brno", "Oslo", "Turku", "Gdansk", "Cork")
+]
+
+
+@contextmanager
+def running_system() -> Iterator[LocalSystem]:
+    """Starts servers and services in a temporary home on free ports; stops and removes all afterwards."""
+    with tempfile.TemporaryDirectory(prefix="scale-bench-") as folder:
+        system = LocalSystem(Path(folder) / "home", free_port_base(), report=lambda step, s: note(f"{step}: {s:.1f} s"))
+        with system:
+            system.start()
+            yield system
+
+
+def note(text: str) -> None:
+    """A line about progress; the result alone goes to standard output."""
+    sys.stderr.write(f"{text}\n")
+
+
+def new_user() -> UUID:
+    """Somebody with an empty ledger."""
+    return UUID(int=uuid_utils.uuid7().int)
+
+
+def token_for(system: LocalSystem, user_id: UUID) -> str:
+    """A token of one user."""
+    return mint_token(system.home.secret(SIGNING_KEY), user_id=user_id, issuer=AUTH_ISSUER, audience=AUTH_AUDIENCE)
+
+
+def statement_csv(rows: int, seed: int = 1) -> bytes:
+    """A statement as a bank exports it: date, description, amount, currency, reference, balance; no two rows alike."""
+    chance = random.Random(seed)
+    day, balance = date(2026, 9, 30), 1_000_000
+    lines = ["Date,Description,Amount,Currency,Reference,Balance"]
+    for number in range(rows):
+        if number % 20 == 19:
+            day -= timedelta(days=1)
+        cents = -chance.randint(100, 20_000) if number % 10 else chance.randint(50_000, 300_000)
+        balance += cents
+        lines.append(
+            f"{day:%Y-%m-%d},{chance.choice(_MERCHANTS)} card {number % 10_000:04d},{_decimal(cents)},EUR,REF{seed}-{number:08d},{_decimal(balance)}"
+        )
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _decimal(cents: int) -> str:
+    sign = "-" if cents < 0 else ""
+    return f"{sign}{abs(cents) // 100}.{abs(cents) % 100:02d}"
+
+
+def post_statement(system: LocalSystem, token: str, content: bytes, *, name: str = "statement.csv") -> dict[str, object]:
+    """Imports a statement through REST. Raises httpx.HTTPStatusError for anything but success."""
+    response = httpx.post(
+        f"{system.gateway_url}/api/v1/imports",
+        headers={"Authorization": f"Bearer {token}"},
+        files={"file": (name, content, "text/csv")},
+        timeout=600,
+    )
+    response.raise_for_status()
+    answer: dict[str, object] = response.json()
+    return answer

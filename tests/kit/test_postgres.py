@@ -1,0 +1,217 @@
+"""The database plumbing against a real server: the user of a transaction, timeouts, the pool, and what happens when the server goes away."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import pytest
+import uuid_utils
+
+from services.kit.errors import Aborted, DeadlineExceeded, Unavailable
+from services.kit.postgres import Database, recommended_pool_size, translate
+from services.kit.settings import DatabaseSettings
+from services.local.home import free_port_base
+from services.local.system import LocalSystem
+
+_USER = "SELECT current_setting('app.user_id', true)"
+
+
+def new_user() -> UUID:
+    return UUID(int=uuid_utils.uuid7().int)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
+    """A server of this module's own: one test kills it."""
+    home: Path = tmp_path_factory.mktemp("postgres") / "home"
+    with LocalSystem(home, free_port_base(), durable=False) as system:
+        system.start(services=(), migrate=False)
+        yield system
+
+
+@pytest.fixture
+async def database(server: LocalSystem) -> AsyncIterator[Database]:
+    opened = Database(server.migrator_url, DatabaseSettings(DB_POOL_SIZE=2, DB_MAX_OVERFLOW=1, DB_POOL_TIMEOUT=0.3))
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+async def test_transaction_carries_its_user_and_leaves_nothing_behind(database: Database) -> None:
+    user = new_user()
+    async with database.transaction(user) as connection:
+        assert await connection.fetchval(_USER) == str(user)
+        assert await connection.fetchval("SHOW statement_timeout") == "5s"
+    async with database._connection() as connection:
+        assert not await connection.fetchval(_USER)
+
+
+async def test_transaction_commits_on_success_and_rolls_back_on_error(database: Database) -> None:
+    user = new_user()
+    table = f"t{user.hex}"
+    async with database.transaction(user) as connection:
+        await connection.execute(f"CREATE TABLE {table} (n int)")
+        await connection.execute(f"INSERT INTO {table} VALUES (1)")
+    with pytest.raises(ZeroDivisionError):
+        async with database.transaction(user) as connection:
+            await connection.execute(f"INSERT INTO {table} VALUES (2)")
+            raise ZeroDivisionError
+    async with database.transaction(user) as connection:
+        assert await connection.fetchval(f"SELECT sum(n) FROM {table}") == 1
+
+
+async def test_read_only_transaction_refuses_a_write(database: Database) -> None:
+    with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+        async with database.transaction(new_user(), read_only=True) as connection:
+            await connection.execute("CREATE TABLE never (n int)")
+
+
+async def test_slow_statement_is_cancelled_and_named_and_the_pool_is_whole_again(database: Database) -> None:
+    with pytest.raises(DeadlineExceeded) as caught:
+        async with database.transaction(new_user(), statement_timeout_s=0.1) as connection:
+            await connection.execute("SELECT pg_sleep(5)")
+    assert caught.value.reason == "DB_STATEMENT_TIMEOUT"
+    assert database.figures()["checked_out"] == 0
+
+
+async def test_cancelled_task_leaves_no_transaction_open(database: Database) -> None:
+    async def slow() -> None:
+        async with database.transaction(new_user()) as connection:
+            await connection.execute("SELECT pg_sleep(4)")
+
+    task = asyncio.create_task(slow())
+    await asyncio.sleep(0.2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    for _ in range(4):
+        async with database.transaction(new_user()) as connection:
+            assert await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'") == 0
+    assert database.figures()["checked_out"] == 0
+
+
+async def test_exhausted_pool_answers_within_its_timeout(database: Database) -> None:
+    async def hold(release: asyncio.Event) -> None:
+        async with database.transaction(new_user()) as connection:
+            await connection.fetchval("SELECT 1")
+            await release.wait()
+
+    release = asyncio.Event()
+    holders = [asyncio.create_task(hold(release)) for _ in range(3)]
+    await asyncio.sleep(0.2)
+    figures = database.figures()
+    assert (figures["pool_size"], figures["checked_out"], figures["overflow"]) == (2, 3, 1)
+    started = time.monotonic()
+    with pytest.raises(Unavailable) as caught:
+        async with database.transaction(new_user()):
+            pass
+    assert time.monotonic() - started < 2
+    assert caught.value.reason == "DB_POOL_EXHAUSTED"
+    assert caught.value.retry_after_s
+    release.set()
+    await asyncio.gather(*holders)
+    async with database.transaction(new_user()) as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_null_pool_keeps_no_connection(server: LocalSystem) -> None:
+    database = Database(server.migrator_url, DatabaseSettings(DB_USE_NULL_POOL=True))
+    await database.open()
+    async with database.transaction(new_user()) as connection:
+        pid = await connection.fetchval("SELECT pg_backend_pid()")
+    async with database.transaction(new_user()) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", pid) == 0
+    assert database.figures()["pool_class"] == "NullPool"
+    assert (await database.health())["ok"]
+    await database.close()
+
+
+async def test_works_without_a_statement_cache_as_behind_pgbouncer(server: LocalSystem) -> None:
+    database = Database(server.migrator_url, DatabaseSettings(DB_POOL_SIZE=1, DB_STATEMENT_CACHE_SIZE=0))
+    await database.open()
+    for number in range(3):
+        async with database.transaction(new_user()) as connection:
+            assert await connection.fetchval("SELECT $1::int + 1", number) == number + 1
+            assert await connection.fetchval("SELECT count(*) FROM pg_prepared_statements WHERE name <> ''") == 0
+    await database.close()
+
+
+async def test_only_one_pool_is_made(server: LocalSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    create_pool = asyncpg.create_pool
+    monkeypatch.setattr(asyncpg, "create_pool", lambda *args, **options: made.append(1) or create_pool(*args, **options))
+    database = Database(server.migrator_url, DatabaseSettings(DB_POOL_SIZE=1))
+    await database.open()
+    for _ in range(5):
+        async with database.transaction(new_user()) as connection:
+            await connection.fetchval("SELECT 1")
+    await database.close()
+    assert len(made) == 1
+
+
+async def test_comes_back_by_itself_after_the_server_was_killed(server: LocalSystem, database: Database) -> None:
+    async with database.transaction(new_user()) as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+    os.kill(server.pid("postgres"), signal.SIGKILL)
+    refused = 0
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            async with database.transaction(new_user()) as connection:
+                assert await connection.fetchval("SELECT 1") == 1
+            break
+        except Unavailable as error:
+            refused += 1
+            assert error.reason == "DB_UNAVAILABLE"
+            assert error.retry_after_s
+            assert time.monotonic() < deadline, "the database did not come back"
+            await asyncio.sleep(0.1)
+    assert refused
+
+
+async def test_opens_later_when_the_server_was_down_at_the_start(server: LocalSystem) -> None:
+    port = server.ports.postgres
+    database = Database(server.migrator_url.replace(f":{port}/", ":1/"), DatabaseSettings(DB_POOL_SIZE=1))
+    await database.open()
+    with pytest.raises(Unavailable):
+        async with database.transaction(new_user()):
+            pass
+    assert not (await database.health())["ok"]
+    database._dsn = server.migrator_url
+    for _ in range(50):
+        if (await database.health())["ok"]:
+            break
+        await asyncio.sleep(0.1)
+    assert (await database.health())["ok"]
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "reason"),
+    [
+        (asyncpg.QueryCanceledError(), DeadlineExceeded, "DB_STATEMENT_TIMEOUT"),
+        (asyncpg.DeadlockDetectedError(), Aborted, "DB_CONFLICT"),
+        (asyncpg.DiskFullError(), Unavailable, "DB_DISK_FULL"),
+        (asyncpg.TooManyConnectionsError(), Unavailable, "DB_POOL_EXHAUSTED"),
+        (ConnectionRefusedError(), Unavailable, "DB_UNAVAILABLE"),
+        (asyncpg.CannotConnectNowError(), Unavailable, "DB_UNAVAILABLE"),
+    ],
+)
+def test_driver_errors_have_their_meaning(error: Exception, kind: type[Exception], reason: str) -> None:
+    translated = translate(error)
+    assert type(translated) is kind
+    assert translated.reason == reason
+    assert translate(asyncpg.UniqueViolationError()) is None
+
+
+def test_recommended_pool_size_shares_what_the_server_has() -> None:
+    assert recommended_pool_size(100, 3) == 30
+    assert recommended_pool_size(20, 5, reserved=5) == 3
+    assert recommended_pool_size(5, 10) == 1
