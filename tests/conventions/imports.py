@@ -11,7 +11,7 @@ from importlinter.domain.helpers import module_expressions_to_modules
 
 
 class OnlyContract(Contract):
-    """`source_modules` may import the standard library and `allowed_modules`; nothing else.
+    """`source_modules` (or what lies inside one that is a package) may import the standard library and `allowed_modules`.
 
     Direct imports only: what an allowed module imports in turn is its own contract's business.
     """
@@ -23,13 +23,14 @@ class OnlyContract(Contract):
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
         allowed = {module.name for module in self.allowed_modules}  # type: ignore[attr-defined]
-        sources = module_expressions_to_modules(graph, self.source_modules)  # type: ignore[arg-type]
         strangers: list[tuple[str, str]] = []
-        for source in sorted(module.name for module in sources):
-            for imported in sorted(graph.find_modules_directly_imported_by(source)):
-                if imported not in allowed and imported.split(".")[0] not in sys.stdlib_module_names:
-                    strangers.append((source, imported))
-        return ContractCheck(kept=not strangers, metadata={"strangers": strangers})
+        for root in module_expressions_to_modules(graph, self.source_modules):  # type: ignore[arg-type]
+            own = {root.name, *graph.find_descendants(root.name)}
+            for source in own:
+                for imported in graph.find_modules_directly_imported_by(source) - own - allowed:
+                    if imported.split(".")[0] not in sys.stdlib_module_names:
+                        strangers.append((source, imported))
+        return ContractCheck(kept=not strangers, metadata={"strangers": sorted(strangers)})
 
     def render_broken_contract(self, check: ContractCheck) -> None:
         strangers: Any = check.metadata["strangers"]
