@@ -61,9 +61,8 @@ def statement_csv(rows: int, seed: int = 1) -> bytes:
             day -= timedelta(days=1)
         cents = -chance.randint(100, 20_000) if number % 10 else chance.randint(50_000, 300_000)
         balance += cents
-        lines.append(
-            f"{day:%Y-%m-%d},{chance.choice(_MERCHANTS)} card {number % 10_000:04d},{_decimal(cents)},EUR,REF{seed}-{number:08d},{_decimal(balance)}"
-        )
+        merchant = f"{chance.choice(_MERCHANTS)} card {number % 10_000:04d}"
+        lines.append(f"{day:%Y-%m-%d},{merchant},{_decimal(cents)},EUR,REF{seed}-{number:08d},{_decimal(balance)}")
     return ("\n".join(lines) + "\n").encode()
 
 
