@@ -76,8 +76,8 @@ audit: install ## Known vulnerabilities in the pinned dependencies (needs the ne
 	@$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 bench: install ## Run every benchmark, each beside its yardstick
-	@for module in $(patsubst benchmarks/%/__main__.py,benchmarks.%,$(wildcard benchmarks/*/__main__.py)); do \
-	  echo "== $$module"; $(BIN)/python -m $$module || exit 1; done
+	@for file in $$(grep -l '^if __name__ == "__main__"' benchmarks/*.py); do \
+	  module=benchmarks.$$(basename $$file .py); echo "== $$module"; $(BIN)/python -m $$module || exit 1; done
 
 clean: ## Remove caches and reports; keeps .venv and .scale
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis htmlcov .coverage .coverage.* coverage.json

@@ -31,7 +31,7 @@ def tracked() -> list[str]:
         "docs/architecture.md", "docs/database.md", "docs/openapi.json", "docs/adr/README.md",
         "protos/generate.py", "protos/google/type/money.proto", "protos/gen/scale",
         "services/kit", "services/local", "services/gateway", "clients/cli", "migrations/versions",
-        "benchmarks/import_csv", "benchmarks/list_transactions",
+        "benchmarks/import_csv.py", "benchmarks/list_transactions.py",
         "tests/support", "tests/contracts", "tests/e2e", "tests/chaos",
     ],
 )  # fmt: skip
