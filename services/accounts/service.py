@@ -7,8 +7,7 @@ import hashlib
 import unicodedata
 from collections.abc import AsyncIterator, Callable
 from datetime import date
-from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import polars as pl
@@ -196,7 +195,7 @@ def _plain_identifier(identifier: str) -> str:
     return "".join(identifier.split()).upper()
 
 
-def _set_fields(changes: AccountChanges | ProfileChanges) -> dict[str, object]:
+def _set_fields(changes: AccountChanges | ProfileChanges) -> dict[str, Any]:
     return {field.name: value for field in dataclasses.fields(changes) if (value := getattr(changes, field.name)) is not None}
 
 

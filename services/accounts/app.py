@@ -1,0 +1,52 @@
+"""Puts the accounts service together and runs it."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from scale.accounts.v1 import accounts_service_pb2 as pb
+from scale.accounts.v1.accounts_service_pb2_grpc import add_AccountsServiceServicer_to_server
+from services.accounts.repository import PostgresAccountsRepository
+from services.accounts.service import AccountsService
+from services.accounts.servicer import AccountsServicer
+from services.accounts.settings import AccountsSettings
+from services.kit.pagination import PageTokens
+from services.kit.postgres import Database
+from services.kit.server import Server, set_up_process
+from services.kit.telemetry import export_pool
+
+SERVICE_NAME = pb.DESCRIPTOR.services_by_name["AccountsService"].full_name
+
+
+def build(settings: AccountsSettings, database: Database) -> AccountsServicer:
+    """The servicer with everything behind it."""
+    repository = PostgresAccountsRepository(
+        database,
+        bulk_statement_timeout_s=settings.bulk_statement_timeout_s,
+        lock_timeout_s=settings.import_lock_timeout_s,
+    )
+    service = AccountsService(repository, PageTokens(settings.page_token_secret))
+    return AccountsServicer(service, import_idle_timeout_s=settings.import_idle_timeout_s)
+
+
+async def run(settings: AccountsSettings) -> None:
+    """Serves until SIGTERM or SIGINT."""
+    set_up_process("accounts", settings)
+    database = Database(settings.database_url.get_secret_value(), settings)
+    await database.open()
+    export_pool(database.figures)
+
+    async def database_answers() -> bool:
+        return bool((await database.health())["ok"])
+
+    server = Server(
+        settings,
+        name="accounts",
+        services=[SERVICE_NAME],
+        register=partial(add_AccountsServiceServicer_to_server, build(settings, database)),
+        check=database_answers,
+    )
+    try:
+        await server.run_until_signal()
+    finally:
+        await database.close()

@@ -1,0 +1,130 @@
+"""Reads one record batch of an import: Arrow bytes from the wire to a checked frame."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import polars as pl
+import pyarrow as pa
+
+from services.accounts.domain import TransactionStatus
+from services.kit.errors import InvalidArgument, invalid
+from services.kit.money import MAX_AMOUNT, is_currency
+
+MAX_BATCH_BYTES = 3 * 1024 * 1024
+
+_TEXT = (pa.string(), pa.large_string(), pa.string_view())
+"""Three layouts of the same thing; which one a writer picks is its own business."""
+_TYPES: dict[str, tuple[pa.DataType, ...]] = {
+    "line": (pa.int64(),),
+    "account_id": _TEXT,
+    "transaction_date": (pa.date32(),),
+    "amount": (pa.decimal128(19, 4),),
+    "currency": _TEXT,
+    "description": _TEXT,
+    "merchant": _TEXT,
+    "category": _TEXT,
+    "payment_method": _TEXT,
+    "status": _TEXT,
+    "fingerprint": _TEXT,
+    "raw_data": _TEXT,
+}
+_NULLABLE = frozenset({"merchant", "category", "payment_method"})
+# In characters. Indexed texts must fit an index page, whatever the script.
+_MAX_LENGTHS = {
+    "description": 10_000,
+    "merchant": 500,
+    "category": 500,
+    "payment_method": 100,
+    "fingerprint": 200,
+    "raw_data": 1_000_000,
+}
+
+
+def read_batch(data: bytes, *, after_line: int) -> pl.DataFrame:
+    """The rows of one Arrow IPC stream, in the columns of the contract. `after_line` is the last line of the batch before.
+
+    Raises InvalidArgument that names the column and, where there is one, the line.
+    """
+    if len(data) > MAX_BATCH_BYTES:
+        raise invalid("record_batch", f"has {len(data)} bytes, at most {MAX_BATCH_BYTES} are allowed")
+    frame = _decode(data)
+    _check_presence(frame)
+    _check_lines(frame, after_line)
+    _check_texts(frame)
+    _check_values(frame)
+    return frame
+
+
+def _decode(data: bytes) -> pl.DataFrame:
+    try:
+        with pa.ipc.open_stream(data) as reader:
+            _check_schema(reader.schema)
+            batches = list(reader)
+        if len(batches) != 1:
+            raise invalid("record_batch", f"holds {len(batches)} record batches instead of one")
+        # The bytes come from outside: offsets that point elsewhere must not be followed.
+        batches[0].validate(full=True)
+    except pa.ArrowException as error:
+        raise invalid("record_batch", f"is not an Arrow IPC stream: {str(error).splitlines()[0][:200]}") from None
+    return pl.DataFrame(batches[0])
+
+
+def _check_schema(schema: pa.Schema) -> None:
+    if schema.names != list(_TYPES):
+        raise invalid("record_batch", f"has the columns {', '.join(schema.names)} instead of {', '.join(_TYPES)}")
+    for name, allowed in _TYPES.items():
+        if schema.field(name).type not in allowed:
+            raise invalid(f"record_batch.{name}", f"is {schema.field(name).type} instead of {allowed[0]}")
+
+
+def _check_presence(frame: pl.DataFrame) -> None:
+    for name in _TYPES:
+        if name not in _NULLABLE and frame[name].null_count():
+            raise _wrong(frame, name, pl.col(name).is_null(), "is required")
+
+
+def _check_lines(frame: pl.DataFrame, after_line: int) -> None:
+    rising = pl.col("line") > pl.col("line").shift(1, fill_value=max(after_line, 0))
+    if not frame.select(rising.all()).item():
+        raise _wrong(frame, "line", ~rising, "must rise from row to row, over the whole import, from 1")
+
+
+def _check_texts(frame: pl.DataFrame) -> None:
+    for name, at_most in _MAX_LENGTHS.items():
+        too_long = pl.col(name).str.len_chars() > at_most
+        # PostgreSQL's text cannot hold it.
+        nul = pl.col(name).str.contains("\x00", literal=True)
+        if frame.select((too_long | nul).any()).item():
+            raise _wrong(frame, name, too_long | nul, f"must have at most {at_most} characters and no NUL among them")
+
+
+def _check_values(frame: pl.DataFrame) -> None:
+    for name, wanted, is_right in (
+        ("account_id", "a UUID in its lower-case form", _is_uuid),
+        ("currency", "an ISO 4217 code such as EUR", is_currency),
+        ("status", "posted, pending or void", lambda text: text in set(TransactionStatus)),
+    ):
+        strangers = [text for text in frame[name].unique() if not is_right(text)]
+        if strangers:
+            raise _wrong(frame, name, pl.col(name) == strangers[0], f"{strangers[0][:40]!r} is not {wanted}")
+    outside = (pl.col("amount") == 0) | (pl.col("amount").abs() > MAX_AMOUNT)
+    for name, wrong, reason in (
+        ("amount", outside, f"must not be zero, and at most {MAX_AMOUNT} either way"),
+        ("transaction_date", ~pl.col("transaction_date").dt.year().is_between(1, 9999), "must lie in years 1 to 9999"),
+        ("fingerprint", pl.col("fingerprint") == "", "is required"),
+        ("raw_data", ~pl.col("raw_data").str.starts_with("{"), "must be a JSON object"),
+    ):
+        if frame.select(wrong.any()).item():
+            raise _wrong(frame, name, wrong, reason)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _wrong(frame: pl.DataFrame, column: str, wrong: pl.Expr, reason: str) -> InvalidArgument:
+    return invalid(f"record_batch.{column}", reason, line=frame.filter(wrong)["line"][0])

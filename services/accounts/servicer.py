@@ -1,0 +1,287 @@
+"""The ledger on the wire: checks the shape of requests, calls the service, puts answers into messages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import TypeAlias
+from uuid import UUID
+
+import grpc.aio
+import polars as pl
+
+from scale.accounts.v1 import accounts_service_pb2 as pb
+from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceServicer
+from services.accounts.batches import read_batch
+from services.accounts.domain import (
+    AccountChanges,
+    AccountType,
+    NewAccount,
+    ProfileChanges,
+    TransactionChanges,
+    TransactionFilters,
+)
+from services.accounts.fields import (
+    currency_field,
+    locale_field,
+    masked_paths,
+    text_field,
+    time_zone_field,
+    uuid_field,
+)
+from services.accounts.messages import (
+    ACCOUNT_TYPES,
+    TRANSACTION_STATUSES,
+    TRANSACTION_TYPES,
+    add_transactions,
+    from_enum,
+    to_account,
+    to_category,
+    to_profile,
+    to_transaction,
+)
+from services.accounts.service import AccountsService
+from services.kit.context import identity
+from services.kit.dates import from_date_proto
+from services.kit.errors import Aborted, DeadlineExceeded, invalid
+from services.kit.money import from_money, parse_amount
+
+Context: TypeAlias = grpc.aio.ServicerContext
+Requests: TypeAlias = AsyncIterator[pb.AppendTransactionsRequest]
+
+# About 42 bytes each: an answer stays well under 1 MiB.
+_DUPLICATES_PER_RESPONSE = 16_384
+_MAX_QUERY_WORDS = 10
+
+
+class AccountsServicer(AccountsServiceServicer):
+    """`scale.accounts.v1.AccountsService`. Whose rows are meant is said by the verified token alone."""
+
+    def __init__(self, service: AccountsService, *, import_idle_timeout_s: float) -> None:
+        """`import_idle_timeout_s`: seconds to wait for the next batch of an import before it is given up."""
+        self._service = service
+        self._import_idle_timeout_s = import_idle_timeout_s
+
+    # The bulk path
+
+    async def AppendTransactions(self, request_iterator: Requests, context: Context) -> AsyncIterator[pb.AppendTransactionsResponse]:
+        """All rows of one import, or none."""
+        first = await self._next(request_iterator)
+        if first is None or first.WhichOneof("payload") != "metadata":
+            raise invalid("metadata", "must be the first message")
+        import_id = uuid_field(first.metadata.import_id, "metadata.import_id")
+        outcome = await self._service.append_transactions(_caller(), import_id, self._batches(request_iterator))
+        duplicates = outcome.duplicates
+        for start in range(0, max(1, len(duplicates)), _DUPLICATES_PER_RESPONSE):
+            part = duplicates[start : start + _DUPLICATES_PER_RESPONSE]
+            response = pb.AppendTransactionsResponse(
+                duplicate_lines=[line for line, _ in part],
+                duplicate_transaction_ids=[str(transaction_id) for _, transaction_id in part],
+            )
+            if start + _DUPLICATES_PER_RESPONSE >= len(duplicates):
+                response.inserted_count = outcome.inserted_count
+            yield response
+
+    async def _batches(self, requests: Requests) -> AsyncIterator[pl.DataFrame]:
+        row_count, last_line = 0, 0
+        while True:
+            request = await self._next(requests)
+            # A caller that died looks like one that has finished: only `end` tells them apart.
+            if request is None:
+                raise Aborted("The import stopped before its end; nothing was added.", reason="IMPORT_INCOMPLETE")
+            match request.WhichOneof("payload"):
+                case "record_batch":
+                    batch = await asyncio.to_thread(read_batch, request.record_batch, after_line=last_line)
+                    if batch.height:
+                        row_count, last_line = row_count + batch.height, batch["line"][-1]
+                        yield batch
+                case "end":
+                    if request.end.row_count != row_count:
+                        raise Aborted(
+                            f"{row_count} of {request.end.row_count} rows arrived; nothing was added.",
+                            reason="IMPORT_INCOMPLETE",
+                        )
+                    return
+                case other:
+                    raise invalid(other or "payload", "a record_batch or the end must follow the metadata")
+
+    async def _next(self, requests: Requests) -> pb.AppendTransactionsRequest | None:
+        try:
+            async with asyncio.timeout(self._import_idle_timeout_s):
+                return await anext(requests, None)
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"Nothing of the import came for {self._import_idle_timeout_s:g} s; nothing was added.",
+                reason="IMPORT_STALLED",
+            ) from None
+
+    async def ListImportLines(self, request: pb.ListImportLinesRequest, context: Context) -> pb.ListImportLinesResponse:
+        """Which lines of one import are in the ledger."""
+        lines = await self._service.list_import_lines(
+            _caller(),
+            uuid_field(request.import_id, "import_id"),
+            after_line=request.after_line,
+            requested_size=request.page_size,
+        )
+        return pb.ListImportLinesResponse(
+            lines=[line for line, _ in lines], transaction_ids=[str(transaction_id) for _, transaction_id in lines]
+        )
+
+    # Transactions
+
+    async def ListTransactions(self, request: pb.ListTransactionsRequest, context: Context) -> pb.ListTransactionsResponse:
+        """One page of the caller's transactions, newest first."""
+        transactions, token = await self._service.list_transactions(
+            _caller(), _filters(request), requested_size=request.page_size, token=request.page_token
+        )
+        response = pb.ListTransactionsResponse(next_page_token=token)
+        add_transactions(response.transactions, transactions)
+        return response
+
+    async def GetTransaction(self, request: pb.GetTransactionRequest, context: Context) -> pb.GetTransactionResponse:
+        """One transaction."""
+        found = await self._service.get_transaction(_caller(), uuid_field(request.transaction_id, "transaction_id"))
+        return pb.GetTransactionResponse(transaction=to_transaction(found))
+
+    async def UpdateTransaction(self, request: pb.UpdateTransactionRequest, context: Context) -> pb.UpdateTransactionResponse:
+        """Note and category of one transaction."""
+        paths = masked_paths(request.update_mask, request, ("note", "category"))
+        changes = TransactionChanges(
+            note=text_field(request.note, "note", at_most=2000) if "note" in paths else None,
+            category=text_field(request.category, "category", at_most=100) if "category" in paths else None,
+        )
+        transaction_id = uuid_field(request.transaction_id, "transaction_id")
+        changed = await self._service.update_transaction(_caller(), transaction_id, changes)
+        return pb.UpdateTransactionResponse(transaction=to_transaction(changed))
+
+    # Accounts
+
+    async def CreateAccount(self, request: pb.CreateAccountRequest, context: Context) -> pb.CreateAccountResponse:
+        """Opens an account."""
+        currency = currency_field(request.currency, "currency")
+        balance = Decimal(0)
+        if request.HasField("opening_balance"):
+            balance, balance_currency = from_money(request.opening_balance)
+            currency = currency or balance_currency
+            if balance_currency != currency:
+                raise invalid("opening_balance", f"must be in {currency}, the account's currency")
+        new = NewAccount(
+            name=_name(request.name, "name"),
+            currency=currency,
+            identifier=text_field(request.identifier, "identifier", at_most=64),
+            type=from_enum(request.type, ACCOUNT_TYPES, "type") or AccountType.CHECKING,
+            opening_balance=balance,
+        )
+        request_id = text_field(request.request_id, "request_id", at_most=36, required=True)
+        return pb.CreateAccountResponse(account=to_account(await self._service.create_account(_caller(), new, request_id)))
+
+    async def EnsureAccount(self, request: pb.EnsureAccountRequest, context: Context) -> pb.EnsureAccountResponse:
+        """The account that a statement names."""
+        new = NewAccount(
+            name=_name(request.name, "name"),
+            currency=currency_field(request.currency, "currency"),
+            identifier=text_field(request.identifier, "identifier", at_most=64),
+        )
+        account, created = await self._service.ensure_account(_caller(), new)
+        return pb.EnsureAccountResponse(account=to_account(account), created=created)
+
+    async def GetAccount(self, request: pb.GetAccountRequest, context: Context) -> pb.GetAccountResponse:
+        """One account."""
+        account = await self._service.get_account(_caller(), uuid_field(request.account_id, "account_id"))
+        return pb.GetAccountResponse(account=to_account(account))
+
+    async def ListAccounts(self, request: pb.ListAccountsRequest, context: Context) -> pb.ListAccountsResponse:
+        """One page of the caller's accounts, oldest first."""
+        accounts, token = await self._service.list_accounts(
+            _caller(),
+            requested_size=request.page_size,
+            token=request.page_token,
+            include_inactive=request.include_inactive,
+        )
+        return pb.ListAccountsResponse(accounts=map(to_account, accounts), next_page_token=token)
+
+    async def UpdateAccount(self, request: pb.UpdateAccountRequest, context: Context) -> pb.UpdateAccountResponse:
+        """Name, type, active flag and opening balance of one account."""
+        account = request.account
+        paths = masked_paths(request.update_mask, account, ("name", "type", "active", "opening_balance"))
+        account_id = uuid_field(account.account_id, "account.account_id")
+        new_type = None
+        if "type" in paths:
+            new_type = from_enum(account.type, ACCOUNT_TYPES, "account.type")
+            if new_type is None:
+                raise invalid("account.type", "is required")
+        balance, balance_currency = None, ""
+        if "opening_balance" in paths:
+            balance, balance_currency = from_money(account.opening_balance)
+        changes = AccountChanges(
+            name=_name(account.name, "account.name") if "name" in paths else None,
+            type=new_type,
+            active=account.active if "active" in paths else None,
+            opening_balance=balance,
+        )
+        changed = await self._service.update_account(_caller(), account_id, changes, balance_currency=balance_currency)
+        return pb.UpdateAccountResponse(account=to_account(changed))
+
+    # Profile
+
+    async def GetProfile(self, request: pb.GetProfileRequest, context: Context) -> pb.GetProfileResponse:
+        """The caller's settings."""
+        return pb.GetProfileResponse(profile=to_profile(await self._service.get_profile(_caller())))
+
+    async def UpdateProfile(self, request: pb.UpdateProfileRequest, context: Context) -> pb.UpdateProfileResponse:
+        """Changes the caller's settings."""
+        profile = request.profile
+        paths = masked_paths(request.update_mask, profile, ("display_name", "default_currency", "locale", "time_zone"))
+        changes = ProfileChanges(
+            display_name=text_field(profile.display_name, "profile.display_name", at_most=100) if "display_name" in paths else None,
+            default_currency=currency_field(profile.default_currency, "profile.default_currency", required=True)
+            if "default_currency" in paths
+            else None,
+            locale=locale_field(profile.locale, "profile.locale") if "locale" in paths else None,
+            time_zone=time_zone_field(profile.time_zone, "profile.time_zone") if "time_zone" in paths else None,
+        )
+        return pb.UpdateProfileResponse(profile=to_profile(await self._service.update_profile(_caller(), changes)))
+
+    # Categories
+
+    async def ListCategories(self, request: pb.ListCategoriesRequest, context: Context) -> pb.ListCategoriesResponse:
+        """One page of the taxonomy and the caller's own categories."""
+        categories, token = await self._service.list_categories(_caller(), requested_size=request.page_size, token=request.page_token)
+        return pb.ListCategoriesResponse(categories=map(to_category, categories), next_page_token=token)
+
+    async def CreateCategory(self, request: pb.CreateCategoryRequest, context: Context) -> pb.CreateCategoryResponse:
+        """Adds a category of the caller's own."""
+        category = await self._service.create_category(
+            _caller(),
+            name=text_field(request.name, "name", at_most=100, required=True).strip(),
+            primary_slug=text_field(request.primary_slug, "primary_slug", at_most=100, required=True),
+            request_id=text_field(request.request_id, "request_id", at_most=36, required=True),
+        )
+        return pb.CreateCategoryResponse(category=to_category(category))
+
+
+def _caller() -> UUID:
+    return identity().user_id
+
+
+def _name(value: str, field: str) -> str:
+    return text_field(value, field, at_most=200, required=True).strip()
+
+
+def _filters(request: pb.ListTransactionsRequest) -> TransactionFilters:
+    query = text_field(request.query, "query", at_most=200)
+    if len(query.split()) > _MAX_QUERY_WORDS:
+        raise invalid("query", f"has more than {_MAX_QUERY_WORDS} words")
+    return TransactionFilters(
+        date_from=from_date_proto(request.date_from, "date_from"),
+        date_to=from_date_proto(request.date_to, "date_to"),
+        amount_min=parse_amount(request.amount_min, "amount_min") if request.amount_min else None,
+        amount_max=parse_amount(request.amount_max, "amount_max") if request.amount_max else None,
+        category=text_field(request.category, "category", at_most=100) or None,
+        merchant=text_field(request.merchant, "merchant", at_most=500) or None,
+        type=from_enum(request.type, TRANSACTION_TYPES, "type"),
+        status=from_enum(request.status, TRANSACTION_STATUSES, "status"),
+        account_id=uuid_field(request.account_id, "account_id") if request.account_id else None,
+        query=query or None,
+    )
