@@ -51,8 +51,10 @@ check-protos: install ## Contracts: lint, format, breaking changes, stub freshne
 	@$(BIN)/python -m tests.conventions.breaking
 	@$(BIN)/python protos/generate.py --check
 
+check-security: SHELL := /bin/bash -o pipefail
 check-security: install ## Insecure code (bandit)
-	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml $(CODE) protos/generate.py
+	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml $(filter-out benchmarks,$(CODE)) protos/generate.py 2>&1 \
+	  | sed '/nosec encountered/d'  # bandit says so of every other string on the line
 
 check-conventions: install ## House rules that no linter knows (file length, module names, SQL)
 	@$(BIN)/python -m tests.conventions

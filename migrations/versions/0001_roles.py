@@ -36,7 +36,7 @@ def _create_role(role: str) -> None:
             END IF;
         END
         $$
-    """)
+    """)  # nosec B608  # `role` is a constant of layout.py
 
 
 def _close_database() -> None:

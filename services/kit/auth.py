@@ -105,10 +105,10 @@ class TokenVerifier:
         self._leeway = settings.auth_leeway_s
         if keys is None:
             if settings.auth_algorithm == "HS256":
-                assert settings.auth_secret is not None  # ProcessSettings checks it
+                assert settings.auth_secret is not None  # nosec B101  # ProcessSettings checks it
                 keys = SharedSecret(settings.auth_secret.get_secret_value())
             else:
-                assert settings.auth_jwks_url is not None
+                assert settings.auth_jwks_url is not None  # nosec B101  # tells mypy what the line above made sure of
                 keys = JwksKeys(settings.auth_jwks_url)
         self._keys = keys
         required = ["exp", "sub", "aud"] + (["iss"] if self._issuer else [])

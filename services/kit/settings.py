@@ -202,7 +202,7 @@ class ServiceSettings(ProcessSettings, DatabaseSettings):
     def page_token_secret(self) -> bytes:
         """The key for `PageTokens`."""
         key = self.page_token_key or self.auth_secret
-        assert key is not None  # checked above
+        assert key is not None  # nosec B101  # checked above
         return b"page-token:" + key.get_secret_value().encode()
 
 

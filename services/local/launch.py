@@ -31,9 +31,10 @@ def main() -> None:
         become(user)
     # After the change of user, which clears it.
     die_with_parent(parent, signal.Signals[specification["death_signal"]])
+    os.umask(0o077)
     try:
         os.chdir(specification["directory"])
-        os.execve(specification["argv"][0], specification["argv"], specification["environment"])
+        os.execve(specification["argv"][0], specification["argv"], specification["environment"])  # nosec B606  # no shell
     except PermissionError as error:
         sys.exit(
             f"{error.filename} cannot be reached as user {os.getuid()}: a folder on the way is closed to others, and "

@@ -10,7 +10,7 @@ import os
 import pwd
 import secrets
 import shutil
-import subprocess
+import subprocess  # nosec B404  # no shell is ever used
 import time
 from pathlib import Path
 from urllib.parse import quote
@@ -42,7 +42,7 @@ _SETTINGS = {
     "log_min_duration_statement": "1000",
     "log_parameter_max_length": "0",  # statements may be logged, a person's data not
     "log_parameter_max_length_on_error": "0",
-    "password_encryption": "scram-sha-256",
+    "password_encryption": "scram-sha-256",  # nosec B105  # a setting's name, not a password
 }
 _THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
@@ -68,7 +68,7 @@ _SET_PASSWORD = r"""
 \getenv role SCALE_ROLE
 \getenv verifier SCALE_ROLE_VERIFIER
 SELECT format('ALTER ROLE %I PASSWORD %L', rolname, :'verifier') FROM pg_roles WHERE rolname = :'role' \gexec
-"""
+"""  # nosec B105  # no password in it
 
 
 class EmbeddedPostgres:
@@ -125,7 +125,7 @@ class EmbeddedPostgres:
         command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin"]
         command += ["--builtin-locale=C.UTF-8", "--no-sync", "--no-instructions"]
         program = Program(name="initdb", argv=command, environment=_environment(), user=user)
-        done = subprocess.run(program.command(self.home), check=False, capture_output=True, text=True, cwd=self.home.path)
+        done = subprocess.run(program.command(self.home), check=False, capture_output=True, text=True, cwd=self.home.path)  # nosec B603
         if done.returncode != 0:
             shutil.rmtree(directory, ignore_errors=True)
             raise LocalProblem(f"The database could not be made in {self.home.path}:\n{done.stdout}{done.stderr}".strip())
@@ -143,7 +143,7 @@ class EmbeddedPostgres:
         """Whether the server took connections before `deadline` (time.monotonic())."""
         command = [str(self._bin / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(self.port), "-t", "2"]
         while time.monotonic() < deadline:
-            if subprocess.run(command, check=False, env=_environment()).returncode == 0:
+            if subprocess.run(command, check=False, env=_environment()).returncode == 0:  # nosec B603  # a fixed program, no shell
                 return True
             time.sleep(0.05)
         return False
@@ -165,7 +165,7 @@ class EmbeddedPostgres:
         command = [str(self._bin / "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
         command += ["-h", LOOPBACK, "-p", str(self.port), "-U", role, "-d", database]
         environment = _environment() | (values or {}) | {"PGPASSWORD": self.home.secret(f"postgres:{role}")}
-        done = subprocess.run(command, check=False, input=sql, env=environment, capture_output=True, text=True)
+        done = subprocess.run(command, check=False, input=sql, env=environment, capture_output=True, text=True)  # nosec B603  # no shell
         if done.returncode != 0:
             raise LocalProblem(f"PostgreSQL on port {self.port} refused, as role {role}: {done.stderr.strip()}")
         return done.stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
+import subprocess  # nosec B404  # no shell is ever used
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -179,7 +179,7 @@ class LocalSystem:
     def _migrate(self) -> None:
         log = self.home.logs / "migrations.log"
         with self._step("Migrate the database"), log.open("ab") as output:
-            done = subprocess.run(
+            done = subprocess.run(  # nosec B603  # a fixed program, no shell
                 check=False,
                 args=[sys.executable, "-m", "migrations", "upgrade"],
                 cwd=working_directory(),

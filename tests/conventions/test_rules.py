@@ -61,6 +61,7 @@ def test_a_rule_refuses(rule: Callable[[Path], list[str]], name: str, text: str,
             "services/local/postgres.py",
             'SQL = f"CREATE ROLE {name}"  # sql: names are constants of this file',
         ),
+        (rules.formatted_sql, "services/accounts/repository.py", 'SQL = f"SELECT {_COLUMNS} FROM accounts.accounts"'),
         (rules.domain_words_in_kit, "services/kit/postgres.py", "async def transaction(): ..."),
     ],
 )
