@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import AliasChoices, AliasPath
 from pydantic.fields import FieldInfo
@@ -15,17 +16,25 @@ from pydantic_settings import BaseSettings
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / ".env.example"
 QUOTED = re.compile(r"""["'](SCALE_[A-Z0-9_]*[A-Z0-9])["']""")
-ASSIGNMENT = re.compile(r"^#?(?P<name>[A-Z][A-Z0-9_]*)=")
+ASSIGNMENT = re.compile(r"^#?(?P<name>[A-Z][A-Z0-9_]*)=(?P<value>.*)$")
 # Set by one of our processes for another, never by a person.
 INTERNAL = {"SCALE_SUPERVISED", "SCALE_MIGRATOR", "SCALE_MIGRATOR_VERIFIER", "SCALE_DATABASE", "SCALE_ROLE", "SCALE_ROLE_VERIFIER"}
 
 
-def documented() -> dict[str, str]:
-    """Variable → the comment directly above it."""
-    found, comment = {}, ""
+class Documented(NamedTuple):
+    """What .env.example says of one variable."""
+
+    value: str
+    comment: str
+
+
+def documented() -> dict[str, Documented]:
+    """Every variable with its value and the comment directly above it."""
+    found: dict[str, Documented] = {}
+    comment = ""
     for line in EXAMPLE.read_text(encoding="utf-8").splitlines():
         if match := ASSIGNMENT.match(line):
-            found[match["name"]] = comment.strip()
+            found[match["name"]] = Documented(match["value"], comment.strip())
             comment = ""
         elif line.startswith("# "):
             comment += line[2:] + " "
@@ -60,8 +69,26 @@ def test_every_setting_is_listed() -> None:
 
 
 def test_every_setting_has_a_description_in_both_places() -> None:
-    assert [name for name, comment in documented().items() if len(comment) < 10] == []
+    assert [name for name, entry in documented().items() if len(entry.comment) < 10] == []
     assert [name for settings in settings_classes() for name, field in variables(settings) if not field.description] == []
+
+
+def as_written(value: object) -> str:
+    """A default as it would be written in the environment."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def test_the_defaults_are_the_real_ones() -> None:
+    listed = documented()
+    wrong = {
+        name: (listed[name].value, field.default)
+        for settings in settings_classes()
+        for name, field in variables(settings)
+        if name in listed and not field.is_required() and field.default is not None and listed[name].value != as_written(field.default)
+    }
+    assert not wrong
 
 
 def test_variables_read_past_the_settings_classes_are_listed() -> None:
