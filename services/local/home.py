@@ -123,6 +123,7 @@ class LocalHome:
         The kernel drops the lock when the process ends, however it ends.
         """
         handle = (self.run / "lock").open("a+", encoding="utf-8")
+        os.fchmod(handle.fileno(), 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -26,6 +26,7 @@ def _end(processes: list[psutil.Process], patience_s: float) -> list[str]:
         try:
             described.append(f"{process.name()} ({process.pid})")
             process.terminate()
+            process.resume()  # one that was stopped would not hear it
         except psutil.NoSuchProcess:
             continue
     _, stubborn = psutil.wait_procs(processes, timeout=patience_s)

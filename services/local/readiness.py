@@ -7,26 +7,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import httpx
-import redis as redis_client
 
 from services.local.home import LOOPBACK, Ports
 from services.local.problem import LocalProblem
-from services.local.redis import EmbeddedRedis
 from services.local.supervise import Supervisor
 
 # So many starts of one service in a row are no accident: give up before the deadline.
 _TOO_MANY_STARTS = 4
-
-
-def redis_answers(server: EmbeddedRedis, deadline: float) -> bool:
-    """Whether Redis answered PING (data loaded) before `deadline` (time.monotonic())."""
-    with redis_client.Redis.from_url(server.url, socket_timeout=2) as client:
-        while time.monotonic() < deadline:
-            try:
-                return bool(client.ping())
-            except redis_client.RedisError:
-                time.sleep(0.05)
-    return False
 
 
 def wait_for_services(supervisor: Supervisor, services: Sequence[str], ports: Ports, deadline: float) -> None:

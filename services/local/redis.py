@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import socket
+import time
 from pathlib import Path
 
 from services.local.home import LOOPBACK, LocalHome, write_private
@@ -41,6 +43,23 @@ class EmbeddedRedis:
         write_private(configuration, "\n".join(lines) + "\n")
         argv = [str(self._binary), str(configuration)]
         return Program(name="redis", argv=argv, environment={"LC_ALL": "C"}, directory=str(self.home.redis))
+
+    def wait_until_ready(self, deadline: float) -> bool:
+        """Whether the server took commands (its data loaded) before `deadline` (time.monotonic())."""
+        while time.monotonic() < deadline:
+            if self._answers():
+                return True
+            time.sleep(0.05)
+        return False
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection((LOOPBACK, self.port), timeout=2) as connection:
+                connection.sendall(f"AUTH {self.home.secret('redis')}\r\nPING\r\nQUIT\r\n".encode())
+                with connection.makefile("rb") as answers:
+                    return answers.read() == b"+OK\r\n+PONG\r\n+OK\r\n"
+        except OSError:
+            return False
 
 
 def _binary() -> Path:

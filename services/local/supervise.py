@@ -9,10 +9,10 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-import subprocess
+import subprocess  # nosec B404  # no shell is ever used
 import sys
 import time
-import xmlrpc.client
+import xmlrpc.client  # nosec B411  # a private socket of our own supervisord
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any, cast
 
 from supervisor.xmlrpc import SupervisorTransport
 
-from services.local.home import LocalHome
+from services.local.home import LocalHome, write_private
 from services.local.problem import LocalProblem
 from services.local.program import Program
 
@@ -76,7 +76,7 @@ class Supervisor:
         Call it from the main thread: the kernel ties supervisord's life to the thread that started it.
         """
         configuration = self.home.run / "supervisord.conf"
-        configuration.write_text(self._configuration(programs), encoding="utf-8")
+        write_private(configuration, self._configuration(programs))
         self._socket.unlink(missing_ok=True)
         supervisord = Program(
             name="supervisord",
@@ -86,7 +86,7 @@ class Supervisor:
             parent=os.getpid(),
         )
         with (self.home.logs / "supervisord.out").open("ab") as output:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # nosec B603  # a fixed program, no shell
                 supervisord.command(self.home),
                 cwd=self.home.path,
                 stdin=subprocess.DEVNULL,

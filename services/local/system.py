@@ -173,7 +173,7 @@ class LocalSystem:
             if not self.postgres.wait_until_ready(deadline):
                 raise LocalProblem(f"PostgreSQL did not start. The end of its log:\n{supervisor.log_tail('postgres')}")
             self.postgres.prepare()
-        if self.redis is not None and not readiness.redis_answers(self.redis, deadline):
+        if self.redis is not None and not self.redis.wait_until_ready(deadline):
             raise LocalProblem(f"Redis did not start. The end of its log:\n{supervisor.log_tail('redis')}")
 
     def _migrate(self) -> None:
