@@ -19,6 +19,7 @@ def upgrade() -> None:
     _create_uploaded_files()
     _create_imports()
     _create_import_rows()
+    _create_layout_accounts()
 
 
 def downgrade() -> None:
@@ -113,3 +114,20 @@ def _create_import_rows() -> None:
         CREATE INDEX idx_import_rows_outcome ON ingestion.import_rows (user_id, import_id, outcome, line)
     """)
     protect("ingestion.import_rows", "scale_ingestion")
+
+
+def _create_layout_accounts() -> None:
+    # Which account the files of one layout and currency go to when they name none. By id, so that it may be renamed.
+    op.execute("""
+        CREATE TABLE ingestion.layout_accounts (
+            user_id     uuid        NOT NULL,
+            currency    char(3)     NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+            layout_hash text        NOT NULL CHECK (layout_hash ~ '^[0-9a-f]{64}$'),
+            number      integer     NOT NULL CHECK (number >= 1),
+            account_id  uuid,
+            created_at  timestamptz NOT NULL DEFAULT now(),
+            PRIMARY KEY (user_id, currency, layout_hash)
+        )
+    """)
+    op.execute("CREATE UNIQUE INDEX idx_layout_accounts_number ON ingestion.layout_accounts (user_id, currency, number)")
+    protect("ingestion.layout_accounts", "scale_ingestion")

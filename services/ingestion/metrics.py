@@ -1,0 +1,19 @@
+"""How imports go, for the import-success objective."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+IMPORTS = Counter(
+    "scale_imports_total",
+    "Imports by outcome: succeeded; rejected (the file's fault); failed (not the file's fault); repeated (an earlier answer again).",
+    ("outcome",),
+)
+IMPORT_ROWS = Counter("scale_import_rows_total", "Rows of successful imports by outcome.", ("outcome",))
+IMPORT_DURATION = Histogram(
+    "scale_import_duration_seconds",
+    "Time from the whole file to its outcome, waiting for a free place included.",
+    buckets=(0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 600),
+)
+IMPORTS_RUNNING = Gauge("scale_imports_running", "Imports that are being read (saturation).")
+IMPORTS_WAITING = Gauge("scale_imports_waiting", "Imports that wait for a free place.")

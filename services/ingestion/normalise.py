@@ -1,0 +1,216 @@
+"""From a reader's batches to what the ledger takes: which account and currency, which rows count, their fingerprints, as Arrow.
+
+Columnar and free of any waiting, so that it runs on a thread; the accounts that a batch needs are found in between by the caller.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import polars as pl
+import pyarrow as pa
+
+from services.ingestion.domain import AccountRef, ImportOptions
+from services.ingestion.fingerprint import VERSION, generate_fingerprint
+from services.ingestion.outcomes import RowOutcomes
+from services.ingestion.readers.statement import Batch, Statement
+from services.kit.errors import InvalidArgument, invalid
+
+MAX_BATCH_BYTES = 3 * 1024 * 1024
+"""Of one Arrow message; the ledger takes no larger one."""
+MAX_ROW_BYTES = 256 * 1024
+MAX_DESCRIPTION_CHARS = 10_000
+MAX_MERCHANT_CHARS = 200
+MAX_IDENTIFIER_CHARS = 64
+MAX_ACCOUNTS = 100
+"""More than a person has: then the column is somebody else's account."""
+
+LEDGER_SCHEMA = pa.schema(
+    [
+        ("line", pa.int64()),
+        ("account_id", pa.utf8()),
+        ("transaction_date", pa.date32()),
+        ("amount", pa.decimal128(19, 4)),
+        ("currency", pa.utf8()),
+        ("description", pa.utf8()),
+        ("merchant", pa.utf8()),
+        ("category", pa.utf8()),
+        ("payment_method", pa.utf8()),
+        ("status", pa.utf8()),
+        ("fingerprint", pa.utf8()),
+        ("raw_data", pa.utf8()),
+    ]
+)
+"""As accounts_service.proto fixes it."""
+
+_DIGEST = slice(len(VERSION) + 1, len(VERSION) + 1 + 24)
+"""96 bits of a fingerprint tell apart more rows than a file can hold."""
+
+
+class AccountKey(NamedTuple):
+    """How rows name their account: its identifier and the currency, "" for what the file does not say."""
+
+    identifier: str
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBatch:
+    """Rows that only lack their accounts, and the accounts that they need. `account_key` numbers those per row."""
+
+    rows: pl.DataFrame
+    keys: list[AccountKey]
+
+
+class Normaliser:
+    """One pass over one statement. Call `read`, find the accounts, call `encode`, until `read` gives None. Not for two threads at once."""
+
+    def __init__(self, statement: Statement, options: ImportOptions, outcomes: RowOutcomes) -> None:
+        self._statement = statement
+        self._currency = options.currency or ""
+        # An account given by the caller is the account of all rows.
+        self._ignore_identifiers = options.account_id is not None
+        self._outcomes = outcomes
+        self._seen: dict[int, int] = {}
+        self._keys: set[AccountKey] = set()
+        self.rows_sent = 0
+
+    def read(self) -> OpenBatch | None:
+        """The next rows for the ledger, perhaps none; None at the end of the file. Rows that are not for the ledger get their outcome.
+
+        Raises what the reader raises.
+        """
+        batch = next(self._statement.batches, None)
+        if batch is None:
+            return None
+        self._reject(batch)
+        rows = self._without_zero_amounts(batch.rows)
+        rows = self._without_oversized(rows)
+        return self._with_keys(rows)
+
+    def close(self) -> None:
+        """Lets the reader close its file."""
+        if isinstance(self._statement.batches, Iterator) and hasattr(self._statement.batches, "close"):
+            self._statement.batches.close()
+
+    def _reject(self, batch: Batch) -> None:
+        for error in batch.errors:
+            self._outcomes.rejected(max(error.line, 1), error.field, error.reason)
+
+    def _without_zero_amounts(self, rows: pl.DataFrame) -> pl.DataFrame:
+        zero = rows["amount"] == 0
+        if not zero.any():
+            return rows
+        self._outcomes.zero_amount(rows.filter(zero)["line"].to_list())
+        return rows.filter(~zero)
+
+    def _without_oversized(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Keeps out what no index and no message could hold. A merchant's name is only cut: the original stays in raw_data."""
+        rows = rows.with_columns(pl.col("merchant").str.slice(0, MAX_MERCHANT_CHARS))
+        text = pl.sum_horizontal(pl.col("description", "category", "payment_method", "raw_data").str.len_bytes().fill_null(0))
+        wide = rows.select(
+            pl.col("line"),
+            (pl.col("description").str.len_chars() > MAX_DESCRIPTION_CHARS).alias("description"),
+            (text > MAX_ROW_BYTES).alias("row"),
+        ).filter(pl.col("description") | pl.col("row"))
+        if wide.is_empty():
+            return rows
+        for line, description, _ in wide.iter_rows():
+            if description:
+                self._outcomes.rejected(line, "description", f"has more than {MAX_DESCRIPTION_CHARS} characters")
+            else:
+                self._outcomes.rejected(line, "row", f"has more than {MAX_ROW_BYTES} bytes")
+        return rows.filter(~pl.col("line").is_in(wide["line"].to_list()))
+
+    def _with_keys(self, rows: pl.DataFrame) -> OpenBatch:
+        currency = pl.lit(self._currency) if self._currency else pl.col("currency").fill_null("")
+        identifier = pl.lit("") if self._ignore_identifiers else self._identifier()
+        rows = rows.with_columns(identifier.alias("identifier"), currency.alias("currency"))
+        keys = rows.select("identifier", "currency").unique(maintain_order=True).with_row_index("account_key")
+        if keys.height == 1:
+            rows = rows.with_columns(pl.lit(0, pl.UInt32).alias("account_key"))
+        else:
+            rows = rows.join(keys, on=["identifier", "currency"], how="left", maintain_order="left")
+        found = [AccountKey(*row) for row in keys.select("identifier", "currency").iter_rows()]
+        self._keys.update(found)
+        if len(self._keys) > MAX_ACCOUNTS:
+            raise self._too_many_accounts()
+        return OpenBatch(rows, found)
+
+    def _identifier(self) -> pl.Expr:
+        named = pl.col("account").str.strip_chars()
+        usable = pl.when((named != "") & (named.str.len_chars() <= MAX_IDENTIFIER_CHARS)).then(named)
+        return usable.fill_null(pl.lit((self._statement.account or "")[:MAX_IDENTIFIER_CHARS]))
+
+    def _too_many_accounts(self) -> InvalidArgument:
+        column = self._statement.detected.get("columns", {}).get("account", "account")
+        return invalid(
+            "columns",
+            f"column {column!r} names more than {MAX_ACCOUNTS} accounts, so it is hardly your own; name your account with account_id",
+        )
+
+    def encode(self, batch: OpenBatch, accounts: Mapping[AccountKey, AccountRef]) -> list[tuple[int, bytes]]:
+        """The rows as (row count, Arrow IPC stream) messages of at most MAX_BATCH_BYTES, with account, currency and fingerprint."""
+        if batch.rows.is_empty():
+            return []
+        found = [accounts[key] for key in batch.keys]
+        ids = pl.Series([str(account.id) for account in found], dtype=pl.String)
+        currencies = pl.Series([key.currency or account.currency for key, account in zip(batch.keys, found, strict=True)], dtype=pl.String)
+        index = batch.rows["account_key"]
+        rows = batch.rows.with_columns(ids.gather(index).alias("account_id"), currencies.gather(index).alias("currency"))
+        rows = rows.with_columns(pl.Series("fingerprint", self._fingerprints(rows), dtype=pl.String))
+        self.rows_sent += rows.height
+        return list(_messages(rows))
+
+    def _fingerprints(self, rows: pl.DataFrame) -> list[str]:
+        columns = [rows[name].to_list() for name in ("account_id", "transaction_date", "amount", "currency", "description")]
+        seen = self._seen
+        result = []
+        for account_id, day, amount, currency, description in zip(*columns, strict=True):
+            fields: dict[str, Any] = {
+                "account_id": account_id,
+                "transaction_date": day,
+                "amount": amount,
+                "currency": currency,
+                "description": description,
+            }
+            fingerprint = generate_fingerprint(**fields, occurrence=1)
+            # The fingerprint of a first occurrence is the five-field row itself: equal ones are counted by it.
+            row = int(fingerprint[_DIGEST], 16)
+            occurrence = seen.get(row, 0) + 1
+            seen[row] = occurrence
+            result.append(fingerprint if occurrence == 1 else generate_fingerprint(**fields, occurrence=occurrence))
+        return result
+
+
+def layout_hash(statement: Statement) -> str:
+    """What tells one bank's table from another's: its header, or without one what was found in which column."""
+    detected = statement.detected
+    header = detected.get("header") or detected.get("headers")
+    names = header if isinstance(header, list) else [f"{field}={name}" for field, name in sorted(detected.get("columns", {}).items())]
+    table = [statement.file_format, *(" ".join(str(name).casefold().split()) for name in names)]
+    return hashlib.sha256(json.dumps(table).encode()).hexdigest()
+
+
+def _messages(rows: pl.DataFrame) -> Iterator[tuple[int, bytes]]:
+    arrow = rows.select(LEDGER_SCHEMA.names).to_arrow(compat_level=pl.CompatLevel.oldest())
+    table = arrow.cast(LEDGER_SCHEMA).combine_chunks()
+    for batch in table.to_batches():
+        yield from _split(batch)
+
+
+def _split(batch: pa.RecordBatch) -> Iterator[tuple[int, bytes]]:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, LEDGER_SCHEMA) as writer:
+        writer.write_batch(batch)
+    message = sink.getvalue()
+    if message.size <= MAX_BATCH_BYTES or batch.num_rows == 1:
+        yield batch.num_rows, message.to_pybytes()
+        return
+    half = batch.num_rows // 2
+    yield from _split(batch.slice(0, half))
+    yield from _split(batch.slice(half))

@@ -1,0 +1,281 @@
+"""Use-cases and rules of ingestion: one import per request id, whatever is sent twice, at once, or dies half way."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import heapq
+import json
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import structlog
+import uuid_utils.compat
+
+from services.ingestion.domain import (
+    Failure,
+    Import,
+    ImportOptions,
+    ImportPosition,
+    ImportRow,
+    ImportsRepository,
+    ImportState,
+    Ledger,
+    NewImport,
+    RowOutcome,
+    UploadedFile,
+    attempt_over,
+    idempotency_key_reused,
+    import_not_found,
+    too_many_imports,
+)
+from services.ingestion.metrics import IMPORT_DURATION, IMPORT_ROWS, IMPORTS, IMPORTS_RUNNING, IMPORTS_WAITING
+from services.ingestion.readers.statement import UnreadableStatement
+from services.ingestion.statement_import import Reader, StatementImport
+from services.kit.errors import FieldError, InvalidArgument
+
+log = structlog.get_logger()
+
+_POLL_S = 0.2
+_MAX_NEEDS_CHARS = 900
+"""An error's metadata travels in HTTP/2 trailers, which are short."""
+_MAX_LEDGER_PAGE = 1000
+
+
+class IngestionService:
+    """Takes statements in. Every call names the user, from the verified token."""
+
+    def __init__(
+        self,
+        *,
+        repository: ImportsRepository,
+        ledger: Ledger,
+        readers: Mapping[str, Reader],
+        lease_s: float = 10,
+        parallel_imports: int = 4,
+        queued_imports: int = 200,
+    ) -> None:
+        """`readers` by file format. `parallel_imports` are read at once, `queued_imports` more wait, others are refused."""
+        self._repository = repository
+        self._ledger = ledger
+        self._readers = readers
+        self._lease_s = lease_s
+        self._places = asyncio.Semaphore(parallel_imports)
+        self._admitted = 0
+        self._most_admitted = parallel_imports + queued_imports
+        # Each import uses one thread at a time, and one more while it reads ahead of a slow ledger.
+        self._executor = ThreadPoolExecutor(2 * parallel_imports, thread_name_prefix="statement")
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    @contextmanager
+    def admission(self) -> Iterator[None]:
+        """A place for one upload, from its first byte to its answer. Raises ResourceExhausted when there is none."""
+        if self._admitted >= self._most_admitted:
+            raise too_many_imports()
+        self._admitted += 1
+        try:
+            yield
+        finally:
+            self._admitted -= 1
+
+    async def import_statement(
+        self, user_id: UUID, *, request_id: str, file_format: str, options: ImportOptions, file: UploadedFile
+    ) -> tuple[Import, bool]:
+        """The finished import, and whether it is an earlier answer again.
+
+        Raises InvalidArgument when the file or the options are wrong (with `needs` in its metadata when an answer would help),
+        AlreadyExists when the request id was used for something else, and what the ledger raises. What is not the file's fault can be sent
+        again under the same request id.
+        """
+        started = time.perf_counter()
+        new = NewImport(
+            id=uuid_utils.compat.uuid7(),
+            user_id=user_id,
+            request_id=request_id,
+            request_hash=_request_hash(file, options),
+            file_id=uuid_utils.compat.uuid7(),
+            file=file,
+            options=options,
+        )
+        current, mine = await self._repository.begin(new, lease_s=self._lease_s)
+        while not mine:
+            if current.request_hash != new.request_hash:
+                raise idempotency_key_reused()
+            current = await self._settled(current)
+            if not current.claimable:
+                return self._repeat(current), True
+            claimed = await self._repository.claim(current, lease_s=self._lease_s)
+            mine = claimed is not None
+            current = claimed or await self.get_import(user_id, current.id)
+        try:
+            return await self._work(current, file_format, options, file), False
+        finally:
+            IMPORT_DURATION.observe(time.perf_counter() - started)
+
+    async def _settled(self, current: Import) -> Import:
+        """Waits while somebody else works on it: a second click gets the first one's answer."""
+        while current.state in (ImportState.PENDING, ImportState.RUNNING) and not current.abandoned:
+            await asyncio.sleep(_POLL_S)
+            current = await self.get_import(current.user_id, current.id)
+        return current
+
+    @staticmethod
+    def _repeat(finished: Import) -> Import:
+        IMPORTS.labels("repeated").inc()
+        if finished.state is ImportState.FAILED and finished.failure is not None:
+            raise finished.failure.error()
+        return finished
+
+    async def _work(self, running: Import, file_format: str, options: ImportOptions, file: UploadedFile) -> Import:
+        """Runs the import. A caller who goes away stops it, unless the ledger has every row: then it is finished first."""
+        work = StatementImport(ledger=self._ledger, repository=self._repository, executor=self._executor, reader=self._readers[file_format])
+        task = asyncio.create_task(self._run(running, work, options, file))
+        gone: asyncio.CancelledError | None = None
+        while not task.done():
+            try:
+                # Whatever happens, the upload stays open until nobody reads it any more.
+                await asyncio.wait([task])
+            except asyncio.CancelledError as error:
+                gone = error
+                if not work.handed_over:
+                    task.cancel()
+        if gone is not None:
+            if not task.cancelled():
+                task.exception()  # seen, so that nobody complains about it
+            raise gone
+        return task.result()
+
+    async def _run(self, running: Import, work: StatementImport, options: ImportOptions, file: UploadedFile) -> Import:
+        lease = asyncio.create_task(self._keep_lease(running))
+        try:
+            async with self._place():
+                success = await work.run(
+                    user_id=running.user_id, import_id=running.id, path=Path(file.path), file_name=file.name, options=options
+                )
+                finished = await self._repository.succeed(running, success, work.outcomes.chunks())
+        except UnreadableStatement as error:
+            raise await self._refuse(running, _unreadable(error)) from error
+        except InvalidArgument as error:
+            raise await self._refuse(running, error) from error
+        except BaseException as error:
+            await self._give_up(running, error)
+            raise
+        finally:
+            lease.cancel()
+        if finished is None:
+            raise attempt_over(running.id)
+        _measure(finished)
+        return finished
+
+    async def _refuse(self, running: Import, error: InvalidArgument) -> InvalidArgument:
+        """Stores that the request itself is wrong; a repeat gets the same error."""
+        IMPORTS.labels("rejected").inc()
+        failure = Failure(error.message, error.reason, False, error.metadata, error.fields)
+        await self._repository.fail(running, failure)
+        return error
+
+    async def _give_up(self, running: Import, error: BaseException) -> None:
+        """Stores that the same request may be sent again."""
+        IMPORTS.labels("failed").inc()
+        message = getattr(error, "message", "") or "The import was interrupted."
+        failure = Failure(f"{message} Send the file again with the same Idempotency-Key.", getattr(error, "reason", "INTERRUPTED"), True)
+        # Where this fails too, the lease runs out and says the same.
+        with suppress(Exception):
+            await asyncio.shield(self._repository.fail(running, failure))
+
+    async def _keep_lease(self, running: Import) -> None:
+        while True:
+            await asyncio.sleep(self._lease_s / 3)
+            try:
+                if not await self._repository.renew(running, lease_s=self._lease_s):
+                    return
+            except Exception as error:
+                log.warning("the lease of an import could not be renewed", import_id=str(running.id), error=str(error))
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        with IMPORTS_WAITING.track_inprogress():
+            await self._places.acquire()
+        try:
+            with IMPORTS_RUNNING.track_inprogress():
+                yield
+        finally:
+            self._places.release()
+
+    async def get_import(self, user_id: UUID, import_id: UUID) -> Import:
+        """One import. Raises NotFound."""
+        found = await self._repository.get(user_id, import_id)
+        if found is None:
+            raise import_not_found(import_id)
+        return found
+
+    async def list_imports(self, user_id: UUID, *, limit: int, after: ImportPosition | None) -> tuple[list[Import], bool]:
+        """A page, newest first, and whether there is more."""
+        found = await self._repository.list_imports(user_id, limit=limit + 1, after=after)
+        return found[:limit], len(found) > limit
+
+    async def list_import_rows(
+        self, user_id: UUID, import_id: UUID, *, outcome: RowOutcome | None, after_line: int, limit: int
+    ) -> tuple[list[ImportRow], bool]:
+        """A page in file order, and whether there is more. Inserted rows come from the ledger, which alone knows them."""
+        await self.get_import(user_id, import_id)
+        kept: list[ImportRow] = []
+        inserted: list[ImportRow] = []
+        if outcome is not RowOutcome.INSERTED:
+            kept = await self._repository.list_rows(user_id, import_id, outcome=outcome, after_line=after_line, limit=limit + 1)
+        if outcome in (None, RowOutcome.INSERTED):
+            asked = min(limit + 1, _MAX_LEDGER_PAGE)
+            lines = await self._ledger.list_import_lines(import_id, after_line=after_line, limit=asked)
+            inserted = [ImportRow(line, RowOutcome.INSERTED, transaction_id=transaction_id) for line, transaction_id in lines]
+        merged = list(heapq.merge(kept, inserted, key=lambda row: row.line))
+        return merged[:limit], len(merged) > limit or len(inserted) == _MAX_LEDGER_PAGE
+
+
+def _request_hash(file: UploadedFile, options: ImportOptions) -> bytes:
+    """What must be equal for two requests to be the same one. The file's name may differ; a password is not part of it."""
+    said: dict[str, Any] = {
+        "file": file.sha256,
+        "account_id": str(options.account_id or ""),
+        "currency": options.currency or "",
+        "date_format": options.date_format or "",
+        "columns": dict(sorted(options.columns.items())),
+        "file_format": options.file_format or "",
+    }
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()
+
+
+def _unreadable(error: UnreadableStatement) -> InvalidArgument:
+    fields = [FieldError(found.field, found.reason, found.line or None) for found in error.errors]
+    metadata = {"needs": _short_json(error.needs)} if error.needs else {}
+    return InvalidArgument(error.message, reason="UNREADABLE_STATEMENT", metadata=metadata, fields=fields)
+
+
+def _short_json(needs: Mapping[str, list[str]]) -> str:
+    """`needs` as JSON; of long lists the beginning."""
+    longest = max((len(values) for values in needs.values()), default=0)
+    while True:
+        text = json.dumps({name: [value[:100] for value in values[:longest]] for name, values in needs.items()}, ensure_ascii=False)
+        if len(text) <= _MAX_NEEDS_CHARS or longest <= 1:
+            return text
+        longest -= 1
+
+
+def _measure(finished: Import) -> None:
+    IMPORTS.labels("succeeded").inc()
+    counts = finished.counts
+    for outcome, count in (
+        ("inserted", counts.inserted),
+        ("duplicate", counts.duplicates),
+        ("zero_amount", counts.zero_amount),
+        ("rejected", counts.rejected),
+    ):
+        IMPORT_ROWS.labels(outcome).inc(count)
+    log.info("import finished", import_id=str(finished.id), rows=counts.rows, inserted=counts.inserted, duplicates=counts.duplicates)

@@ -1,0 +1,209 @@
+"""The wire of ingestion: protobuf to domain and back, and the checks that need nothing but the request."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import PurePath
+from uuid import UUID
+
+import grpc.aio
+from google.protobuf import json_format, struct_pb2
+
+from scale.ingestion.v1 import ingestion_service_pb2 as pb
+from scale.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceServicer
+from services.ingestion.domain import Import, ImportOptions, ImportPosition, ImportRow, ImportState, RowOutcome, UploadedFile
+from services.ingestion.formats import choose_format
+from services.ingestion.service import IngestionService
+from services.ingestion.upload import UploadSpool
+from services.kit import context
+from services.kit.dates import to_timestamp
+from services.kit.errors import invalid
+from services.kit.money import is_currency
+from services.kit.pagination import PageTokens, page_size
+
+MAX_CHUNK_BYTES = 64 * 1024
+MAX_REQUEST_ID_CHARS = 255
+MAX_FILE_NAME_CHARS = 255
+MAX_OPTION_CHARS = 200
+MAX_COLUMNS = 50
+
+_STATES = {
+    ImportState.PENDING: pb.IMPORT_STATE_PENDING,
+    ImportState.RUNNING: pb.IMPORT_STATE_RUNNING,
+    ImportState.SUCCEEDED: pb.IMPORT_STATE_SUCCEEDED,
+    ImportState.FAILED: pb.IMPORT_STATE_FAILED,
+    ImportState.UNDONE: pb.IMPORT_STATE_UNDONE,
+}
+_OUTCOMES = {
+    RowOutcome.INSERTED: pb.ROW_OUTCOME_INSERTED,
+    RowOutcome.DUPLICATE: pb.ROW_OUTCOME_DUPLICATE,
+    RowOutcome.SUSPECTED_DUPLICATE: pb.ROW_OUTCOME_SUSPECTED_DUPLICATE,
+    RowOutcome.ZERO_AMOUNT: pb.ROW_OUTCOME_ZERO_AMOUNT,
+    RowOutcome.REJECTED: pb.ROW_OUTCOME_REJECTED,
+}
+_OUTCOME_OF = {number: outcome for outcome, number in _OUTCOMES.items()}
+_ABANDONED = "The import was interrupted. Send the file again with the same Idempotency-Key: no row is doubled."
+
+
+class IngestionServicer(IngestionServiceServicer):
+    """`scale.ingestion.v1.IngestionService`."""
+
+    def __init__(self, service: IngestionService, spool: UploadSpool, page_tokens: PageTokens) -> None:
+        self._service = service
+        self._spool = spool
+        self._page_tokens = page_tokens
+
+    async def ImportStatement(
+        self, request: AsyncIterator[pb.ImportStatementRequest], _: grpc.aio.ServicerContext
+    ) -> pb.ImportStatementResponse:
+        """Takes the file in, then imports it."""
+        user_id = context.identity().user_id
+        with self._service.admission():
+            parts = aiter(request)
+            metadata = await _metadata(parts)
+            request_id = _text("request_id", metadata.request_id, MAX_REQUEST_ID_CHARS)
+            if not request_id:
+                raise invalid("request_id", "is required")
+            options = _options(metadata)
+            name = _file_name(metadata.file_name)
+            async with self._spool.receive(_chunks(parts)) as upload:
+                file_format = choose_format(upload.head, options.file_format)
+                file = UploadedFile(str(upload.path), name, upload.sha256, upload.size_bytes)
+                finished, repeated = await self._service.import_statement(
+                    user_id, request_id=request_id, file_format=file_format, options=options, file=file
+                )
+        return pb.ImportStatementResponse(statement_import=_import(finished), repeated_request=repeated)
+
+    async def GetImport(self, request: pb.GetImportRequest, _: grpc.aio.ServicerContext) -> pb.GetImportResponse:
+        """One import."""
+        found = await self._service.get_import(context.identity().user_id, _uuid("import_id", request.import_id))
+        return pb.GetImportResponse(statement_import=_import(found))
+
+    async def ListImports(self, request: pb.ListImportsRequest, _: grpc.aio.ServicerContext) -> pb.ListImportsResponse:
+        """A page of imports."""
+        user_id = context.identity().user_id
+        limit = page_size(request.page_size)
+        after = None
+        if request.page_token:
+            created_at, last_id = self._page_tokens.decode(request.page_token, user_id=user_id, filters="imports")
+            after = ImportPosition(datetime.fromisoformat(created_at), UUID(last_id))
+        found, more = await self._service.list_imports(user_id, limit=limit, after=after)
+        response = pb.ListImportsResponse(imports=[_import(one) for one in found])
+        if more:
+            position = (found[-1].created_at.isoformat(), str(found[-1].id))
+            response.next_page_token = self._page_tokens.encode(user_id=user_id, filters="imports", position=position)
+        return response
+
+    async def ListImportRows(self, request: pb.ListImportRowsRequest, _: grpc.aio.ServicerContext) -> pb.ListImportRowsResponse:
+        """A page of rows."""
+        user_id = context.identity().user_id
+        import_id = _uuid("import_id", request.import_id)
+        limit = page_size(request.page_size)
+        outcome = _outcome(request.outcome)
+        filters = f"import_rows:{import_id}:{outcome or ''}"
+        after_line = 0
+        if request.page_token:
+            after_line = int(self._page_tokens.decode(request.page_token, user_id=user_id, filters=filters)[0])
+        found, more = await self._service.list_import_rows(user_id, import_id, outcome=outcome, after_line=after_line, limit=limit)
+        response = pb.ListImportRowsResponse(rows=[_row(row) for row in found])
+        if more:
+            response.next_page_token = self._page_tokens.encode(user_id=user_id, filters=filters, position=(str(found[-1].line),))
+        return response
+
+
+async def _metadata(parts: AsyncIterator[pb.ImportStatementRequest]) -> pb.ImportMetadata:
+    first = await anext(parts, None)
+    if first is None or first.WhichOneof("payload") != "metadata":
+        raise invalid("metadata", "must be the first message")
+    return first.metadata
+
+
+async def _chunks(parts: AsyncIterator[pb.ImportStatementRequest]) -> AsyncIterator[bytes]:
+    async for part in parts:
+        if part.WhichOneof("payload") != "chunk":
+            raise invalid("chunk", "must be in every message after the first")
+        if len(part.chunk) > MAX_CHUNK_BYTES:
+            raise invalid("chunk", f"has more than {MAX_CHUNK_BYTES} bytes")
+        yield part.chunk
+
+
+def _options(metadata: pb.ImportMetadata) -> ImportOptions:
+    if len(metadata.columns) > MAX_COLUMNS:
+        raise invalid("columns", f"names more than {MAX_COLUMNS} columns")
+    columns = {
+        _text("columns", field, MAX_OPTION_CHARS): _text(f"columns.{field}", name, MAX_OPTION_CHARS)
+        for field, name in metadata.columns.items()
+    }
+    currency = _text("currency", metadata.currency, MAX_OPTION_CHARS).upper()
+    if currency and not is_currency(currency):
+        raise invalid("currency", f"{currency[:20]!r} is not an ISO 4217 code such as EUR")
+    return ImportOptions(
+        account_id=_uuid("account_id", metadata.account_id) if metadata.account_id else None,
+        currency=currency or None,
+        date_format=_text("date_format", metadata.date_format, MAX_OPTION_CHARS) or None,
+        columns=columns,
+        file_format=_text("file_format", metadata.file_format, MAX_OPTION_CHARS).lower() or None,
+    )
+
+
+def _text(field: str, value: str, longest: int) -> str:
+    value = value.strip()
+    if len(value) > longest:
+        raise invalid(field, f"has more than {longest} characters")
+    if "\x00" in value:
+        raise invalid(field, "holds a NUL character")
+    return value
+
+
+def _file_name(name: str) -> str:
+    """What the user sees: the last part, without the folders of their machine."""
+    last = PurePath(_text("file_name", name.replace("\\", "/"), 4096)).name
+    return "".join(character for character in last if character.isprintable())[-MAX_FILE_NAME_CHARS:]
+
+
+def _uuid(field: str, value: str) -> UUID:
+    try:
+        return UUID(value)
+    except ValueError:
+        raise invalid(field, f"{value[:50]!r} is not a UUID") from None
+
+
+def _outcome(number: pb.RowOutcome) -> RowOutcome | None:
+    if number == pb.ROW_OUTCOME_UNSPECIFIED:
+        return None
+    outcome = _OUTCOME_OF.get(number)
+    if outcome is None:
+        raise invalid("outcome", f"{number} is not one that there is")
+    return outcome
+
+
+def _import(found: Import) -> pb.Import:
+    # One whose process died is not running any more, whatever its record says.
+    state = ImportState.FAILED if found.abandoned else found.state
+    failure = _ABANDONED if found.abandoned else found.failure.message if found.failure else ""
+    counts = found.counts
+    return pb.Import(
+        import_id=str(found.id),
+        account_id=str(found.account_id or ""),
+        state=_STATES[state],
+        file_name=found.file_name,
+        file_format=found.file_format,
+        file_hash=found.file_hash,
+        row_count=counts.rows,
+        inserted_count=counts.inserted,
+        duplicate_count=counts.duplicates,
+        suspected_duplicate_count=counts.suspected_duplicates,
+        zero_amount_count=counts.zero_amount,
+        rejected_count=counts.rejected,
+        detected=json_format.ParseDict(dict(found.detected), struct_pb2.Struct()),
+        same_file_as=str(found.same_file_as or ""),
+        failure_reason=failure,
+        create_time=to_timestamp(found.created_at),
+        complete_time=to_timestamp(found.completed_at) if found.completed_at else None,
+    )
+
+
+def _row(row: ImportRow) -> pb.ImportRow:
+    reason = f"{row.field}: {row.reason}" if row.field and row.reason else row.reason
+    return pb.ImportRow(line=row.line, outcome=_OUTCOMES[row.outcome], reason=reason, transaction_id=str(row.transaction_id or ""))

@@ -1,0 +1,147 @@
+"""One statement from its file to the ledger: read, normalise, append, with a bounded number of rows in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from uuid import UUID
+
+from services.ingestion.account_finder import AccountFinder
+from services.ingestion.domain import Counts, ImportOptions, ImportsRepository, Ledger, RowOutcome, Success
+from services.ingestion.normalise import Normaliser, layout_hash
+from services.ingestion.outcomes import RowOutcomes
+from services.ingestion.readers.statement import MAX_ERRORS_SHOWN, ReadOptions, RowError, Statement, UnreadableStatement
+from services.ingestion.threads import run_to_end
+from services.kit.errors import ScaleError
+
+Reader = Callable[[Path, ReadOptions], Statement]
+Message = tuple[int, bytes]
+"""Row count, Arrow IPC stream."""
+
+
+class _Messages:
+    """What goes to the ledger, one batch read ahead. `exhausted` says that all of it has been taken."""
+
+    def __init__(self, normaliser: Normaliser, accounts: AccountFinder, executor: Executor) -> None:
+        self._normaliser = normaliser
+        self._accounts = accounts
+        self._executor = executor
+        self._ready: list[Message] = []
+        self._ahead: asyncio.Task[list[Message] | None] | None = None
+        self.exhausted = False
+
+    async def any(self) -> bool:
+        """Whether there is a message at all."""
+        return bool(self._ready) or await self._fill()
+
+    def __aiter__(self) -> _Messages:
+        return self
+
+    async def __anext__(self) -> Message:
+        if not self._ready and not await self._fill():
+            raise StopAsyncIteration
+        return self._ready.pop()
+
+    async def close(self) -> None:
+        """Stops reading ahead and lets the reader close its file."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await self._ahead
+        await run_to_end(self._executor, self._normaliser.close)
+
+    async def _fill(self) -> bool:
+        while not self._ready and not self.exhausted:
+            if self._ahead is None:
+                self._ahead = asyncio.create_task(self._next_batch())
+            messages = await self._ahead
+            if messages is None:
+                self.exhausted = True
+            else:
+                # The next batch is read while this one travels.
+                self._ahead = asyncio.create_task(self._next_batch())
+                self._ready = messages[::-1]
+        return bool(self._ready)
+
+    async def _next_batch(self) -> list[Message] | None:
+        batch = await run_to_end(self._executor, self._normaliser.read)
+        if batch is None:
+            return None
+        if batch.rows.is_empty():
+            return []
+        await self._accounts.find(batch.keys)
+        return await run_to_end(self._executor, self._normaliser.encode, batch, self._accounts.found)
+
+
+class StatementImport:
+    """One try at one import. `run` once."""
+
+    def __init__(self, *, ledger: Ledger, repository: ImportsRepository, executor: Executor, reader: Reader) -> None:
+        self._ledger = ledger
+        self._repository = repository
+        self._executor = executor
+        self._reader = reader
+        self._messages: _Messages | None = None
+        self.outcomes = RowOutcomes()
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether the ledger has every row and may have committed: from here on the import is better finished than stopped."""
+        return self._messages is not None and self._messages.exhausted
+
+    async def run(self, *, user_id: UUID, import_id: UUID, path: Path, file_name: str, options: ImportOptions) -> Success:
+        """Reads the file into the ledger. `outcomes` then has the rows that did not enter it.
+
+        Raises UnreadableStatement, also when no row is good; InvalidArgument for wrong options; what the ledger raises.
+        """
+        statement = await run_to_end(self._executor, self._reader, path, _read_options(options, file_name))
+        accounts = AccountFinder(self._ledger, self._repository, user_id=user_id, options=options, layout_hash=layout_hash(statement))
+        await accounts.check_named_by_caller()
+        normaliser = Normaliser(statement, options, self.outcomes)
+        self._messages = _Messages(normaliser, accounts, self._executor)
+        try:
+            duplicates = await self._append(import_id, self._messages)
+        finally:
+            await self._messages.close()
+        counts = self._count(normaliser.rows_sent, duplicates)
+        detected = dict(statement.detected)
+        if several := accounts.described():
+            detected["accounts"] = several
+        return Success(counts, statement.file_format, detected, options.account_id or accounts.only_account)
+
+    async def _append(self, import_id: UUID, messages: _Messages) -> int:
+        if not await messages.any():
+            self._refuse_without_rows()
+            return 0
+        duplicates = 0
+        async for lines in self._ledger.append_transactions(import_id, messages):
+            self.outcomes.duplicates(lines)
+            duplicates += len(lines)
+        return duplicates
+
+    def _refuse_without_rows(self) -> None:
+        rejected = self.outcomes.count(RowOutcome.REJECTED)
+        if self.outcomes.count(RowOutcome.ZERO_AMOUNT):
+            return
+        if not rejected:
+            raise UnreadableStatement("The file holds no transaction.")
+        first = islice(self.outcomes.rows(RowOutcome.REJECTED), MAX_ERRORS_SHOWN)
+        shown = [RowError(row.line, row.field, row.reason) for row in first]
+        more = f"; the first {len(shown)} are listed" if rejected > len(shown) else ""
+        raise UnreadableStatement(f"None of the file's {rejected} rows can be read{more}.", shown)
+
+    def _count(self, sent: int, duplicates: int) -> Counts:
+        zero, rejected = self.outcomes.count(RowOutcome.ZERO_AMOUNT), self.outcomes.count(RowOutcome.REJECTED)
+        if duplicates > sent:
+            raise ScaleError(f"the ledger named {duplicates} duplicates among {sent} rows")
+        return Counts(sent + zero + rejected, sent - duplicates, duplicates, 0, zero, rejected)
+
+
+def _read_options(options: ImportOptions, file_name: str) -> ReadOptions:
+    return ReadOptions(
+        date_format=options.date_format, columns=dict(options.columns) or None, currency=options.currency, file_name=file_name
+    )

@@ -1,0 +1,117 @@
+"""An upload on its way from the wire to a reader: a bounded temporary file that has no name and outlives nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from services.ingestion.formats import HEAD_BYTES
+from services.ingestion.threads import run_to_end
+from services.kit.errors import InvalidArgument, Unavailable, invalid
+
+log = structlog.get_logger()
+
+_BLOCK_BYTES = 1024 * 1024
+"""Written and hashed at once, off the event loop."""
+_OWN_DESCRIPTORS = Path("/proc/self/fd")
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """A whole upload. `path` opens the bytes from the start, as often as wanted, until the block around it ends."""
+
+    path: Path
+    size_bytes: int
+    sha256: str
+    """Lower-case hex."""
+    head: bytes
+    """The first HEAD_BYTES."""
+
+
+class UploadSpool:
+    """Takes uploads in. `max_bytes` is the largest; `directory` is where they lie (None: the system's temporary directory)."""
+
+    def __init__(self, *, max_bytes: int, directory: Path | None = None) -> None:
+        self._max_bytes = max_bytes
+        self._directory = directory
+
+    @asynccontextmanager
+    async def receive(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[Spooled]:
+        """Reads all chunks, then gives the file for the time of the block.
+
+        Raises InvalidArgument for an empty file, or with reason FILE_TOO_LARGE at the first byte above the limit; Unavailable when there
+        is no room for it.
+        """
+        try:
+            descriptor, path = await run_to_end(None, self._open)
+        except OSError as error:
+            raise _no_room(error) from error
+        try:
+            yield await self._fill(descriptor, path, chunks)
+        finally:
+            os.close(descriptor)
+            with suppress(FileNotFoundError):
+                path.unlink()
+
+    def _open(self) -> tuple[int, Path]:
+        if self._directory is not None:
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor, name = tempfile.mkstemp(prefix="scale-upload-", dir=self._directory)
+        if _OWN_DESCRIPTORS.exists():
+            # Without a name the file goes with the process, however that ends.
+            Path(name).unlink()
+            return descriptor, _OWN_DESCRIPTORS / str(descriptor)
+        return descriptor, Path(name)
+
+    async def _fill(self, descriptor: int, path: Path, chunks: AsyncIterator[bytes]) -> Spooled:
+        digest = hashlib.sha256()
+        size = 0
+        head = b""
+        waiting = bytearray()
+
+        def write(block: bytearray) -> None:
+            digest.update(block)
+            rest = memoryview(block)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > self._max_bytes:
+                raise self._too_large()
+            if len(head) < HEAD_BYTES:
+                head += chunk[: HEAD_BYTES - len(head)]
+            waiting += chunk
+            if len(waiting) >= _BLOCK_BYTES:
+                await _store(write, waiting)
+                waiting = bytearray()
+        if not size:
+            raise invalid("file", "is empty")
+        await _store(write, waiting)
+        return Spooled(path, size, digest.hexdigest(), head)
+
+    def _too_large(self) -> InvalidArgument:
+        return InvalidArgument(
+            f"The file is larger than {self._max_bytes} bytes.",
+            reason="FILE_TOO_LARGE",
+            metadata={"max_file_bytes": str(self._max_bytes)},
+        )
+
+
+async def _store(write: Callable[[bytearray], None], block: bytearray) -> None:
+    try:
+        await run_to_end(None, write, block)
+    except OSError as error:
+        raise _no_room(error) from error
+
+
+def _no_room(error: OSError) -> Unavailable:
+    log.error("an upload cannot be stored for reading", error=str(error))
+    return Unavailable("There is no room to take the file in at the moment; nothing was stored.", reason="NO_SPOOL_ROOM", retry_after_s=30)
