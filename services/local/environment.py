@@ -16,8 +16,10 @@ SIGNING_KEY = "jwt"
 DATABASE_SERVICES = ("accounts", "ingestion")
 REDIS_SERVICES = ("gateway", "ingestion")
 
-_PASSED_ON = ("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "ALLOWED_ORIGINS")
+_PASSED_ON = ("PATH", "HOME", "USER", "LANG", "TZ", "LD_LIBRARY_PATH", "ALLOWED_ORIGINS")
 _PASSED_ON_PREFIXES = ("PYTHON", "LC_", "OTEL_", "SENTRY_", "SSL_CERT_", "COVERAGE_")
+# In the names of settings that are one service's alone.
+_SECRET_WORDS = ("DATABASE_URL", "SECRET", "PASSWORD", "KEY", "TOKEN")
 _OWNED = ("SCALE_HOME", "SCALE_ENVIRONMENT", "SCALE_DATABASE_URL", "SCALE_REDIS_URL", "SCALE_URL", "SCALE_TOKEN")
 
 
@@ -48,13 +50,12 @@ def service_environment(
             result[variable] = value
         if not variable.startswith("SCALE_") or variable in _OWNED or variable.startswith("SCALE_AUTH_"):
             continue
-        if not variable.startswith(others) or variable.endswith("_ADDRESS"):
+        if not (variable.startswith(others) and any(word in variable for word in _SECRET_WORDS)):
             result[variable] = value
-    if name != "gateway":
-        result.pop("SCALE_GATEWAY_RATE_LIMIT", None)
     result |= {
         "SCALE_ENVIRONMENT": "development",
         "SCALE_HOME": str(home.path),
+        "TMPDIR": str(home.temporary),
         "SCALE_SUPERVISED": "1",
         "SCALE_AUTH_ALGORITHM": "HS256",
         "SCALE_AUTH_SECRET": home.secret(SIGNING_KEY),

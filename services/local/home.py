@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import socket
 import tempfile
 from collections.abc import Mapping
@@ -101,14 +102,14 @@ class LocalHome:
         self.redis = self.path / "redis"
         self.run = self.path / "run"
         self.logs = self.path / "logs"
-        self.uploads = self.path / "uploads"
+        self.temporary = self.path / "tmp"
         self.token_file = self.path / "dev-token"
         self._secrets_file = self.path / "secrets.json"
         self._lock: IO[str] | None = None
 
     def create(self) -> None:
         """Makes the folders, or tightens the modes of folders that are there."""
-        for folder in (self.path, self.redis, self.run, self.logs, self.uploads):
+        for folder in (self.path, self.redis, self.run, self.logs, self.temporary):
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 folder.chmod(0o700)
@@ -116,6 +117,11 @@ class LocalHome:
                 raise LocalProblem(
                     f"SCALE_HOME {self.path} cannot be used: {error.strerror} ({error.filename}). Set SCALE_HOME to a folder of your own."
                 ) from error
+
+    def clear_temporary(self) -> None:
+        """Removes what killed services left half written. Call it only while none runs."""
+        shutil.rmtree(self.temporary, ignore_errors=True)
+        self.temporary.mkdir(mode=0o700)
 
     def lock(self, owner: str) -> None:
         """Takes the home for this process; raises LocalProblem with the owner's own words when another holds it.

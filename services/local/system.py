@@ -120,6 +120,7 @@ class LocalSystem:
         try:
             with self._step("Clean up after a killed run") as silent:
                 silent.unless(end_leftovers(self.home))
+            self.home.clear_temporary()
             self._check_ports()
             self._start(migrate, deadline_s)
         except BaseException:

@@ -52,7 +52,7 @@ def test_a_service_finds_its_ports_and_the_others(system: LocalSystem) -> None:
     assert found["SCALE_ENVIRONMENT"] == "development"
 
 
-def test_the_users_own_settings_reach_their_service_only(system: LocalSystem) -> None:
+def test_the_users_settings_reach_the_services_and_secrets_only_their_own(system: LocalSystem) -> None:
     outer = {
         "SCALE_GATEWAY_RATE_LIMIT": "7",
         "SCALE_INGESTION_MAX_FILE_BYTES": "1",
@@ -64,6 +64,7 @@ def test_the_users_own_settings_reach_their_service_only(system: LocalSystem) ->
         "SCALE_AUTH_SECRET": "not this one",
         "SCALE_DATABASE_URL": "postgresql://migrator@x/scale",
         "SCALE_ACCOUNTS_DATABASE_URL": "postgresql://scale_accounts@x/scale",
+        "SCALE_ACCOUNTS_STORE_SECRET": "x",
     }
     gateway = environment_of(system, "gateway", outer)
     ingestion = environment_of(system, "ingestion", outer)
@@ -75,9 +76,11 @@ def test_the_users_own_settings_reach_their_service_only(system: LocalSystem) ->
     assert ingestion["SCALE_LOG_LEVEL"] == "DEBUG"
     assert ingestion["DB_POOL_SIZE"] == "3"
     assert "DB_POOL_SIZE" not in gateway
-    absent = {"SCALE_INGESTION_MAX_FILE_BYTES", "SECRET_OF_SOMETHING_ELSE", "SCALE_DATABASE_URL"}
-    assert not absent & gateway.keys()
-    assert not {"SCALE_GATEWAY_RATE_LIMIT", "SCALE_DATABASE_URL", "SCALE_ACCOUNTS_DATABASE_URL"} & ingestion.keys()
+    # The gateway refuses a file that is too long by the same setting.
+    assert gateway["SCALE_INGESTION_MAX_FILE_BYTES"] == "1"
+    secret = {"SECRET_OF_SOMETHING_ELSE", "SCALE_DATABASE_URL", "SCALE_ACCOUNTS_DATABASE_URL", "SCALE_ACCOUNTS_STORE_SECRET"}
+    assert not secret & (gateway.keys() | ingestion.keys())
+    assert environment_of(system, "accounts", outer)["SCALE_ACCOUNTS_STORE_SECRET"] == "x"
 
 
 def test_make_run_raises_the_limit(system: LocalSystem) -> None:

@@ -23,7 +23,7 @@ def test_everything_in_the_home_is_private(tmp_path: Path) -> None:
     home.secret("jwt")
     assert mode_of(home.path) == 0o700
     assert mode_of(home.path / "secrets.json") == 0o600
-    assert {mode_of(folder) for folder in (home.run, home.logs, home.uploads, home.redis)} == {0o700}
+    assert {mode_of(folder) for folder in (home.run, home.logs, home.temporary, home.redis)} == {0o700}
 
 
 def test_a_home_that_is_too_open_is_tightened(tmp_path: Path) -> None:
