@@ -1,0 +1,69 @@
+"""What all tests share: real servers, started once a run as `make run` starts them, and fresh users instead of empty tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import pytest
+import uuid_utils.compat
+
+from services.local import LocalSystem, free_port_base
+
+AsRole = Callable[[str, UUID | None], AbstractAsyncContextManager[asyncpg.Connection]]
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
+    """PostgreSQL, migrated by a role that is no superuser, and Redis. Never stop them: kill servers of your own instead."""
+    system = LocalSystem(tmp_path_factory.mktemp("servers") / "home", free_port_base(), durable=False, environment={})
+    with system:
+        system.start(services=())
+        yield system
+
+
+@pytest.fixture
+def user_id() -> UUID:
+    """A user whom nobody has seen before."""
+    return uuid_utils.compat.uuid7()
+
+
+@pytest.fixture
+def other_user_id() -> UUID:
+    """Another one."""
+    return uuid_utils.compat.uuid7()
+
+
+@pytest.fixture
+def as_role(servers: LocalSystem) -> AsRole:
+    """`async with as_role("accounts", user_id) as connection`: SQL as that service's role, in a transaction of that user (None: of nobody)
+    that is rolled back. The role "migrator" is above the policies."""
+
+    @asynccontextmanager
+    async def connect(role: str, user_id: UUID | None) -> AsyncIterator[asyncpg.Connection]:
+        url = servers.migrator_url if role == "migrator" else servers.service_url(role)
+        connection = await asyncpg.connect(url)
+        try:
+            transaction = connection.transaction()
+            await transaction.start()
+            if user_id is not None:
+                await connection.execute("SELECT set_config('app.user_id', $1, true)", str(user_id))
+            yield connection
+            await transaction.rollback()
+        finally:
+            await connection.close()
+
+    return connect
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The real bank files: SCALE_SHARED_DATA, else ../shared/data beside the repository. Skips where they are absent."""
+    folder = Path(os.environ.get("SCALE_SHARED_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no shared data at {folder}; set SCALE_SHARED_DATA")
+    return folder
