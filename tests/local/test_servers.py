@@ -125,6 +125,22 @@ def test_two_systems_side_by_side(system: LocalSystem, tmp_path: Path) -> None:
         assert database_answers(system.migrator_url)
 
 
+def test_servers_of_ones_own_are_used_and_none_is_started(system: LocalSystem, tmp_path: Path) -> None:
+    outside = {
+        "SCALE_DATABASE_URL": system.migrator_url,
+        "SCALE_ACCOUNTS_DATABASE_URL": system.service_url("accounts"),
+        "SCALE_INGESTION_DATABASE_URL": system.service_url("ingestion"),
+        "SCALE_REDIS_URL": system.redis_url,
+    }
+    with LocalSystem(tmp_path, free_port_base(), environment=outside) as second:
+        second.start(services=("accounts",))
+        assert second.pid("accounts") > 0
+        with pytest.raises(KeyError):
+            second.pid("postgres")
+        assert not (tmp_path / "postgres").exists()
+    assert database_answers(system.migrator_url)
+
+
 def test_stopping_leaves_no_process_and_the_data_stays(tmp_path: Path) -> None:
     system = LocalSystem(tmp_path, free_port_base(), environment={})
     system.start(services=(), migrate=False)
