@@ -1,0 +1,108 @@
+"""What the cells of a column look like, over the first rows of a table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.ingestion.readers.amounts import looks_like_amount, split_cell
+from services.ingestion.readers.currencies import code_of
+from services.ingestion.readers.dates import DateFormat, looks_like_date, shape_of
+from services.ingestion.readers.words import direction_of, state_of
+
+_IBAN = re.compile(r"^[A-Z]{2}\d{2}[A-Z0-9]{10,30}$")
+_LETTERS = re.compile(r"[^\W\d_]{2}")
+
+
+@dataclass(frozen=True)
+class ColumnStats:
+    """Counts over a column's cells that are not blank; `rows` counts the blank ones too. `cells` are the cells, trimmed."""
+
+    cells: tuple[str, ...]
+    rows: int
+    filled: int
+    dates: int
+    six_digits: int  # could be YYMMDD, were the header to say date
+    amounts: int
+    decimals: int  # amounts with a mark, a sign or a currency: no mere whole number
+    negatives: int
+    flags: int  # amounts with + or CR/DR
+    codes: int  # ISO currency codes
+    debits: int
+    credits: int
+    states: int
+    texts: int
+    distinct: int
+    length: float
+
+    def is_date(self, *, named: bool = False) -> bool:
+        """Mostly dates; under a name that says date, at least one and a third of the cells."""
+        if named:
+            dates = self.dates or self.six_digits
+            return dates > 0 and dates * 3 >= self.filled
+        return self.dates > 0 and self.dates >= 0.7 * self.filled
+
+    def is_amount(self) -> bool:
+        """Numbers, not dates."""
+        return self.amounts > 0 and self.amounts >= 0.6 * self.filled and not (self.is_date() and not self.decimals)
+
+    def is_currency(self) -> bool:
+        return self.codes > 0 and self.codes >= 0.6 * self.filled
+
+    def is_direction(self) -> bool:
+        """Known words for in and out under a name that says so."""
+        return self.debits + self.credits > 0 and self.debits + self.credits >= 0.6 * self.filled
+
+    def is_sure_direction(self) -> bool:
+        """Told by the cells alone: only known words and both ways, or only CR or DR, which mean nothing else."""
+        if self.debits + self.credits != self.filled or not self.filled:
+            return False
+        letters = {cell.upper().rstrip(".") for cell in self.cells if cell}
+        return (self.debits > 0 and self.credits > 0) or letters <= {"CR", "DR"}
+
+    def is_status(self) -> bool:
+        return self.filled > 0 and self.states * 2 >= self.filled
+
+    def is_text(self) -> bool:
+        return self.filled > 0 and self.texts * 10 >= self.filled * 3
+
+    def is_unique_id(self) -> bool:
+        """An id on (nearly) every row, never twice, and no mere row number, which would change from export to export."""
+        if self.filled < 0.9 * self.rows or self.distinct < self.filled:
+            return False
+        present = [cell for cell in self.cells if cell]
+        if not all(cell.isdigit() for cell in present):
+            return all(len(cell) >= 4 for cell in present) and not any(looks_like_date(cell) for cell in present)
+        numbers = [int(cell) for cell in present if len(cell) < 40]
+        steps = {after - before for before, after in zip(numbers, numbers[1:], strict=False)}
+        return min(numbers) > 10_000 or (len(numbers) > 2 and min(numbers) > 100 and not steps <= {1, -1})
+
+
+def measure(cells: Sequence[str], date_format: DateFormat | None = None) -> ColumnStats:
+    """Count what a column's cells look like. A format given by the caller alone says what is a date."""
+    trimmed = tuple(cell.strip() for cell in cells)
+    filled = [cell for cell in trimmed if cell]
+    is_date = date_format.has_form if date_format else looks_like_date
+    directions = [direction_of(cell) for cell in filled]
+    amounts = [cell for cell in filled if looks_like_amount(cell)]
+    parts = [split for cell in amounts if (split := split_cell(cell))]
+    dates = [cell for cell in filled if is_date(cell)]
+    return ColumnStats(
+        cells=trimmed,
+        rows=len(trimmed),
+        filled=len(filled),
+        dates=len(dates),
+        six_digits=sum(shape_of(cell) == "compact6" for cell in filled),
+        amounts=len(amounts),
+        decimals=sum(not cell.isdigit() for cell in amounts),
+        negatives=sum(affix.sign < 0 for affix, _ in parts),
+        flags=sum(affix.sign > 0 or affix.flag for affix, _ in parts),
+        codes=sum(len(cell) <= 5 and bool(code_of(cell)) for cell in filled),
+        debits=directions.count(-1),
+        credits=directions.count(1),
+        states=sum(bool(state_of(cell)) for cell in filled),
+        texts=sum(bool(_LETTERS.search(cell)) and not _IBAN.match(cell.replace(" ", "")) and cell not in dates for cell in filled),
+        distinct=len(set(filled)),
+        length=sum(map(len, filled)) / len(filled) if filled else 0.0,
+    )

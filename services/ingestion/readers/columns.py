@@ -1,0 +1,281 @@
+"""Which column is what: by the names in the header first, checked against the cells, then by the cells alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+
+from services.ingestion.readers.column_stats import ColumnStats
+from services.ingestion.readers.currencies import CODES, code_of
+from services.ingestion.readers.folding import fold
+from services.ingestion.readers.header_names import NAMES
+from services.ingestion.readers.money_columns import MoneyColumns, NeedsColumns, infer_money
+
+FIELDS = (
+    "date", "amount", "debit", "credit", "direction", "description", "merchant", "category", "payment_method", "currency",
+    "account", "status", "balance", "source_id",
+)  # fmt: skip
+_PART = 10  # added to the rank when a name is only part of the header
+_ANY_CASE = frozenset("EUR USD GBP CHF SEK NOK DKK PLN CZK HUF AUD CAD NZD INR JPY SGD HKD BRL ZAR RON".split())
+_WORDS_TOO = frozenset({"ALL", "TOP", "TRY", "CUP", "PEN", "SOS", "ANG", "MOP", "BAM", "LEI"})
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Positions, from 0, of the columns that a field is read from; None where the file has none."""
+
+    date: int = -1
+    amount: int | None = None
+    debit: int | None = None
+    credit: int | None = None
+    direction: int | None = None
+    description: tuple[int, ...] = ()
+    merchant: int | None = None
+    category: int | None = None
+    payment_method: int | None = None
+    currency: int | None = None
+    account: int | None = None
+    status: int | None = None
+    balance: int | None = None
+    source_id: int | None = None
+    fee: int | None = None
+    other_dates: tuple[int, ...] = ()
+
+    def money(self) -> tuple[int, ...]:
+        """The columns that hold the row's amount."""
+        return tuple(c for c in (self.amount, self.debit, self.credit) if c is not None)
+
+    def named(self, names: Sequence[str]) -> dict[str, str]:
+        """field -> column name, for a person; several description columns are joined by " + "."""
+        shown: dict[str, str] = {}
+        for field in FIELDS:
+            at = getattr(self, field)
+            if isinstance(at, tuple):
+                if at:
+                    shown[field] = " + ".join(names[i] for i in at)
+            elif at is not None and at >= 0:
+                shown[field] = names[at]
+        return shown
+
+
+@dataclass(frozen=True)
+class HeaderName:
+    """A header cell, folded, without the currency that it may carry ("Betrag (EUR)" is "betrag" and EUR)."""
+
+    raw: str
+    text: str
+    currency: str | None
+
+
+def header_name(cell: str) -> HeaderName:
+    """Fold a header cell and take the currency out of it."""
+    currency: str | None = None
+    bracketed = re.search(r"[(\[]([^()\[\]]{1,8})[)\]]", cell)
+    if bracketed and code_of(bracketed.group(1)):
+        currency = code_of(bracketed.group(1))
+        cell = cell.replace(bracketed.group(0), " ")
+    elif (sign := re.search(r"[€£$¥₹]", cell)) and code_of(sign.group()):
+        currency = code_of(sign.group())
+    words = re.findall(r"\w+|[^\w\s]+", re.sub(r"_", " ", cell))
+    for word in words[1:]:
+        upper = word.upper()
+        if upper in CODES and upper not in _WORDS_TOO and (word.isupper() or upper in _ANY_CASE):
+            currency = currency or upper
+            words.remove(word)
+            break
+    text = fold(" ".join(words))
+    return HeaderName(cell, re.sub(r" (in|en|w|i|v)$", "", text) if currency else text, currency)
+
+
+def name_rank(name: HeaderName, field: str) -> int | None:
+    """How well a header names a field: the rank of the table, plus 10 when only part of the header says so; None if not."""
+    known = NAMES[field]
+    if name.text in known:
+        return known[name.text][0]
+    plain = re.sub(r"( ?\d+)+$", "", name.text)
+    if plain in known:
+        return known[plain][0]
+    others = NAMES.get(f"other_{field}", {})
+    tokens = name.text.split()
+    if not tokens or len(tokens) > 12 or name.text in others or _runs(tokens, others):
+        return None
+    if field in ("direction", "status", "source_id", "price", "quantity", "security", "card"):
+        return None
+    found = [known[run][0] for run in _runs(tokens, known) if len(run) > 3]
+    return min(found) + _PART if found else None
+
+
+def _runs(tokens: list[str], known: Mapping[str, object]) -> list[str]:
+    """The known names that occur in a header as whole words."""
+    spans = (" ".join(tokens[i:j]) for i in range(len(tokens)) for j in range(i + 1, min(len(tokens), i + 5) + 1))
+    return [span for span in spans if span in known]
+
+
+def languages_of(names: Sequence[HeaderName]) -> bool:
+    """Whether the header is surely not English: some name is known, and none of the languages that write it is English."""
+    foreign = english = 0
+    for name in names:
+        languages = {language for known in NAMES.values() if name.text in known for language in known[name.text][1]}
+        foreign += bool(languages) and "en" not in languages
+        english += languages == {"en"}
+    return foreign > english
+
+
+def assign(names: Sequence[HeaderName] | None, stats: Sequence[ColumnStats], given: Columns, given_fields: frozenset[str]) -> Columns:
+    """Give every field its column. What the caller gave stands. Raises NeedsColumns when the amount cannot be told."""
+    choice = _Choice(names, stats, set(_positions(given)))
+    columns = replace(given, date=choice.date(given.date))
+    columns = replace(columns, other_dates=tuple(i for i, s in enumerate(stats) if i != columns.date and s.is_date()))
+    choice.used |= {columns.date, *columns.other_dates}
+    for field in ("direction", "status", "balance"):
+        if field not in given_fields:
+            columns = replace(columns, **{field: getattr(choice, field)()})
+    columns = _with_money(columns, choice, given_fields)
+    choice.used |= set(_positions(columns)) - {columns.direction or -1}
+    for field in ("currency", "merchant", "description", "account", "source_id", "category", "payment_method"):
+        if field not in given_fields:
+            found = choice.currency(columns) if field == "currency" else getattr(choice, field)()
+            columns = replace(columns, **{field: found})
+            choice.used |= set(found) if isinstance(found, tuple) else {found} - {None}
+    return replace(columns, fee=choice.fee())
+
+
+def _positions(columns: Columns) -> list[int]:
+    found: list[int] = []
+    for item in fields(columns):
+        at = getattr(columns, item.name)
+        found += at if isinstance(at, tuple) else [at] if at is not None and at >= 0 else []
+    return found
+
+
+def _with_money(columns: Columns, choice: _Choice, given: frozenset[str]) -> Columns:
+    if "amount" in given or "debit" in given or "credit" in given:
+        return columns
+    amount, debit, credit = choice.amount(), choice.best("debit", _empty_or_amount), choice.best("credit", _empty_or_amount)
+    if debit is not None and credit is not None and debit != credit and (amount is None or not choice.is_signed(amount)):
+        filled = choice.stats[debit].amounts + choice.stats[credit].amounts
+        if filled or amount is None:
+            return replace(columns, debit=debit, credit=credit)
+    if amount is not None:
+        return replace(columns, amount=amount)
+    if choice.names is not None and (debit is None) != (credit is None):
+        return replace(columns, debit=debit, credit=credit)
+    found: MoneyColumns = infer_money(choice.stats, choice.used, columns.direction, named=choice.names is not None)
+    return replace(
+        columns, amount=found.amount, debit=found.debit, credit=found.credit,
+        balance=columns.balance if columns.balance is not None else found.balance,
+    )  # fmt: skip
+
+
+def _empty_or_amount(stats: ColumnStats) -> bool:
+    return stats.filled == 0 or stats.is_amount()
+
+
+class _Choice:
+    """The best column for each field among those not yet used."""
+
+    def __init__(self, names: Sequence[HeaderName] | None, stats: Sequence[ColumnStats], used: set[int]) -> None:
+        self.names, self.stats, self.used = names, stats, used
+
+    def best(self, field: str, fits) -> int | None:  # type: ignore[no-untyped-def]
+        """The column that the header names best and whose cells fit; the first of equals."""
+        found = self._ranked(field, fits)
+        return found[0][1] if found else None
+
+    def _ranked(self, field: str, fits) -> list[tuple[int, int]]:  # type: ignore[no-untyped-def]
+        if self.names is None:
+            return []
+        ranked = []
+        for at, name in enumerate(self.names):
+            rank = name_rank(name, field) if at not in self.used else None
+            if rank is not None and fits(self.stats[at]):
+                ranked.append((rank, at))
+        return sorted(ranked)
+
+    def date(self, given: int) -> int:
+        if given >= 0:
+            return given
+        found = self._ranked("date", lambda s: s.is_date(named=True))
+        most = max((self.stats[at].dates for _, at in found), default=0)
+        for _, at in found:
+            if self.stats[at].dates >= 0.8 * most:
+                return at
+        sure = [at for at, s in enumerate(self.stats) if at not in self.used and s.is_date()]
+        most = max((self.stats[at].dates for at in sure), default=0)
+        sure = [at for at in sure if self.stats[at].dates >= 0.8 * most]
+        if not sure:
+            raise NeedsColumns("no column holds dates")
+        return sure[0]
+
+    def is_signed(self, at: int) -> bool:
+        return self.stats[at].negatives + self.stats[at].flags > 0
+
+    def amount(self) -> int | None:
+        return self.best("amount", ColumnStats.is_amount)
+
+    def balance(self) -> int | None:
+        return self.best("balance", ColumnStats.is_amount)
+
+    def fee(self) -> int | None:
+        if self.names is None:
+            return None
+        return next((at for at, n in enumerate(self.names) if n.text in ("fee", "fees") and self.stats[at].is_amount()), None)
+
+    def direction(self) -> int | None:
+        found = self.best("direction", ColumnStats.is_direction)
+        if found is not None:
+            return found
+        free = [at for at, s in enumerate(self.stats) if at not in self.used and s.is_sure_direction()]
+        return free[0] if len(free) == 1 else None
+
+    def status(self) -> int | None:
+        return self.best("status", ColumnStats.is_status)
+
+    def currency(self, columns: Columns) -> int | None:
+        money = columns.money()
+        ranked = self._ranked("currency", ColumnStats.is_currency)
+        if ranked:
+            lowest = [at for rank, at in ranked if rank == ranked[0][0]]
+            after = [at for at in lowest if money and at > money[0]]
+            return after[0] if after else lowest[0]
+        if self.names is None:
+            return next((at for at, s in enumerate(self.stats) if at not in self.used and s.is_currency()), None)
+        return None
+
+    def description(self) -> tuple[int, ...]:
+        found = self.best("description", ColumnStats.is_text)
+        if found is not None and self.names is not None:
+            stem = re.sub(r"[ \d]+$", "", self.names[found].text)
+            same = [
+                at for at, name in enumerate(self.names)
+                if at not in self.used and re.sub(r"[ \d]+$", "", name.text) == stem and re.search(r"\d$", name.text)
+            ]  # fmt: skip
+            return tuple(sorted({found, *same})) if re.search(r"\d$", self.names[found].text) else (found,)
+        if self.names is not None and self.best("merchant", lambda s: s.is_text()) is not None:
+            return ()
+        text = [at for at, s in enumerate(self.stats) if at not in self.used and s.is_text()]
+        if not text or (self.names is not None and len(self.used & set(range(len(self.stats)))) == len(self.stats)):
+            return ()
+        return (max(text, key=lambda at: self.stats[at].length),)
+
+    def merchant(self) -> int | None:
+        return self.best("merchant", ColumnStats.is_text)
+
+    def category(self) -> int | None:
+        return self.best("category", ColumnStats.is_text)
+
+    def payment_method(self) -> int | None:
+        return self.best("payment_method", ColumnStats.is_text)
+
+    def account(self) -> int | None:
+        ranked = self._ranked("account", lambda s: s.filled > 0 and not s.is_date())
+        exact = [at for rank, at in ranked if rank == 0]
+        if exact:
+            return exact[0]
+        has_other = self.names is not None and any(name_rank(name, "merchant") is not None for name in self.names)
+        weak = [at for rank, at in ranked if rank == 1 and self.stats[at].distinct == 1 and not has_other]
+        return weak[0] if weak else None
+
+    def source_id(self) -> int | None:
+        return self.best("source_id", ColumnStats.is_unique_id)

@@ -1,0 +1,197 @@
+"""Which date format a column has, told by the whole column; never row by row, never by a silent guess."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from services.ingestion.readers.dates import (
+    DateFormat,
+    civil_part,
+    compact_formats,
+    looks_like_date,
+    named_format,
+    numeric_format,
+    shape_of,
+)
+
+MAX_DISTINCT = 50_000
+MAX_SEQUENCE = 20_000
+SLACK = timedelta(days=7)  # standing orders are listed a little ahead of the day of the export
+
+
+@dataclass
+class DateColumn:
+    """The distinct civil dates of a column as printed, in file order, and their order without repeats."""
+
+    distinct: dict[str, int] = field(default_factory=dict)  # text -> first line
+    sequence: list[str] = field(default_factory=list)
+
+    def add(self, cells: Iterable[str], lines: Iterable[int]) -> None:
+        """Take in a chunk of the column; blank cells are passed over. Memory stays bounded."""
+        last = self.sequence[-1] if self.sequence else ""
+        for cell, line in zip(cells, lines, strict=True):
+            if not cell or cell == last:
+                continue
+            last = cell
+            if len(self.distinct) < MAX_DISTINCT:
+                self.distinct.setdefault(cell, line)
+            if len(self.sequence) < MAX_SEQUENCE:
+                self.sequence.append(cell)
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What else bears on the order: other date columns, dates around the table, the header's language, the day of reading."""
+
+    others: tuple[DateColumn, ...] = ()
+    around: tuple[date, ...] = ()
+    day_first_language: bool = False
+    today: date = date.max
+
+
+@dataclass(frozen=True)
+class DecidedDate:
+    """The format, and how it was told."""
+
+    format: DateFormat
+    evidence: str
+
+
+class UndecidedDate(Exception):
+    """Nothing tells the order. `formats` are the readings that remain, `example` a cell and `line` its line."""
+
+    def __init__(self, formats: list[DateFormat], example: str, line: int) -> None:
+        super().__init__(example)
+        self.formats, self.example, self.line = formats, example, line
+
+
+def decide_format(column: DateColumn, hints: Hints) -> DecidedDate | None:
+    """The format of the column; None when it holds no dates. Raises UndecidedDate."""
+    shapes = Counter(shape for text in column.distinct if (shape := shape_of(text)))
+    if not shapes:
+        return None
+    shape = shapes.most_common(1)[0][0]
+    texts = [text for text in column.distinct if shape_of(text) == shape]
+    if shape.startswith("named "):
+        return DecidedDate(named_format(shape.removeprefix("named ")), "month by name")
+    if shape.startswith("year first"):
+        return DecidedDate(numeric_format("ymd", shape[10:], 4), "year first")
+    if shape.startswith("compact"):
+        candidates = compact_formats(int(shape[7:]))
+        counts = [_valid(candidate, texts) for candidate in candidates]
+        return DecidedDate(candidates[counts.index(max(counts))], "eight digits" if shape[7:] == "8" else "six digits")
+    mark = shape.removeprefix("year last").removeprefix("short year")
+    year_digits = 4 if shape.startswith("year last") else 2
+    day_first, month_first = (numeric_format(order, mark, year_digits) for order in ("dmy", "mdy"))
+    if year_digits == 2 and (found := _short_year_first(texts, mark, day_first, month_first, hints)):
+        return found
+    return _day_or_month_first(column, texts, day_first, month_first, hints)
+
+
+def _day_or_month_first(
+    column: DateColumn, texts: list[str], day_first: DateFormat, month_first: DateFormat, hints: Hints
+) -> DecidedDate:
+    both = (day_first, month_first)
+    for source, evidence in (
+        (texts, "a day above 12"),
+        ([text for other in hints.others for text in other.distinct], "a day above 12 in another date column"),
+    ):
+        counts = [_valid(candidate, source) for candidate in both]
+        if counts[0] != counts[1]:
+            return DecidedDate(both[0] if counts[0] > counts[1] else both[1], evidence)
+    if "." in day_first.text:
+        return DecidedDate(day_first, "dots between the numbers")
+    if hints.day_first_language:
+        return DecidedDate(day_first, "the language of the header")
+    if all(day_first.parse(text) == month_first.parse(text) for text in texts):
+        return DecidedDate(day_first, "day and month are equal in every row")
+    latest = min([hints.today, *([max(hints.around)] if hints.around else [])])
+    for bound, evidence in ((latest, "the other order lies after the file was made"), (hints.today, "not in the future")):
+        late = [_latest(candidate, texts) > _plus(bound) for candidate in both]
+        if late[0] != late[1]:
+            return DecidedDate(both[late.index(False)], evidence)
+    if len(hints.around) >= 2:
+        low, high = min(hints.around) - SLACK, _plus(max(hints.around))
+        inside = [all(low <= day <= high for day in _days(candidate, texts)) for candidate in both]
+        if inside[0] != inside[1]:
+            return DecidedDate(both[inside.index(True)], "the period that the file names")
+    ordered = [_is_ordered(_days(candidate, column.sequence)) for candidate in both]
+    if ordered[0] != ordered[1] and len(column.sequence) >= 3:
+        return DecidedDate(both[ordered.index(True)], "rows are in order of date only so")
+    example = next(text for text in texts if day_first.parse(text) != month_first.parse(text))
+    raise UndecidedDate(list(both), example, column.distinct[example])
+
+
+def _short_year_first(
+    texts: list[str], mark: str, day_first: DateFormat, month_first: DateFormat, hints: Hints
+) -> DecidedDate | None:
+    """YY-MM-DD, where both other orders fail or scatter the rows over decades."""
+    year_first = numeric_format("ymd", mark, 2)
+    best = max(_valid(day_first, texts), _valid(month_first, texts))
+    own = _valid(year_first, texts)
+    if own > best:
+        return DecidedDate(year_first, "a number above 31 or 12")
+    if own < len(texts) or best < own or "." in mark:
+        return None
+    others = [day_first] if _valid(day_first, texts) == best else [month_first]
+    days = _days(year_first, texts)
+    scattered = all(
+        _latest(other, texts) > _plus(hints.today) or max(_days(other, texts)) - min(_days(other, texts)) > timedelta(3650)
+        for other in others
+    )
+    if scattered and max(days) - min(days) < timedelta(1830) and max(days) <= _plus(hints.today):
+        return DecidedDate(year_first, "any other order scatters the rows over decades")
+    return None
+
+
+def _valid(candidate: DateFormat, texts: Iterable[str]) -> int:
+    return sum(candidate.parse(text) is not None for text in texts)
+
+
+def _days(candidate: DateFormat, texts: Iterable[str]) -> list[date]:
+    return [day for text in texts if (day := candidate.parse(text))]
+
+
+def _latest(candidate: DateFormat, texts: Iterable[str]) -> date:
+    return max(_days(candidate, texts), default=date.min)
+
+
+def _plus(day: date) -> date:
+    return day + SLACK if day < date.max - SLACK else day
+
+
+def _is_ordered(days: list[date]) -> bool:
+    return days == sorted(days) or days == sorted(days, reverse=True)
+
+
+_IN_TEXT = re.compile(
+    r"(?<!\d)((?:19|20)\d{2}[-_./]?(?:0[1-9]|1[0-2])[-_./]?[0-3]\d)(?:\d{4}|\d{6})?(?!\d)"
+    r"|(?<!\d)(\d{1,2}([-_./])\d{1,2}\3(?:19|20)\d{2})(?!\d)"
+    r"|(?<!\d)(\d{1,2}[ -][^\W\d_]{3,12}[ -](?:19|20)\d{2})(?!\d)"
+)
+
+
+def dates_in(text: str) -> list[date]:
+    """The dates that a file name or a line above the table names beyond doubt."""
+    found: list[date] = []
+    unsure: list[tuple[date | None, date | None]] = []
+    for match in _IN_TEXT.finditer(text[:5000]):
+        year_first, year_last, mark, named = match.groups()
+        if year_first:
+            digits = re.sub(r"\D", "", year_first)
+            day = compact_formats(8)[0].parse(digits)
+            found += [day] if day else []
+        elif named and looks_like_date(named):
+            day = named_format("dmy").parse(named)
+            found += [day] if day else []
+        elif year_last:
+            readings = [numeric_format(order, mark, 4).parse(civil_part(year_last)) for order in ("dmy", "mdy")]
+            unsure.append((readings[0], readings[0] if mark == "." else readings[1]))
+    for place in (0, 1):  # two dates are written the same way: one that is sure decides the other
+        if unsure and any(pair[1 - place] is None for pair in unsure) and all(pair[place] for pair in unsure):
+            return found + [day for pair in unsure if (day := pair[place])]
+    return found + [first for first, second in unsure if first and first == second]

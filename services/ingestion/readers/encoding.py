@@ -1,0 +1,211 @@
+"""From bytes to lines of text: which encoding, which line ends, in bounded memory."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from charset_normalizer import from_bytes
+
+from services.ingestion.readers.statement import RowError, UnreadableStatement
+
+BLOCK_BYTES = 512 * 1024
+MAX_LINE_CHARS = 1024 * 1024
+SAMPLE_BYTES = 64 * 1024
+
+_BOMS = (
+    (b"\xff\xfe\x00\x00", "utf-32-le"),
+    (b"\x00\x00\xfe\xff", "utf-32-be"),
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+)
+_MAGIC = (
+    (b"PK\x03\x04", "a ZIP or spreadsheet file (XLSX, ODS)"),
+    (b"\xd0\xcf\x11\xe0", "an Excel file (XLS)"),
+    (b"%PDF", "a PDF"),
+    (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (b"GIF8", "a picture"),
+    (b"\x1f\x8b", "a gzip archive"),
+)
+# One-byte encodings that banks still write. Earlier wins a tie.
+_ONE_BYTE = ("cp1252", "cp1250", "iso8859-2", "iso8859-15", "cp850", "cp852", "mac-roman", "cp1254", "cp1257")
+_OTHER_SCRIPTS = ["cp1251", "koi8-r", "cp1253", "cp1255", "cp1256", "cp932", "gb18030", "big5", "euc_kr"]
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """A file whose encoding and line ends are known. `bare_cr` says that lone carriage returns end its lines."""
+
+    path: Path
+    encoding: str
+    bom_bytes: int
+    bare_cr: bool
+    size: int
+    notes: list[str] = field(default_factory=list)
+
+    def blocks(self) -> Iterator[list[str]]:
+        """Yield lists of physical lines without their ends. Raises UnreadableStatement for a line over 1 Mi characters.
+
+        CR CR LF counts as one line end. A carriage return inside a line of an LF file is a blank, not a line end.
+        """
+        decoder = codecs.getincrementaldecoder(self.encoding)("replace")
+        rest = ""
+        line = 0
+        with self.path.open("rb") as stream:
+            stream.seek(self.bom_bytes)
+            while True:
+                data = stream.read(BLOCK_BYTES)
+                text = rest + decoder.decode(data, final=not data)
+                if "\x00" in text:
+                    text = text.replace("\x00", "")
+                if "\r" in text:
+                    held = "\r" if data and text.endswith("\r") else ""
+                    text = self._line_ends(text[: len(text) - len(held)]) + held
+                lines = text.split("\n")
+                rest = lines.pop()
+                if lines:
+                    line += len(lines)
+                    yield lines
+                if len(rest) > MAX_LINE_CHARS:
+                    reason = f"line {line + 1} is longer than {MAX_LINE_CHARS} characters: this is not a CSV file"
+                    raise UnreadableStatement(reason, [RowError(line + 1, "file", reason)])
+                if not data:
+                    if rest:
+                        yield [rest]
+                    return
+
+    def _line_ends(self, text: str) -> str:
+        while "\r\r\n" in text:
+            text = text.replace("\r\r\n", "\r\n")
+        text = text.replace("\r\n", "\n")
+        return text.replace("\r", "\n" if self.bare_cr else " ")
+
+
+def open_text(path: Path, score: Callable[[str], int]) -> TextFile:
+    """Decide encoding and line ends by one pass over the bytes.
+
+    `score` says how many words of a decoded sample are known as column names: the surest sign among one-byte encodings.
+    Raises UnreadableStatement for an empty or a binary file.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        head = stream.read(SAMPLE_BYTES)
+    if not head.strip(b"\x00 \t\r\n\xef\xbb\xbf\xff\xfe"):
+        raise UnreadableStatement("the file is empty")
+    for magic, what in _MAGIC:
+        if head.startswith(magic):
+            raise UnreadableStatement(f"this is {what}, not a CSV file")
+    notes: list[str] = []
+    bom_bytes = 0
+    encoding = ""
+    for bom, name in _BOMS:
+        if head.startswith(bom):
+            encoding, bom_bytes = name, len(bom)
+            break
+    if not encoding:
+        encoding = _utf16_without_bom(head) or _eight_bit(path, score, notes)
+    sample = head[bom_bytes:].decode(encoding, "replace")
+    control = sum(1 for c in sample if c < " " and c not in "\t\r\n\x00\x0c\x1a")
+    if control > max(8, len(sample) // 20):
+        raise UnreadableStatement("this is a binary file, not a CSV file")
+    bare_cr = "\r" in sample and "\n" not in sample
+    return TextFile(path, encoding, bom_bytes, bare_cr, size, notes)
+
+
+def _utf16_without_bom(head: bytes) -> str:
+    """UTF-16 shows itself by NUL in every other byte."""
+    pairs = len(head) // 2
+    if pairs < 2:
+        return ""
+    if head[1 : 2 * pairs : 2].count(0) > pairs * 0.7 and head[: 2 * pairs : 2].count(0) < pairs * 0.1:
+        return "utf-16-le"
+    if head[: 2 * pairs : 2].count(0) > pairs * 0.7 and head[1 : 2 * pairs : 2].count(0) < pairs * 0.1:
+        return "utf-16-be"
+    return ""
+
+
+def _eight_bit(path: Path, score: Callable[[str], int], notes: list[str]) -> str:
+    """UTF-8 where the whole file is (or almost is), else the likeliest one-byte encoding."""
+    sample, bad, multibyte = _scan_utf8(path)
+    if not bad:
+        return "utf-8"
+    if multibyte > 8 * bad:
+        notes.append(f"{bad} broken UTF-8 sequences were replaced by \N{REPLACEMENT CHARACTER}")
+        return "utf-8"
+    encoding = likeliest_encoding(sample, score)
+    notes.append(f"not UTF-8: read as {encoding}")
+    return encoding
+
+
+def _scan_utf8(path: Path) -> tuple[bytes, int, int]:
+    """Return the lines around the first non-ASCII bytes, the number of broken sequences, and of valid multi-byte ones."""
+    bad = multibyte = 0
+    sample = bytearray()
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    with path.open("rb") as stream:
+        while data := stream.read(BLOCK_BYTES):
+            text = decoder.decode(data)
+            if text.isascii():
+                continue
+            broken = text.count("\N{REPLACEMENT CHARACTER}") - data.count(b"\xef\xbf\xbd")
+            bad += max(0, broken)
+            multibyte += sum(map(len, re.findall(r"[^\x00-\x7f]+", text))) - max(0, broken)
+            if len(sample) < SAMPLE_BYTES:
+                rows = [row for row in data.splitlines() if not row.isascii()]
+                sample += b"\n".join(rows)[: SAMPLE_BYTES - len(sample)] + b"\n"
+    tail = decoder.decode(b"", final=True)
+    return bytes(sample), bad + len(tail), multibyte
+
+
+def likeliest_encoding(sample: bytes, score: Callable[[str], int]) -> str:
+    """Choose among one-byte encodings: known column names first, then letters that sit well among letters."""
+    high = sum(byte > 0x7F for byte in sample)
+    letters = sum(chr(byte).isalpha() for byte in sample if byte < 0x80)
+    if high > letters:  # hardly any Latin letter: another script
+        best = from_bytes(sample, cp_isolation=_OTHER_SCRIPTS).best()
+        if best is not None:
+            return best.encoding
+    ranked = []
+    for place, name in enumerate(_ONE_BYTE):
+        try:
+            text = sample.decode(name)
+        except UnicodeDecodeError:
+            text = sample.decode(name, "replace")
+        ranked.append((score(text), _plausibility(text), -place, name))
+    return max(ranked)[3]
+
+
+# What stands between letters, or starts a word, in real text of the languages that these encodings serve.
+_WESTERN = frozenset("àáâãäåæçèéêëìíîïñòóôõöøùúûüýÿœšžß")
+_CENTRAL = frozenset("áéíóúýčďěňřšťžůąćęłńśźżőűöüäôľĺŕăâîșțşţđ")
+_TURKISH_BALTIC = frozenset("ğışāēīūģķļņėįųū")
+
+
+def _plausibility(text: str) -> int:
+    """Reward letters among letters, punish signs, controls and upper case inside words. Halves of a point per sign."""
+    points = 0
+    for match in re.finditer(r"[^\x00-\x7f]", text):
+        here = match.group()
+        before = text[match.start() - 1] if match.start() else " "
+        after = text[match.end()] if match.end() < len(text) else " "
+        if here == "\N{REPLACEMENT CHARACTER}" or "\x80" <= here <= "\x9f":
+            points -= 20
+        elif here.isalpha():
+            lower = here.lower()
+            points += 4 if lower in _WESTERN else 3 if lower in _CENTRAL else 1 if lower in _TURKISH_BALTIC else -4
+            if here.isupper() and before.islower():
+                points -= 6
+            if here.islower() and before.isupper() and after.isupper():
+                points -= 6
+        elif before.isalpha() and after.isalpha() and here not in "’'‘­·":
+            points -= 6
+        elif here in "€£§°–—’‘“”„…«»·\u00a0":
+            points += 1
+        else:
+            points -= 2
+    return points

@@ -1,0 +1,92 @@
+"""What banks call things inside cells: directions, states, balance lines. Data, folded with `folding.fold`."""
+
+from __future__ import annotations
+
+from services.ingestion.readers.folding import fold
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(fold(word) for word in text.replace("\n", ";").split(";") if fold(word))
+
+
+DEBIT = _words(
+    """d; dr; db; dbit; deb; debit; debits; debet; débit; débito; debito; debitor; soll; s; af; out; outflow; outgoing; expense;
+    expenses; spending; spent; withdrawal; withdrawals; withdraw; money out; paid out; sent; sending; payment out; debit entry;
+    uitgave; uitgaven; ausgabe; ausgaben; ausgang; belastung; lastschrift; dépense; sortie; cargo; gasto; retiro; salida;
+    addebito; addebiti; dare; uscita; spesa; saída; saida; despesa; saque; belastning; uttag; ut; utgift; udgift; udbetaling; utbetaling; hævet; uttak;
+    wydatek; obciążenie; wypłata; wn; ma dati; výdaj; výdej; vydaj; vyber; výběr; odchozí; debetní; kiadás; terhelés; tartozik; kimenő;
+    veloitus; otto; meno; cheltuiala; debitare; borç; gider; isplata; trošak"""
+)
+CREDIT = _words(
+    """c; cr; crdt; cred; credit; credits; crédit; crédito; credito; kredit; creditor; haben; h; bij; in; inflow; incoming; income;
+    earning; deposit; deposits; money in; paid in; received; receiving; payment in; credit entry; refund; inkomsten; inkomst; ontvangst; einnahme; einnahmen; eingang;
+    gutschrift; recette; revenu; entrée; abono; ingreso; depósito; accredito; accrediti; avere; entrata; entrada; receita; depósito;
+    insättning; inkomst; inn; indsat; indbetaling; innbetaling; innskudd; insatt; k; kredyt; uznanie; wpłata; wpływ; przychód; ma; dal; příjem; prijem; vklad;
+    příchozí; kreditní; bevétel; jóváírás; követel; bejövő; hyvitys; pano; tulo; venit; creditare; alacak; gelir; uplata; prihod"""
+)
+# Kinds of booking that say the direction in card exports whose amounts carry no sign.
+PURCHASE = _words("purchase; purchases; sale; sales; card purchase; pos purchase; card sale; achat; kauf; aankoop; compra; acquisto; köp; nákup; zakup")
+CARD_CREDIT = _words("payment; payments; refund; refunds; return; returns; credit; credits; payment received; paiement; zahlung; pago; pagamento; cashback; reversal")
+CARD_DEBIT = _words("fee; fees; interest; interest charge; cash advance; charge; debit; service charge") | PURCHASE
+
+PENDING = _words(
+    """pending; in progress; processing; authorised; authorized; authorisation; authorization; hold; on hold; held; uncleared; unposted; not posted;
+    scheduled; awaiting; vorgemerkt; umsatz vorgemerkt; offen; in bearbeitung; ausstehend; reservierung; reserviert; en cours; en attente; à venir;
+    pendiente; en proceso; retenido; pendente; em processamento; in sospeso; in attesa; non contabilizzato; da contabilizzare; autorizzato; in lavorazione;
+    in behandeling; gereserveerd; reservering; nog te verwerken; oczekująca; oczekujące; oczekujacy; blokada; w realizacji; nierozliczona; niezaksięgowana; čeká; čekající; čeká na zaúčtování;
+    nezaúčtováno; blokace; rezervace; függőben; függő; zárolt; zárolás; reserverad; reserveret; reservert; preliminär; avvaktar; afventer; venter; ikke bokført;
+    kommende; varaus; odottaa; in asteptare; beklemede; provizyon; na čekanju"""
+)
+POSTED = _words(
+    """posted; completed; complete; cleared; settled; booked; executed; done; success; successful; succeeded; paid; processed; reconciled; final; approved; accepted;
+    gebucht; umsatz gebucht; verbucht; ausgeführt; abgeschlossen; erledigt; comptabilisé; comptabilisée; effectué; effectuée; exécuté; terminé; réglé;
+    contabilizado; contabilizada; realizado; completado; finalizado; efetivado; efetuado; concluído; contabilizzato; eseguito; completato; geboekt; verwerkt; uitgevoerd; voltooid;
+    zaksięgowana; zaksięgowano; rozliczona; zrealizowana; wykonana; zaúčtováno; zaúčtovaná; provedeno; proběhlo; könyvelt; teljesült; elszámolt; lekönyvelt; bokförd; bokfört; bokført; bogført; gennemført; utfört;
+    utført; genomförd; kirjattu; toteutunut; finalizat; tamamlandı; knjiženo; refunded; partially refunded; c; r"""
+)
+VOID = _words(
+    """declined; decline; failed; failure; reverted; reversed authorization; cancelled; canceled; denied; rejected; refused; voided; void; expired; removed; error; returned unpaid;
+    memo; abgelehnt; storniert; fehlgeschlagen; abgebrochen; gescheitert; refusé; refusée; annulé; annulée; échoué; rejeté; rechazado; rechazada; anulado; anulada; cancelado; cancelada; fallido;
+    recusado; rejeitado; rifiutato; annullato; stornato; fallito; geweigerd; geannuleerd; mislukt; afgewezen; odrzucona; odrzucony; anulowana; anulowany; zamítnuto; zamítnutá; zrušeno; zrušená; stornováno;
+    elutasítva; sikertelen; törölt; avvisad; avvist; afvist; annullerad; annulleret; avbruten; makulerad; hylätty; peruttu; respins; iptal; reddedildi; odbijeno"""
+)
+
+# Lines that are not transactions: a text that starts so, in a row without a date or without an amount of its own.
+BALANCE_LINES = tuple(
+    sorted(
+        _words(
+            """total; totals; grand total; sub total; subtotal; sum; balance; opening balance; closing balance; beginning balance; ending balance; starting balance;
+            previous balance; new balance; current balance; available balance; ledger balance; statement balance; balance brought forward; balance carried forward;
+            brought forward; carried forward; end of report; end of statement; end of file; page; summe; gesamt; gesamtsumme; saldo; anfangssaldo; endsaldo; kontostand; schlusssaldo; saldovortrag;
+            alter kontostand; neuer kontostand; alter saldo; neuer saldo; übertrag; solde; ancien solde; nouveau solde; solde initial; solde final; solde précédent; total des mouvements;
+            saldo inicial; saldo final; saldo anterior; totale; saldo iniziale; saldo finale; saldo contabile; saldo disponibile; totaal; beginsaldo; eindsaldo; begin saldo; eind saldo;
+            suma; razem; saldo początkowe; saldo końcowe; podsumowanie; celkem; součet; počáteční zůstatek; konečný zůstatek; zůstatek; összesen; nyitó egyenleg; záró egyenleg; egyenleg;
+            summa; ingående saldo; utgående saldo; ingående balans; utgående balans; sum totalt; inngående saldo; primosaldo; ultimosaldo; loppusaldo; alkusaldo; saldo do dia; lançamentos futuros"""
+        ),
+        key=len,
+        reverse=True,
+    )
+)
+
+
+def is_balance_line(text: str) -> bool:
+    """Whether a text starts with a word for a total or a balance, as a whole word."""
+    folded = fold(text)
+    return any(folded == words or folded.startswith(words + " ") for words in BALANCE_LINES)
+
+
+def direction_of(text: str) -> int:
+    """-1 for a word that says that money leaves, 1 for money coming in, 0 for any other."""
+    bare = text.strip()
+    if bare in ("-", "\N{MINUS SIGN}"):
+        return -1
+    if bare == "+":
+        return 1
+    folded = fold(bare)
+    return -1 if folded in DEBIT else 1 if folded in CREDIT else 0
+
+
+def state_of(text: str) -> str:
+    """ "pending", "void", "posted", or "" for a word that says nothing of the state."""
+    folded = fold(text)
+    return "pending" if folded in PENDING else "void" if folded in VOID else "posted" if folded in POSTED else ""
