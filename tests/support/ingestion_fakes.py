@@ -1,0 +1,234 @@
+"""Ingestion's database and ledger, in memory, with the same promises."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import io
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pyarrow as pa
+import uuid_utils.compat
+
+from services.ingestion.domain import (
+    AccountRef,
+    Counts,
+    Failure,
+    Import,
+    ImportLine,
+    ImportPosition,
+    ImportRow,
+    ImportState,
+    LayoutAccount,
+    NewImport,
+    RowOutcome,
+    Success,
+)
+from services.kit.errors import NotFound, ScaleError
+
+_LIVE = (ImportState.PENDING, ImportState.RUNNING)
+
+
+class FakeImportsRepository:
+    """`ImportsRepository` in memory. `broken` is raised by every method while it is set."""
+
+    def __init__(self) -> None:
+        self.broken: ScaleError | None = None
+        self.files: list[NewImport] = []
+        self.renewals = 0
+        self._imports: dict[tuple[UUID, UUID], Import] = {}
+        self._leases: dict[UUID, float] = {}
+        self._rows: dict[tuple[UUID, UUID], list[ImportRow]] = {}
+        self._layouts: dict[tuple[UUID, str, str], LayoutAccount] = {}
+
+    def _see(self, found: Import) -> Import:
+        abandoned = found.state in _LIVE and self._leases.get(found.id, 0) < time.monotonic()
+        return dataclasses.replace(found, abandoned=abandoned)
+
+    def _check(self) -> None:
+        if self.broken is not None:
+            raise self.broken
+
+    def _put(self, new: Import, lease_s: float | None = None) -> Import:
+        self._imports[new.user_id, new.id] = new
+        if lease_s is not None:
+            self._leases[new.id] = time.monotonic() + lease_s
+        return self._see(new)
+
+    def _held(self, running: Import) -> Import | None:
+        now = self._imports.get((running.user_id, running.id))
+        return now if now and now.attempt == running.attempt and now.state in _LIVE else None
+
+    async def begin(self, new: NewImport, *, lease_s: float) -> tuple[Import, bool]:
+        self._check()
+        for found in self._imports.values():
+            if (found.user_id, found.request_id) == (new.user_id, new.request_id):
+                return self._see(found), False
+        self.files.append(new)
+        started = Import(
+            id=new.id,
+            user_id=new.user_id,
+            request_id=new.request_id,
+            request_hash=new.request_hash,
+            state=ImportState.RUNNING,
+            attempt=1,
+            abandoned=False,
+            file_name=new.file.name,
+            file_format="",
+            file_hash=new.file.sha256,
+            account_id=new.options.account_id,
+            counts=Counts(),
+            detected={},
+            same_file_as=None,
+            failure=None,
+            created_at=datetime.now(UTC),
+            completed_at=None,
+        )
+        return self._put(started, lease_s), True
+
+    async def get(self, user_id: UUID, import_id: UUID) -> Import | None:
+        self._check()
+        found = self._imports.get((user_id, import_id))
+        return self._see(found) if found else None
+
+    async def claim(self, taken: Import, *, lease_s: float) -> Import | None:
+        self._check()
+        now = self._see(self._imports[taken.user_id, taken.id])
+        if now.attempt != taken.attempt or not now.claimable:
+            return None
+        again = dataclasses.replace(now, state=ImportState.RUNNING, attempt=now.attempt + 1, failure=None, completed_at=None)
+        return self._put(again, lease_s)
+
+    async def renew(self, running: Import, *, lease_s: float) -> bool:
+        self._check()
+        held = self._held(running)
+        if held:
+            self.renewals += 1
+            self._put(held, lease_s)
+        return held is not None
+
+    async def succeed(self, running: Import, success: Success, rows: Iterable[Sequence[ImportRow]]) -> Import | None:
+        self._check()
+        held = self._held(running)
+        if held is None:
+            return None
+        same = [
+            found
+            for found in self._imports.values()
+            if found.user_id == held.user_id and found.file_hash == held.file_hash and found.state is ImportState.SUCCEEDED
+        ]
+        first = min(same, key=lambda found: (found.created_at, found.id), default=None)
+        kept = [row for chunk in rows for row in chunk]
+        assert len({row.line for row in kept}) == len(kept), "one outcome a line"
+        self._rows[held.user_id, held.id] = sorted(kept, key=lambda row: row.line)
+        counts = success.counts
+        assert counts.rows == counts.inserted + counts.duplicates + counts.zero_amount + counts.rejected
+        done = dataclasses.replace(
+            held,
+            state=ImportState.SUCCEEDED,
+            counts=counts,
+            file_format=success.file_format,
+            detected=success.detected,
+            account_id=success.account_id,
+            same_file_as=first.id if first else None,
+            completed_at=datetime.now(UTC),
+        )
+        return self._put(done)
+
+    async def fail(self, running: Import, failure: Failure) -> Import | None:
+        self._check()
+        held = self._held(running)
+        if held is None:
+            return None
+        return self._put(dataclasses.replace(held, state=ImportState.FAILED, failure=failure, completed_at=datetime.now(UTC)))
+
+    async def list_imports(self, user_id: UUID, *, limit: int, after: ImportPosition | None) -> list[Import]:
+        self._check()
+        mine = [self._see(found) for found in self._imports.values() if found.user_id == user_id]
+        mine.sort(key=lambda found: (found.created_at, found.id), reverse=True)
+        return [found for found in mine if after is None or (found.created_at, found.id) < after][:limit]
+
+    async def list_rows(
+        self, user_id: UUID, import_id: UUID, *, outcome: RowOutcome | None, after_line: int, limit: int
+    ) -> list[ImportRow]:
+        self._check()
+        rows = self._rows.get((user_id, import_id), [])
+        return [row for row in rows if row.line > after_line and outcome in (None, row.outcome)][:limit]
+
+    async def layout_account(self, user_id: UUID, layout_hash: str, currency: str) -> LayoutAccount:
+        self._check()
+        taken = sum(key[:2] == (user_id, currency) for key in self._layouts)
+        return self._layouts.setdefault((user_id, currency, layout_hash), LayoutAccount(taken + 1, None))
+
+    async def remember_layout_account(self, user_id: UUID, layout_hash: str, currency: str, account_id: UUID) -> None:
+        self._check()
+        key = (user_id, currency, layout_hash)
+        self._layouts[key] = self._layouts[key]._replace(account_id=account_id)
+
+
+class FakeLedger:
+    """`Ledger` of one user, in memory. `before_commit` is awaited when all rows are in; `broken` is raised by every method while it is set."""
+
+    def __init__(self) -> None:
+        self.broken: ScaleError | None = None
+        self.before_commit: Any = None
+        self.accounts: dict[UUID, tuple[str, str, str]] = {}
+        """Id to identifier, name, currency."""
+        self.transactions: dict[str, dict[str, Any]] = {}
+        """By fingerprint."""
+        self.largest_message = 0
+
+    def _check(self) -> None:
+        if self.broken is not None:
+            raise self.broken
+
+    async def get_account(self, account_id: UUID) -> AccountRef:
+        self._check()
+        if account_id not in self.accounts:
+            raise NotFound("no such account")
+        return AccountRef(account_id, self.accounts[account_id][2])
+
+    async def ensure_account(self, *, identifier: str, name: str, currency: str) -> AccountRef:
+        self._check()
+        for account_id, (its_identifier, its_name, its_currency) in self.accounts.items():
+            if (identifier and its_identifier == identifier) or (not identifier and (its_name, its_currency) == (name, currency)):
+                return AccountRef(account_id, its_currency)
+        opened = uuid_utils.compat.uuid7()
+        self.accounts[opened] = (identifier, name, currency or "EUR")
+        return AccountRef(opened, currency or "EUR")
+
+    async def default_currency(self) -> str:
+        self._check()
+        return "EUR"
+
+    async def append_transactions(self, import_id: UUID, batches: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[list[ImportLine]]:
+        self._check()
+        rows: list[dict[str, Any]] = []
+        async for count, message in batches:
+            self.largest_message = max(self.largest_message, len(message))
+            table = pa.ipc.open_stream(io.BytesIO(message)).read_all()
+            assert table.num_rows == count
+            rows += table.to_pylist()
+        assert [row["line"] for row in rows] == sorted({row["line"] for row in rows}), "lines rise"
+        if self.before_commit is not None:
+            await self.before_commit()
+        self._check()
+        duplicates = []
+        for row in rows:
+            held = self.transactions.setdefault(
+                row["fingerprint"], {**row, "import_id": import_id, "transaction_id": uuid_utils.compat.uuid7()}
+            )
+            if (held["import_id"], held["line"]) != (import_id, row["line"]):
+                duplicates.append(ImportLine(row["line"], held["transaction_id"]))
+        await asyncio.sleep(0)
+        for start in range(0, len(duplicates), 2):
+            yield duplicates[start : start + 2]
+
+    async def list_import_lines(self, import_id: UUID, *, after_line: int, limit: int) -> list[ImportLine]:
+        self._check()
+        mine = [row for row in self.transactions.values() if row["import_id"] == import_id and row["line"] > after_line]
+        return sorted(ImportLine(row["line"], row["transaction_id"]) for row in mine)[:limit]
