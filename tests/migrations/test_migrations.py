@@ -11,9 +11,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from migrations.index_check import compare_indexes, documented_indexes
-from migrations.runner import MigrationError, asyncpg_dsn, newest_revision, upgrade
+from migrations.runner import LOCK_KEY, MigrationError, asyncpg_dsn, newest_revision, upgrade
 from migrations.taxonomy import read_taxonomy
 from services.local import LocalSystem
 from services.local.postgres import MIGRATOR
@@ -66,8 +69,6 @@ async def test_upgrade_at_once_from_three_places(empty: str) -> None:
 
 
 async def test_upgrade_waits_for_a_running_one(empty: str) -> None:
-    from migrations.runner import LOCK_KEY  # noqa: PLC0415
-
     holder = await asyncpg.connect(empty)
     await holder.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)
     waiting = asyncio.create_task(upgrade(empty))
@@ -179,10 +180,6 @@ async def test_check_names_what_differs(servers: LocalSystem, tmp_path: Path) ->
 
 async def test_index_is_built_concurrently_outside_a_transaction(empty: str, tmp_path: Path) -> None:
     """A later revision on a live table: the runner must let it leave the transaction."""
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
-    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
-
     await upgrade(empty)
     later = tmp_path / "later"
     later.mkdir()

@@ -1,0 +1,57 @@
+"""Rows of an import as ingestion sends them to the ledger."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import polars as pl
+import pyarrow as pa
+
+SCHEMA = pa.schema([
+    ("line", pa.int64()), ("account_id", pa.string()), ("transaction_date", pa.date32()), ("amount", pa.decimal128(19, 4)),
+    ("currency", pa.string()), ("description", pa.string()), ("merchant", pa.string()), ("category", pa.string()),
+    ("payment_method", pa.string()), ("status", pa.string()), ("fingerprint", pa.string()), ("raw_data", pa.string()),
+])  # fmt: skip
+
+
+def row(account_id: UUID | str, line: int, **values: Any) -> dict[str, Any]:
+    """One good row; `values` replace. Its fingerprint follows from the rest of it, its line left out."""
+    made: dict[str, Any] = {
+        "account_id": str(account_id),
+        "transaction_date": date(2026, 1, 2),
+        "amount": Decimal("-12.34"),
+        "currency": "EUR",
+        "description": f"Groceries {line}",
+        "merchant": "Corner Shop",
+        "category": None,
+        "payment_method": None,
+        "status": "posted",
+        "raw_data": '{"Betrag": "-12,34"}',
+        **values,
+    }
+    fingerprint = "v1:" + hashlib.sha256(repr(sorted(made.items())).encode()).hexdigest()
+    return {"line": line, "fingerprint": fingerprint, **made}
+
+
+def record_batch(rows: list[dict[str, Any]], schema: pa.Schema = SCHEMA) -> bytes:
+    """The rows on the wire: one Arrow IPC stream with one record batch."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema) as writer:
+        writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=schema))
+    return sink.getvalue().to_pybytes()
+
+
+def frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """The rows as the servicer hands them on."""
+    return pl.DataFrame(pa.RecordBatch.from_pylist(rows, schema=SCHEMA))
+
+
+async def batches(*parts: list[dict[str, Any]]) -> AsyncIterator[pl.DataFrame]:
+    """Frames, one for each part."""
+    for part in parts:
+        yield frame(part)
