@@ -1,9 +1,12 @@
-"""`python -m services.ingestion`."""
+"""`python -m services.ingestion`: the ingestion service in its own process."""
 
 from __future__ import annotations
 
-from services.ingestion.app import main
-from services.kit.server import run
+from services.ingestion.app import run
+from services.ingestion.settings import IngestionSettings
+from services.kit.server import run as run_process
+from services.kit.settings import load_settings
 
 if __name__ == "__main__":
-    run(main)
+    settings = load_settings(IngestionSettings)
+    run_process(lambda: run(settings))

@@ -18,7 +18,6 @@ from services.ingestion.upload import UploadSpool
 from services.kit.pagination import PageTokens
 from services.kit.postgres import Database
 from services.kit.server import Server, set_up_process
-from services.kit.settings import load_settings
 from services.kit.telemetry import export_pool
 
 NAME = "ingestion"
@@ -57,9 +56,8 @@ class IngestionApp:
         await self.database.close()
 
 
-async def main() -> None:
-    """The process: runs until SIGTERM or SIGINT."""
-    settings = load_settings(IngestionSettings)
+async def run(settings: IngestionSettings) -> None:
+    """Serves until SIGTERM or SIGINT."""
     set_up_process(NAME, settings)
     app = IngestionApp(settings)
     export_pool(app.database.figures)

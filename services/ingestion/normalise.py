@@ -24,7 +24,8 @@ MAX_BATCH_BYTES = 3 * 1024 * 1024
 """Of one Arrow message; the ledger takes no larger one."""
 MAX_ROW_BYTES = 256 * 1024
 MAX_DESCRIPTION_CHARS = 10_000
-MAX_MERCHANT_CHARS = 200
+_CUT_AT_CHARS = {"merchant": 200, "category": 200, "payment_method": 100}
+"""What labels may have; the original stays in raw_data."""
 MAX_IDENTIFIER_CHARS = 64
 MAX_ACCOUNTS = 100
 """More than a person has: then the column is somebody else's account."""
@@ -109,8 +110,8 @@ class Normaliser:
         return rows.filter(~zero)
 
     def _without_oversized(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Keeps out what no index and no message could hold. A merchant's name is only cut: the original stays in raw_data."""
-        rows = rows.with_columns(pl.col("merchant").str.slice(0, MAX_MERCHANT_CHARS))
+        """Keeps out what no index and no message could hold."""
+        rows = rows.with_columns(pl.col(name).str.slice(0, longest) for name, longest in _CUT_AT_CHARS.items())
         text = pl.sum_horizontal(pl.col("description", "category", "payment_method", "raw_data").str.len_bytes().fill_null(0))
         wide = rows.select(
             pl.col("line"),

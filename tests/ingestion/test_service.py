@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -78,7 +79,7 @@ async def test_import_statement_inserts_every_row(bench: Bench) -> None:
     assert [(row.line, row.outcome) for row in await bench.rows(done.id)] == [(line, RowOutcome.INSERTED) for line in range(1, 6)]
 
 
-async def test_import_dedup_skips(bench: Bench) -> None:
+async def test_the_same_file_again_inserts_nothing(bench: Bench) -> None:
     first, _ = await bench.send(FIVE, "1")
     second, repeated = await bench.send(FIVE, "2")
     assert not repeated
@@ -90,7 +91,7 @@ async def test_import_dedup_skips(bench: Bench) -> None:
     assert {row.transaction_id for row in await bench.rows(second.id, RowOutcome.DUPLICATE)} == ids
 
 
-async def test_import_zero_amount_skipped(bench: Bench) -> None:
+async def test_rows_that_move_no_money_are_counted_apart(bench: Bench) -> None:
     done, _ = await bench.send("2026-05-01;0;a\n2026-05-01;0.00;b\n2026-05-01;-0.00;c\n2026-05-01;-0.01;d")
     assert done.counts == Counts(rows=4, inserted=1, zero_amount=3)
     assert [row.line for row in await bench.rows(done.id, RowOutcome.ZERO_AMOUNT)] == [1, 2, 3]
@@ -188,7 +189,7 @@ async def test_a_repeat_gets_the_first_answer(bench: Bench) -> None:
         {"account_id": uuid_utils.compat.uuid7()},
     ],
 )
-async def test_the_same_key_with_other_options_is_refused(bench: Bench, change: dict[str, object]) -> None:
+async def test_the_same_key_with_other_options_is_refused(bench: Bench, change: dict[str, Any]) -> None:
     await bench.send(FIVE)
     with pytest.raises(AlreadyExists) as caught:
         await bench.send(FIVE, **change)
@@ -401,7 +402,7 @@ async def test_an_imported_account_that_is_gone_is_opened_anew(bench: Bench) -> 
     ],
 )
 async def test_currency_from_request_then_file_then_account_then_profile(
-    bench: Bench, line: str, options: dict[str, str], currency: str
+    bench: Bench, line: str, options: dict[str, Any], currency: str
 ) -> None:
     await bench.send(line, **options)
     assert [row["currency"] for row in bench.ledger.transactions.values()] == [currency]

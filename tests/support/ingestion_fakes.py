@@ -171,7 +171,7 @@ class FakeImportsRepository:
 
 
 class FakeLedger:
-    """`Ledger` of one user, in memory. `before_commit` is awaited when all rows are in; `broken` is raised by every method while it is set."""
+    """`Ledger` of one user, in memory. `before_commit` is awaited when all rows are in; `broken` is raised by every method while set."""
 
     def __init__(self) -> None:
         self.broken: ScaleError | None = None

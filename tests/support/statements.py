@@ -29,7 +29,7 @@ def statement_of(*batches: Batch, account: str | None = None, header: tuple[str,
 
 
 def read_simple(path: Path, options: ReadOptions) -> Statement:
-    """Reads `2026-05-01;-1.50;Shop[;currency[;account]]` lines. "?" as the file's first sign asks for a date format; a line that starts with
+    """Reads `2026-05-01;-1.50;Shop[;currency[;account]]` lines. "?" as the first sign asks for a date format; a line that starts with
     "!" is a row error; "#header" names a layout."""
     lines = path.read_text().splitlines()
     if lines and lines[0].startswith("?") and not options.date_format:
