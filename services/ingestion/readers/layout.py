@@ -1,0 +1,292 @@
+"""Where the table is in the file: its header, its width, its columns; and what the lines above it tell."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from services.ingestion.readers.amounts import looks_like_amount
+from services.ingestion.readers.column_stats import ColumnStats, measure
+from services.ingestion.readers.columns import FIELDS, Columns, HeaderName, assign, header_name, name_rank
+from services.ingestion.readers.currencies import CODES, code_of
+from services.ingestion.readers.dates import DateFormat, looks_like_date
+from services.ingestion.readers.folding import fold
+from services.ingestion.readers.header_names import NAMES
+from services.ingestion.readers.money_columns import NeedsColumns
+from services.ingestion.readers.records import Dialect, Record
+from services.ingestion.readers.statement import RowError, UnreadableStatement
+
+HEAD_RECORDS = 1000
+_PREAMBLE = 100
+
+
+@dataclass(frozen=True)
+class Table:
+    """The table: unique column names, the header, the first line of data, and the columns' roles."""
+
+    names: list[str]
+    header: list[HeaderName] | None
+    header_cells: list[str] | None
+    header_line: int | None
+    first_line: int
+    width: int
+    columns: Columns
+    stats: list[ColumnStats]
+    preamble: list[list[str]]
+
+
+def find_table(records: Sequence[Record], dialect: Dialect, wanted: Mapping[str, str], date_format: DateFormat | None) -> Table:
+    """Find the table in the file's first records. `wanted` maps fields to columns as the caller named them.
+
+    Raises UnreadableStatement, with what it needs, when there is no table of transactions or a column cannot be told.
+    """
+    if not records:
+        raise UnreadableStatement("the file is empty")
+    at = _header_position(records, wanted, date_format)
+    header_cells = records[at][1] if at is not None else None
+    start = at + 1 if at is not None else _first_data_row(records, date_format)
+    if start is None:
+        raise _no_table(records)
+    rows = [row for _, row in records[start:] if any(cell.strip() for cell in row) and row != header_cells]
+    if at is not None and not rows:
+        line = records[at][0]
+        raise UnreadableStatement(
+            f"line {line} is a header, but no row follows it", [RowError(line, "file", "a header without rows")]
+        )
+    dated = [row for row in rows if any(_is_date(cell, date_format) for cell in row)] or rows
+    header = [header_name(cell) for cell in header_cells] if header_cells is not None else None
+    usual = Counter(len(row) for row in dated).most_common(1)[0][0]
+    width = max(usual, len(header_cells or []))
+    names = _unique_names(header_cells or [], width)
+    stats = [measure([row[i] if i < len(row) else "" for row in dated], date_format) for i in range(width)]
+    first_line = records[start][0] if start < len(records) else records[-1][0] + 1
+    preamble = [row for _, row in records[: at if at is not None else start]]
+    padded = header + [HeaderName("", "", None)] * (width - len(header)) if header is not None else None
+    table = Table(names, padded, header_cells, records[at][0] if at is not None else None, first_line, width, Columns(), stats, preamble)
+    if header_cells is not None and dialect.delimiter == ",":
+        _refuse_cut_decimals(table, len(header_cells))
+    given = _given_columns(table, wanted)
+    _refuse_other_tables(table, wanted)
+    try:
+        columns = assign(padded, stats, given, frozenset(wanted))
+    except NeedsColumns as unclear:
+        line = table.header_line or first_line
+        reason = str(unclear)
+        raise UnreadableStatement(
+            f"line {line}: {reason}; send `columns`, for example {_example(names)}",
+            [RowError(line, "columns", reason)],
+            {"columns": names},
+        ) from unclear
+    return replace(table, columns=columns)
+
+
+def _example(names: Sequence[str]) -> str:
+    first, last = (names[0], names[-1]) if len(names) > 1 else ("1", "2")
+    return f'{{"date": "{first}", "amount": "{last}"}} (header names, or numbers from 1)'
+
+
+def _no_table(records: Sequence[Record]) -> UnreadableStatement:
+    line = records[0][0]
+    dates = any(looks_like_date(cell) for _, row in records for cell in row)
+    amounts = any(looks_like_amount(cell) for _, row in records for cell in row)
+    lacking = "no line holds both a date and an amount" if dates and amounts else "no cell holds a date" if amounts else "no cell holds an amount"
+    names = _unique_names(max((row for _, row in records[:50]), key=len), 0)
+    return UnreadableStatement(
+        f"line {line}: this is not a statement: {lacking}; if it is one, send `columns` and `date_format`",
+        [RowError(line, "file", f"not a statement: {lacking}")],
+        {"columns": names, "date_format": ["%d/%m/%Y", "%m/%d/%Y", "%Y-%m-%d"]} if not dates else {"columns": names},
+    )
+
+
+def _is_date(cell: str, date_format: DateFormat | None) -> bool:
+    return date_format.has_form(cell) if date_format else looks_like_date(cell)
+
+
+def _header_position(records: Sequence[Record], wanted: Mapping[str, str], date_format: DateFormat | None) -> int | None:
+    """The header's index: the row with the caller's names, else known names, else words above the first row of data."""
+    named = {fold(name) for names in wanted.values() for name in names.split(" + ") if not name.strip().isdigit()}
+    head = records[:_PREAMBLE]
+    if named:
+        for at, (_, row) in enumerate(head):
+            if named <= {fold(cell) for cell in row}:
+                return at
+        missing = ", ".join(sorted(name for names in wanted.values() for name in names.split(" + ") if not name.strip().isdigit()))
+        line = records[0][0]
+        raise UnreadableStatement(
+            f"no line among the first {_PREAMBLE} holds the column names {missing}",
+            [RowError(line, "columns", f"no header with {missing}")],
+            {"columns": _unique_names(max((row for _, row in head), key=len), 0)},
+        )
+    likely: list[int] = []
+    for at, (_, row) in enumerate(head):
+        if _is_named_header(row):
+            dates = [i for i, cell in enumerate(row) if name_rank(header_name(cell), "date") is not None]
+            following = [later for _, later in records[at + 1 : at + 21]]
+            if not following or any(_is_date(later[i], date_format) for later in following for i in dates if i < len(later)):
+                return at
+            likely.append(at)
+    first = _first_data_row(records, date_format)
+    if first is None:
+        return likely[0] if likely else None
+    if likely and likely[-1] < first:
+        return likely[-1]
+    above = next((at for at in range(first - 1, -1, -1) if any(cell.strip() for cell in records[at][1])), None)
+    return above if above is not None and _is_wordy_header(records[above][1], records[first][1]) else None
+
+
+def _is_named_header(row: Sequence[str]) -> bool:
+    filled = [cell for cell in row if cell.strip()]
+    if len(filled) < 2 or any(looks_like_date(cell) or looks_like_amount(cell) for cell in filled):
+        return False
+    names = [header_name(cell) for cell in filled]
+    dates = [rank for name in names if (rank := name_rank(name, "date")) is not None]
+    money = [rank for name in names for field in ("amount", "debit", "credit") if (rank := name_rank(name, field)) is not None]
+    return bool(dates and money) and (min(dates) < 10 or min(money) < 10)
+
+
+def _is_wordy_header(row: Sequence[str], data: Sequence[str]) -> bool:
+    """Words over every column of data, no two alike, none a number or a date."""
+    filled = [cell.strip() for cell in row if cell.strip()]
+    return (
+        len(filled) >= 2
+        and len(filled) >= 0.6 * len(data)
+        and len(row) <= len(data) + 2
+        and len(set(filled)) >= 0.7 * len(filled)
+        and all(re.search(r"[^\W\d_]", cell) and len(cell) < 60 for cell in filled)
+        and not any(looks_like_date(cell) or looks_like_amount(cell) for cell in filled)
+    )
+
+
+def _first_data_row(records: Sequence[Record], date_format: DateFormat | None) -> int | None:
+    """The first row with a date and an amount in different cells, in a row as wide as its like."""
+    hits = []
+    for at, (_, row) in enumerate(records):
+        dates = {i for i, cell in enumerate(row) if _is_date(cell, date_format)}
+        amounts = {i for i, cell in enumerate(row) if i not in dates and looks_like_amount(cell)}
+        if dates and amounts and len(row) > 1:
+            hits.append(at)
+    if not hits:
+        return None
+    usual = Counter(len(records[at][1]) for at in hits).most_common(1)[0][0]
+    return next(at for at in hits if len(records[at][1]) >= usual - 1)
+
+
+def _unique_names(cells: Sequence[str], width: int) -> list[str]:
+    """Header texts as JSON keys: a blank one becomes "column 4", a repeated one gets "_2"."""
+    names: list[str] = []
+    taken: set[str] = set()
+    for at in range(max(width, len(cells))):
+        base = " ".join(cells[at].split())[:200] if at < len(cells) else ""
+        base = base.strip('"') or f"column {at + 1}"
+        name, count = base, 2
+        while name in taken:
+            name, count = f"{base}_{count}", count + 1
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def _given_columns(table: Table, wanted: Mapping[str, str]) -> Columns:
+    """The columns that the caller named. Raises UnreadableStatement for an unknown field or column."""
+    columns = Columns()
+    for field, value in wanted.items():
+        if field not in FIELDS:
+            raise UnreadableStatement(
+                f"columns: there is no field {field!r}; the fields are {', '.join(FIELDS)}",
+                [RowError(0, "columns", f"unknown field {field!r}")],
+            )
+        found = [_position(table, name.strip(), field) for name in value.split(" + ")]
+        columns = replace(columns, **{field: tuple(found) if field == "description" else found[0]})
+    return columns
+
+
+def _position(table: Table, name: str, field: str) -> int:
+    if name in table.names:
+        return table.names.index(name)
+    folded = [fold(known) for known in table.names]
+    if fold(name) in folded and fold(name):
+        return folded.index(fold(name))
+    if name.isdigit() and len(name) < 6 and 1 <= int(name) <= table.width:
+        return int(name) - 1
+    raise UnreadableStatement(
+        f"columns: {field} names {name!r}, but the columns are {', '.join(table.names[:50])} (or their numbers from 1)",
+        [RowError(table.header_line or table.first_line, "columns", f"no column {name!r} for {field}")],
+        {"columns": table.names},
+    )
+
+
+def _refuse_cut_decimals(table: Table, named: int) -> None:
+    """A decimal comma without quotes in a comma-separated file shows as one more, nameless column of two digits."""
+    for stats in table.stats[named:]:
+        cents = sum(re.fullmatch(r"\d\d", cell) is not None for cell in stats.cells)
+        if stats.rows and cents >= 0.7 * stats.rows:
+            line = table.first_line
+            reason = f"the header names {named} columns but the rows have {table.width}: it seems that amounts with a decimal comma are not quoted"
+            raise UnreadableStatement(
+                f"line {line}: {reason}; export the file again with ';' between the columns", [RowError(line, "amount", reason)]
+            )
+
+
+def _refuse_other_tables(table: Table, wanted: Mapping[str, str]) -> None:
+    """Lists of trades look like statements, but their amounts are no cash bookings."""
+    if table.header is None or {"date", "amount"} <= set(wanted):
+        return
+    found = {
+        field: table.names[at]
+        for field in ("quantity", "price", "security")
+        for at, name in enumerate(table.header)
+        if name_rank(name, field) is not None
+    }
+    if ("quantity" in found and "price" in found) or ("security" in found and len(found) > 1):
+        line = table.header_line or 1
+        reason = f"the columns {' and '.join(repr(name) for name in found.values())} make this a list of securities, not of payments"
+        raise UnreadableStatement(
+            f"line {line}: not a statement: {reason}; import the cash account's statement, or send `columns` with date and amount",
+            [RowError(line, "file", f"not a statement: {reason}")],
+            {"columns": table.names},
+        )
+
+
+_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
+
+
+def _is_iban(text: str) -> bool:
+    compact = text.replace(" ", "")
+    digits = "".join(str(int(c, 36)) for c in compact[4:] + compact[:4])
+    return 15 <= len(compact) <= 34 and int(digits) % 97 == 1
+
+
+def account_in(preamble: Sequence[Sequence[str]]) -> str | None:
+    """The one account that the lines above the table name: an IBAN, else a number or name after a word for account."""
+    text = "\n".join(" ; ".join(row) for row in preamble)[:20_000]
+    ibans = {match.replace(" ", "") for match in _IBAN.findall(text) if _is_iban(match)}
+    if ibans:
+        return ibans.pop() if len(ibans) == 1 else None
+    found: list[str] = []
+    for row in preamble:
+        cells = [part.strip() for cell in row for part in cell.split(":", 1) if part.strip()]
+        for label, value in zip(cells, cells[1:], strict=False):
+            folded = fold(label)
+            known = folded in NAMES["account"] or folded in ("account details for", "account details", "account summary")
+            if known and re.search(r"\d{3}", value) and not looks_like_date(value) and len(value) <= 80:
+                found.append(" ".join(value.split()))
+    return found[0] if found else None
+
+
+def currency_in(preamble: Sequence[Sequence[str]]) -> str | None:
+    """The one currency that the lines above the table name, alone in a cell or beside an amount."""
+    codes: set[str] = set()
+    for row in preamble:
+        for cell in row:
+            text = cell.strip()
+            if text in CODES and code_of(text):
+                codes.add(text)
+            for before, after in re.findall(r"\b([A-Z]{3})\s?[-+]?\d|\d\s?([A-Z]{3}|€)(?!\w)", text):
+                code = code_of(before or after)
+                codes |= {code} if code else set()
+            label, _, value = text.partition(":")
+            if fold(label) in NAMES["currency"] and code_of(value):
+                codes.add(code_of(value) or "")
+    return codes.pop() if len(codes) == 1 else None

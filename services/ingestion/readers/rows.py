@@ -1,0 +1,286 @@
+"""The second pass: chunks of cells to ledger rows, columnar; lines that do not fit are looked at one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from services.ingestion.readers.amounts import ParsedColumn, parse_column
+from services.ingestion.readers.currencies import code_of
+from services.ingestion.readers.folding import fold
+from services.ingestion.readers.statement import BATCH_SCHEMA, Batch, RowError
+from services.ingestion.readers.survey import Reading, cells_of, day_part, is_continuation
+from services.ingestion.readers.words import direction_of, is_balance_line, state_of
+
+MAX_ROWS = 8192
+MAX_SKIPPED_SHOWN = 100
+PENDING = "pending: not booked yet; it will come with a later export"
+VOID = "declined, cancelled or reverted: it moved no money"
+
+
+@dataclass
+class Skipped:
+    """Lines that are no transactions: totals, balances, remarks. Shown, so that nothing is dropped unseen."""
+
+    count: int = 0
+    shown: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, line: int, reason: str, cells: list[str]) -> None:
+        self.count += 1
+        if len(self.shown) < MAX_SKIPPED_SHOWN:
+            text = " | ".join(cell for cell in cells if cell)[:200]
+            self.shown.append({"line": line, "reason": reason, "text": text})
+
+    def clear(self) -> None:
+        """Start counting anew."""
+        self.count = 0
+        self.shown.clear()
+
+
+def read_rows(frames: Iterator[pl.DataFrame], reading: Reading, skipped: Skipped) -> Iterator[Batch]:
+    """Turn frames of cells (columns "line", "c0", ..., "extra") into batches of at most 8192 rows, in file order."""
+    held: pl.DataFrame | None = None
+    for frame in frames:
+        joined = pl.concat([held, frame]) if held is not None else frame
+        held = None
+        if reading.continued:
+            joined, held = _hold_back(joined, reading)
+        yield from _batches(joined, reading, skipped)
+    if held is not None:
+        yield from _batches(held, reading, skipped)
+
+
+def _hold_back(frame: pl.DataFrame, reading: Reading) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    """Keep the last row with its continuation lines for the next chunk, where more of them may follow."""
+    starts = (~is_continuation(frame, reading.table.columns)).arg_true()
+    last = int(starts[-1]) if len(starts) else 0
+    if len(frame) - last > MAX_ROWS:
+        return frame, None
+    return frame[:last], frame[last:]
+
+
+def _batches(frame: pl.DataFrame, reading: Reading, skipped: Skipped) -> Iterator[Batch]:
+    if reading.continued:
+        frame = _join_continuations(frame, reading)
+    for part in frame.iter_slices(MAX_ROWS):
+        yield _read_part(part, reading, skipped)
+
+
+def _join_continuations(frame: pl.DataFrame, reading: Reading) -> pl.DataFrame:
+    """Append the text of continuation lines to the description of the row before them."""
+    columns = reading.table.columns
+    follows = is_continuation(frame, columns)
+    if not follows.any():
+        return frame
+    texts = [*columns.description, *([columns.merchant] if columns.merchant is not None else [])]
+    group = (~follows).cum_sum().alias("group")
+    target = f"c{texts[0]}"
+    pieces = frame.select(group, text=pl.concat_str([pl.col(f"c{at}").str.strip_chars() for at in texts], separator=" ").str.strip_chars())
+    tails = pieces.filter(follows & (group > 0)).group_by("group").agg(tail=pl.col("text").str.join(" "))
+    frame = frame.with_columns(group).filter(~follows | (group == 0)).join(tails, on="group", how="left", maintain_order="left")
+    whole = pl.concat_str([pl.col(target).str.strip_chars(), pl.col("tail")], separator=" ", ignore_nulls=True)
+    return frame.with_columns(pl.when(pl.col("tail").is_null()).then(target).otherwise(whole).alias(target)).drop("group", "tail")
+
+
+def _read_part(frame: pl.DataFrame, reading: Reading, skipped: Skipped) -> Batch:
+    columns = reading.table.columns
+    days = day_part(cells_of(frame, columns.date))
+    dates = _mapped(days, reading.date_format.parse, pl.Date())
+    amounts = _amounts(frame, reading)
+    state = _states(frame, reading)
+    currency, currency_reason = _currencies(frame, reading, amounts.currency)
+    good = (
+        dates.is_not_null() & amounts.value.is_not_null() & amounts.reason.is_null() & frame["extra"].is_null()
+        & (state == "posted") & currency_reason.is_null()
+    )  # fmt: skip
+    errors: list[RowError] = []
+    if not good.all():
+        checked = frame.with_columns(
+            dates.alias("date"), amounts.value.alias("value"), amounts.reason.alias("reason"), state.alias("state"),
+            currency_reason.alias("currency_reason"),
+        )  # fmt: skip
+        for row in checked.filter(~good).iter_rows(named=True):
+            error = _judge(row, reading, skipped)
+            if error:
+                errors.append(error)
+    return Batch(_ledger_rows(frame, reading, dates, amounts.value, currency, good), errors)
+
+
+def _mapped(cells: pl.Series, read: Any, dtype: pl.DataType) -> pl.Series:
+    """Apply a function to each distinct cell; null where it gives None."""
+    distinct = cells.unique()
+    values = [read(cell) if cell else None for cell in distinct]
+    table = pl.DataFrame({"cell": distinct, "value": pl.Series(values, dtype=dtype)})
+    return cells.alias("cell").to_frame().join(table, on="cell", how="left", maintain_order="left")["value"]
+
+
+def _amounts(frame: pl.DataFrame, reading: Reading) -> ParsedColumn:
+    """The signed amount of each row; null with a reason, or without one where the row has none."""
+    columns, rule = reading.table.columns, reading.sign
+    if columns.amount is None:
+        return _paired(frame, reading)
+    cells = cells_of(frame, columns.amount)
+    column = parse_column(cells, reading.amount_format)
+    sign, reason = column.sign, column.reason
+    if rule.kind in ("direction", "direction_only", "kind"):
+        at = columns.payment_method if rule.kind == "kind" else columns.direction
+        words = cells_of(frame, at if at is not None else columns.amount)
+        way = _mapped_words(words, rule.words)
+        reversal = pl.when(pl.Series(sign) < 0).then(-1).otherwise(1) if rule.kind == "direction" else pl.lit(1)
+        unknown = (way == 0) & column.value.is_not_null() & (column.value != 0)
+        if unknown.any():
+            said = pl.DataFrame({"w": words}).select(
+                pl.concat_str(pl.lit("the direction '"), pl.col("w"), pl.lit("' is not known: money in or out?"))
+            ).to_series()
+            reason = pl.select(pl.when(reason.is_null() & unknown).then(said).otherwise(reason)).to_series()
+        factor = pl.select(pl.Series(way) * reversal).to_series()
+    elif rule.kind == "marked":
+        factor = pl.select(pl.when(sign == 1).then(1).otherwise(-1)).to_series()
+    else:
+        printed = pl.select(pl.when(sign < 0).then(-1).otherwise(1)).to_series()
+        factor = printed if rule.kind == "printed" else -printed
+    value = _times(column.value, factor)
+    if reading.subtract_fee and columns.fee is not None:
+        fees = parse_column(cells_of(frame, columns.fee), reading.amount_format)
+        value = value - _times(fees.value, pl.select(pl.when(fees.sign < 0).then(-1).otherwise(1)).to_series()).fill_null(0)
+    return ParsedColumn(value.cast(pl.Decimal(19, 4)), sign, column.currency, reason)
+
+
+def _mapped_words(words: pl.Series, known: dict[str, int]) -> pl.Series:
+    distinct = words.unique()
+    ways = [known[word] if word in known else direction_of(word) for word in distinct]
+    return words.replace_strict(distinct, pl.Series(ways, dtype=pl.Int8), return_dtype=pl.Int8)
+
+
+def _times(value: pl.Series, factor: pl.Series) -> pl.Series:
+    return pl.select(pl.when(factor < 0).then(-value).when(factor > 0).then(value).otherwise(value * 0)).to_series().cast(pl.Decimal(19, 4))
+
+
+def _paired(frame: pl.DataFrame, reading: Reading) -> ParsedColumn:
+    columns, rule = reading.table.columns, reading.sign
+    out = _one_side(frame, reading, columns.debit, rule.out)
+    into = _one_side(frame, reading, columns.credit, rule.into)
+    both = (out.value.fill_null(0) != 0) & (into.value.fill_null(0) != 0)
+    blank = out.value.is_null() & into.value.is_null()
+    reason = pl.select(
+        pl.when(both).then(pl.lit("both the money-out and the money-in column are filled")).otherwise(pl.coalesce(out.reason, into.reason))
+    ).to_series()
+    value = pl.select(pl.when(blank).then(None).otherwise(out.value.fill_null(0) + into.value.fill_null(0))).to_series()
+    return ParsedColumn(value.cast(pl.Decimal(19, 4)), out.sign, pl.select(pl.coalesce(out.currency, into.currency)).to_series(), reason)
+
+
+def _one_side(frame: pl.DataFrame, reading: Reading, at: int | None, unmarked: int) -> ParsedColumn:
+    if at is None:
+        nothing = pl.Series([None] * len(frame), dtype=pl.String)
+        return ParsedColumn(nothing.cast(pl.Decimal(19, 4)), nothing.cast(pl.Int8), nothing, nothing)
+    column = parse_column(cells_of(frame, at), reading.amount_format)
+    factor = pl.select(pl.when(column.sign < 0).then(-unmarked).otherwise(unmarked)).to_series()
+    return ParsedColumn(_times(column.value, factor), column.sign, column.currency, column.reason)
+
+
+def _states(frame: pl.DataFrame, reading: Reading) -> pl.Series:
+    at = reading.table.columns.status
+    if at is None:
+        return pl.Series(["posted"] * len(frame), dtype=pl.String)
+    read = "posted" if reading.pending_counted else "pending"
+    states = {"pending": read, "void": "void"}
+    found = _mapped(cells_of(frame, at), lambda cell: states.get(state_of(cell), "posted"), pl.String())
+    return found.fill_null("posted")
+
+
+def _currencies(frame: pl.DataFrame, reading: Reading, in_cell: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Currency of each row, and why not where the file's own is no ISO code."""
+    fixed = pl.Series([reading.currency] * len(frame), dtype=pl.String)
+    nothing = pl.Series([None] * len(frame), dtype=pl.String)
+    at = reading.table.columns.currency
+    if reading.currency_given:
+        return fixed, nothing
+    if at is None:
+        return pl.select(pl.coalesce(in_cell, fixed)).to_series(), nothing
+    cells = cells_of(frame, at)
+    own = _mapped(cells, lambda cell: code_of(cell) or None, pl.String())
+    reason = _mapped(cells, lambda cell: None if code_of(cell) is not None else f"{cell[:20]!r} is not an ISO 4217 currency code", pl.String())
+    return pl.select(pl.coalesce(own, in_cell, fixed)).to_series(), reason
+
+
+def _judge(row: dict[str, Any], reading: Reading, skipped: Skipped) -> RowError | None:
+    """Why a line gives no row: an error, or None for a line that is no transaction (which is listed as skipped)."""
+    table = reading.table
+    columns, line = table.columns, int(row["line"])
+    cells = [(row[f"c{at}"] or "").strip() for at in range(table.width)]
+    if not any(cells) and not row["extra"]:
+        return None
+    if table.header_cells and [fold(c) for c in cells if c] == [fold(c) for c in table.header_cells if c.strip()]:
+        skipped.add(line, "the header again", cells)
+        return None
+    day = cells[columns.date]
+    money = [cells[at] for at in columns.money() if cells[at]]
+    if row["state"] == "void":
+        return RowError(line, "status", VOID)
+    if row["state"] == "pending" or state_of(day) == "pending":
+        return RowError(line, "status", PENDING)
+    if row["date"] is None or row["value"] is None:
+        words = [cells[at] for at in (columns.date, *columns.description) if cells[at]] or [c for c in cells if c][:1]
+        if any(is_balance_line(word) for word in (*words, next((c for c in cells if c), ""))):
+            skipped.add(line, "a total or a balance", cells)
+            return None
+        if row["date"] is None and not money and not (day and reading.date_format.has_form(day)):
+            skipped.add(line, "neither a date nor an amount", cells)
+            return None
+    if row["extra"]:
+        wide = f"the row has more cells than the {table.width} columns (beyond them: {str(row['extra'])[:60]!r}); is a cell not quoted?"
+        return RowError(line, "row", wide)
+    if row["date"] is None:
+        return RowError(line, "date", _date_reason(day, reading))
+    if row["reason"]:
+        return RowError(line, "amount", str(row["reason"]))
+    if row["value"] is None:
+        return RowError(line, "amount", "is empty")
+    return RowError(line, "currency", str(row["currency_reason"]))
+
+
+def _date_reason(day: str, reading: Reading) -> str:
+    if not day:
+        return "is empty"
+    if reading.date_format.has_form(day):
+        return f"{day[:40]!r} is not a day of the calendar"
+    return f"{day[:40]!r} is not a date in the file's format {reading.date_format.text}"
+
+
+def _ledger_rows(
+    frame: pl.DataFrame, reading: Reading, dates: pl.Series, value: pl.Series, currency: pl.Series, good: pl.Series
+) -> pl.DataFrame:
+    table = reading.table
+    columns = table.columns
+    described = [_text(at) for at in columns.description]
+    merchant, category, method = (_text(at) for at in (columns.merchant, columns.category, columns.payment_method))
+    text = pl.concat_str(described, separator=" ", ignore_nulls=True) if described else pl.lit(None, dtype=pl.String)
+    text = pl.when(text == "").then(None).otherwise(text)
+    raw = pl.struct([pl.col(f"c{at}").alias(name) for at, name in enumerate(table.names)])
+    source = frame.with_columns(dates.alias("transaction_date"), value.alias("amount"), currency.alias("currency")).filter(good)
+    return source.select(
+        "line",
+        "transaction_date",
+        pl.col("amount").cast(pl.Decimal(19, 4)),
+        "currency",
+        description=pl.coalesce(text, merchant, method, category, pl.lit("")),
+        merchant=merchant,
+        category=category,
+        payment_method=method,
+        account=_text(columns.account),
+        status=pl.lit("posted"),
+        source_id=_text(columns.source_id),
+        raw_data=raw.struct.json_encode(),
+    ).cast(BATCH_SCHEMA)  # type: ignore[arg-type]
+
+
+def _text(at: int | None) -> pl.Expr:
+    """A text cell for people: control characters and runs of white space are single blanks; null where nothing is left."""
+    if at is None:
+        return pl.lit(None, dtype=pl.String)
+    clean = pl.col(f"c{at}").str.replace_all(r"[\p{Cc}\s]+", " ").str.strip_chars(" \"\u200e\u200f\ufeff")
+    return pl.when(clean == "").then(None).otherwise(clean)
+

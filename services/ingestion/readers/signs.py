@@ -1,0 +1,153 @@
+"""Which way the money went: the sign convention of a file, told by all of its rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from services.ingestion.readers.amounts import split_cell
+from services.ingestion.readers.folding import fold
+from services.ingestion.readers.words import CARD_CREDIT, CARD_DEBIT, PURCHASE, direction_of
+
+MAX_WORDS = 200
+# What a card company writes on the payment of a bill; on a bank account nobody thanks for the customer's payment.
+THANKS = (
+    r"(?i)payment.{0,15}thank|thank.{0,15}payment|payment received|paiement (?:recu|reçu|merci)|merci.{0,20}paiement"
+    r"|zahlung erhalten|ihre zahlung|vielen dank.{0,20}zahlung|betaling ontvangen|uw betaling|pago recibido|su pago|pagamento recebido|obrigado"
+    r"|pagamento ricevuto|inbetalning tack|tack f.r.{0,15}betalning"
+)
+
+
+@dataclass(frozen=True)
+class SignRule:
+    """How a printed amount becomes a signed one.
+
+    `kind`: "printed" (as it stands), "inverted" (printed the other way round), "marked" (unmarked leaves, marked comes in),
+    "direction" (a column of words decides; a minus is a reversal), "direction_only" (the words decide, a sign is ignored),
+    "columns" (money out and money in have a column each; `out` and `into` say what an unmarked number there means).
+    `words` maps what the direction column says to -1 or 1.
+    """
+
+    kind: str
+    text: str
+    words: dict[str, int] = field(default_factory=dict)
+    out: int = -1
+    into: int = 1
+
+
+@dataclass
+class SignTally:
+    """Counts over the amounts that are not zero. The keys of `rows` are (sign, direction word, kind of booking, thanks)."""
+
+    rows: Counter[tuple[int, str, str, bool]] = field(default_factory=Counter)
+    debit: Counter[int] = field(default_factory=Counter)
+    credit: Counter[int] = field(default_factory=Counter)
+    flags: int = 0
+
+    def add(self, amounts: pl.Series, words: pl.Series | None, kinds: pl.Series | None, texts: pl.Series | None) -> None:
+        """Take in a chunk of the amount column with the columns beside it."""
+        nothing = pl.Series([""] * len(amounts), dtype=pl.String)
+        frame = pl.DataFrame(
+            {
+                "sign": signs_of(amounts),
+                "word": words if words is not None else nothing,
+                "kind": kinds if kinds is not None else nothing,
+                "thanks": texts.str.contains(THANKS) if texts is not None else pl.Series([False] * len(amounts)),
+            }
+        ).filter(amounts.str.contains("[1-9]") & pl.col("sign").is_not_null())
+        for *key, count in frame.group_by("sign", "word", "kind", "thanks").len().iter_rows():
+            sign, word, kind, thanks = key
+            if len(self.rows) < MAX_WORDS * 20:
+                self.rows[(int(sign), word, kind[:60], bool(thanks))] += count
+
+    def add_pair(self, debits: pl.Series | None, credits: pl.Series | None) -> None:
+        """Take in a chunk of the two columns of a pair."""
+        for cells, tally in ((debits, self.debit), (credits, self.credit)):
+            if cells is not None:
+                signs = signs_of(cells.filter(cells.str.contains("[1-9]"))).drop_nulls()
+                tally.update(Counter(signs.to_list()))
+
+
+def signs_of(cells: pl.Series) -> pl.Series:
+    """-1, 0 or 1 as marked in each cell, whatever the number format; null where the cell is no amount."""
+    shapes = cells.str.replace_all(r"\d", "9").alias("shape")
+    distinct = shapes.unique()
+    parts = [split_cell(shape) for shape in distinct]
+    table = {shape: part[0].sign for shape, part in zip(distinct, parts, strict=True) if part is not None}
+    if not table:
+        return pl.Series("sign", [None] * len(cells), dtype=pl.Int8)
+    return shapes.replace_strict(table, default=None, return_dtype=pl.Int8).alias("sign")
+
+
+def decide_pair(tally: SignTally) -> SignRule:
+    """A column for money out and one for money in; most of the numbers in each tell what an unmarked one means."""
+    out = 1 if tally.debit[-1] > tally.debit[0] + tally.debit[1] else -1
+    into = -1 if tally.credit[-1] > tally.credit[0] + tally.credit[1] else 1
+    shown = "with a minus" if out == 1 else "without a sign"
+    return SignRule("columns", f"money out and money in have a column each; money out is printed {shown}", out=out, into=into)
+
+
+def decide_sign(tally: SignTally, *, has_direction: bool, is_card: bool) -> SignRule:
+    """The convention of a single amount column."""
+    signs = Counter[int]()
+    for (sign, _, _, _), count in tally.rows.items():
+        signs[sign] += count
+    if has_direction:
+        rule = _by_direction(tally, signs)
+        if rule:
+            return rule
+    if signs[-1] == 0 and signs[1] and signs[0]:
+        return SignRule("marked", "amounts without a sign are charges; those marked + or CR come in")
+    if _is_inverted(tally, signs, is_card):
+        return SignRule("inverted", "a card's view: charges are printed as positive, payments and refunds as negative")
+    if not signs[-1] and (kinds := _card_kinds(tally)):
+        return SignRule("kind", "amounts have no sign; the kind of booking tells purchases from payments", kinds)
+    if not signs[-1]:
+        return SignRule("printed", "no amount is negative: all are read as money in")
+    return SignRule("printed", "a minus is money out")
+
+
+def _by_direction(tally: SignTally, signs: Counter[int]) -> SignRule | None:
+    cross = Counter[tuple[int, int]]()
+    words: dict[str, int] = {}
+    for (sign, word, _, _), count in tally.rows.items():
+        way = direction_of(word)
+        words[word] = way
+        cross[(sign if sign else 1, way)] += count
+    ways = {way for way in words.values() if way}
+    if not ways:
+        return None
+    if len(ways) == 1 and "" in words:  # only one way is marked: a blank is the other
+        words[""] = -ways.pop()
+    shown = ", ".join(f"{word or 'blank'} = money {'out' if way < 0 else 'in'}" for word, way in sorted(words.items())[:10] if way)
+    if not signs[-1]:
+        return SignRule("direction", f"amounts have no sign; the direction column decides ({shown})", words)
+    if cross[(-1, -1)] and not cross[(-1, 1)] and not cross[(1, -1)]:
+        return SignRule("printed", "a minus is money out; the direction column agrees")
+    if cross[(1, -1)] and not cross[(1, 1)] and cross[(-1, 1)]:
+        return SignRule("direction_only", f"the direction column decides ({shown}); the printed signs run the other way", words)
+    if cross[(1, -1)] and cross[(1, 1)] and not cross[(-1, -1)] + cross[(-1, 1)] > 0.2 * sum(cross.values()):
+        return SignRule("direction", f"the direction column decides ({shown}); a minus is a reversal", words)
+    return None
+
+
+def _is_inverted(tally: SignTally, signs: Counter[int], is_card: bool) -> bool:
+    """Thanked payments that are negative, purchases that are positive, or a card's columns over mostly positive amounts."""
+    thanked, bought = Counter[int](), Counter[int]()
+    for (sign, _, kind, thanks), count in tally.rows.items():
+        thanked[sign if sign else 1] += count * thanks
+        bought[sign if sign else 1] += count * (fold(kind) in PURCHASE)
+    if thanked[-1] or thanked[1]:
+        return thanked[-1] > thanked[1]
+    if bought[-1] or bought[1]:
+        return bought[1] > bought[-1] and (signs[-1] > 0 or not _card_kinds(tally))
+    return is_card and signs[0] + signs[1] > 4 * signs[-1] and signs[0] + signs[1] > 0
+
+
+def _card_kinds(tally: SignTally) -> dict[str, int]:
+    """Kinds of booking as directions, where purchases and payments are told apart in words; else empty."""
+    kinds = {kind for _, _, kind, _ in tally.rows}
+    known = {kind: -1 if fold(kind) in CARD_DEBIT else 1 if fold(kind) in CARD_CREDIT else 0 for kind in kinds}
+    return known if any(fold(kind) in PURCHASE for kind in kinds) and all(known.values()) else {}

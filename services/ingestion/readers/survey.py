@@ -1,0 +1,229 @@
+"""The first pass: what the whole file tells about dates, numbers and signs, and the decisions that follow."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+
+import polars as pl
+
+from services.ingestion.readers.amounts import AmountFormat, decide_marks, shapes_of
+from services.ingestion.readers.columns import Columns, languages_of, name_rank
+from services.ingestion.readers.currencies import SHARED_SIGNS, code_of
+from services.ingestion.readers.date_order import DateColumn, DecidedDate, Hints, UndecidedDate, dates_in, decide_format
+from services.ingestion.readers.dates import DateFormat
+from services.ingestion.readers.layout import Table, currency_in
+from services.ingestion.readers.money_columns import follows_balance, provisional_format, signed_value
+from services.ingestion.readers.signs import SignRule, SignTally, decide_pair, decide_sign
+from services.ingestion.readers.statement import ReadOptions, RowError, UnreadableStatement
+from services.ingestion.readers.words import state_of
+
+MAX_SHAPES = 20_000
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Everything decided: how the second pass reads each row."""
+
+    table: Table
+    date_format: DateFormat
+    date_evidence: str
+    amount_format: AmountFormat
+    sign: SignRule
+    currency: str | None  # of rows that say none themselves
+    currency_given: bool  # by the caller: it wins over the rows' own
+    pending_counted: bool
+    subtract_fee: bool
+    continued: bool
+    notes: list[str]
+
+
+@dataclass
+class Survey:
+    """Evidence gathered chunk by chunk, in bounded memory."""
+
+    table: Table
+    dates: DateColumn = field(default_factory=DateColumn)
+    other_dates: list[DateColumn] = field(default_factory=list)
+    money: Counter[str] = field(default_factory=Counter)
+    elsewhere: Counter[str] = field(default_factory=Counter)
+    signs: SignTally = field(default_factory=SignTally)
+    continued: bool = False
+    rows: int = 0
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Take in a chunk of cells (columns "line", "c0", "c1", ...)."""
+        columns = self.table.columns
+        self.rows += len(frame)
+        lines = frame["line"].to_list()
+        days = cells_of(frame, columns.date)
+        self.dates.add(day_part(days).to_list(), lines)
+        self.other_dates = self.other_dates or [DateColumn() for _ in columns.other_dates]
+        for at, column in zip(columns.other_dates, self.other_dates, strict=True):
+            column.add(day_part(cells_of(frame, at)).to_list(), lines)
+        money = {at: cells_of(frame, at) for at in columns.money()}
+        for cells in money.values():
+            _count(self.money, cells)
+        if columns.balance is not None:
+            _count(self.elsewhere, cells_of(frame, columns.balance))
+        if columns.amount is not None:
+            self.signs.add(
+                money[columns.amount], _words(frame, columns.direction), _words(frame, columns.payment_method),
+                _words(frame, columns.description[0] if columns.description else columns.merchant),
+            )  # fmt: skip
+        else:
+            self.signs.add_pair(
+                money.get(columns.debit) if columns.debit is not None else None,
+                money.get(columns.credit) if columns.credit is not None else None,
+            )
+        if not self.continued:
+            self.continued = bool(is_continuation(frame, columns).any())
+
+    def decide(self, options: ReadOptions, given_format: DateFormat | None) -> Reading:
+        """Draw the conclusions. Raises UnreadableStatement when the date order stays open."""
+        table, columns = self.table, self.table.columns
+        notes: list[str] = []
+        currency = _currency(table, options, self.money, notes)
+        decided = DecidedDate(given_format, "given") if given_format else self._date_format(options)
+        form = decide_marks(self.money, self.elsewhere, currency)
+        if columns.amount is not None:
+            is_card = columns.balance is None and table.header is not None and any(name_rank(n, "card") is not None for n in table.header)
+            sign = decide_sign(self.signs, has_direction=columns.direction is not None, is_card=is_card)
+        else:
+            sign = decide_pair(self.signs)
+        if sign.kind == "printed" and "no amount is negative" in sign.text:
+            notes.append("no amount is negative and nothing says which way the money went: all rows are read as money in")
+        return Reading(
+            table, decided.format, decided.evidence, form, sign, currency, currency_given=bool(options.currency),
+            pending_counted=_pending_counted(table), subtract_fee=_fee_is_extra(table), continued=self.continued, notes=notes,
+        )  # fmt: skip
+
+    def _date_format(self, options: ReadOptions) -> DecidedDate:
+        table = self.table
+        hints = Hints(
+            others=tuple(self.other_dates),
+            around=tuple(dates_in(options.file_name) + [day for row in table.preamble for day in dates_in(" ; ".join(row))]),
+            day_first_language=bool(table.header) and languages_of(table.header or []),
+            today=options.today or date.today(),  # noqa: DTZ011 - civil dates have no zone
+        )
+        name = table.names[table.columns.date]
+        try:
+            decided = decide_format(self.dates, hints)
+        except UndecidedDate as open_question:
+            first, second = (f.parse(open_question.example) for f in open_question.formats)
+            reason = (
+                f"{open_question.example!r} may be {_spoken(first)} or {_spoken(second)}, and nothing in the file tells which"
+            )
+            formats = [f.text for f in open_question.formats]
+            raise UnreadableStatement(
+                f"line {open_question.line}: {reason}; send `date_format` as {formats[0]!r} or {formats[1]!r}",
+                [RowError(open_question.line, "date", reason)],
+                {"date_format": formats},
+            ) from open_question
+        if decided is None:
+            line = table.first_line
+            reason = f"no cell of the column {name!r} is a date in a format that is known"
+            raise UnreadableStatement(
+                f"line {line}: {reason}; send `date_format`, as in %d/%m/%Y, or `columns` with another date column",
+                [RowError(line, "date", reason)],
+                {"date_format": ["%d/%m/%Y", "%m/%d/%Y", "%Y-%m-%d"], "columns": table.names},
+            )
+        return decided
+
+
+def _spoken(day: date | None) -> str:
+    return f"{day.day} {day:%B %Y}" if day else "no date"
+
+
+def cells_of(frame: pl.DataFrame, at: int) -> pl.Series:
+    """A column's cells, trimmed, without the invisible marks that right-to-left text carries."""
+    return frame[f"c{at}"].str.strip_chars(" \t\u00a0\u200e\u200f\u202a\u202b\u202c\ufeff\x0b\x0c\r\n")
+
+
+def day_part(cells: pl.Series) -> pl.Series:
+    """Dates without the time of day, so that few distinct ones remain."""
+    return cells.str.replace(r"^(.{6,}?)[\sT,]+\d{1,2}[:.]\d{2}.*$", "${1}")
+
+
+def _words(frame: pl.DataFrame, at: int | None) -> pl.Series | None:
+    return None if at is None else cells_of(frame, at)
+
+
+def _count(total: Counter[str], cells: pl.Series) -> None:
+    for shape, count in shapes_of(cells.filter(cells != "")).items():
+        if shape in total or len(total) < MAX_SHAPES:
+            total[shape] += count
+
+
+def is_continuation(frame: pl.DataFrame, columns: Columns) -> pl.Series:
+    """Rows that only go on with the text of the row before: no date, no amount, nothing outside the text columns."""
+    texts = {*columns.description, *([columns.merchant] if columns.merchant is not None else [])}
+    if not texts:
+        return pl.Series([False] * len(frame), dtype=pl.Boolean)
+    days = cells_of(frame, columns.date)
+    blank = days == ""
+    if not blank.any():
+        return blank
+    width = sum(name.startswith("c") for name in frame.columns)
+    others = [at for at in range(width) if at not in texts]
+    trimmed = frame.select(f"c{at}" for at in range(width)).with_columns(pl.all().str.strip_chars())
+    return trimmed.select(
+        pl.all_horizontal(pl.col(f"c{at}") == "" for at in others) & pl.any_horizontal(pl.col(f"c{at}") != "" for at in texts)
+    ).to_series()
+
+
+def _currency(table: Table, options: ReadOptions, money: Iterable[str], notes: list[str]) -> str | None:
+    """The currency of rows without one of their own: the caller's, the header's, or that of the lines above the table."""
+    if options.currency:
+        return options.currency.upper()
+    shared = sorted(sign for sign in SHARED_SIGNS if any(sign == part for shape in money for part in _signs_in(shape)))
+    for sign in shared:
+        notes.append(f"the sign {sign!r} is read as {code_of(sign)}; send `currency` if it stands for another")
+    if table.header:
+        named = {table.header[at].currency for at in table.columns.money()} - {None}
+        if len(named) == 1:
+            return named.pop()
+        balance = table.columns.balance
+        if not named and balance is not None and table.header[balance].currency:
+            return table.header[balance].currency
+    return currency_in(table.preamble)
+
+
+def _signs_in(shape: str) -> list[str]:
+    return [part.strip("()+-").casefold() for part in shape.replace("9", " ").replace("Z", " ").split()]
+
+
+def _sample(table: Table, at: int) -> tuple[str, ...]:
+    return table.stats[at].cells
+
+
+def _pending_counted(table: Table) -> bool:
+    """Whether rows marked pending already moved the running balance (as PayPal's do)."""
+    columns = table.columns
+    if columns.status is None or columns.balance is None or columns.amount is None:
+        return False
+    states = [state_of(cell) for cell in _sample(table, columns.status)]
+    if "pending" not in states:
+        return False
+    form = provisional_format([*_sample(table, columns.amount), *_sample(table, columns.balance)])
+    amounts = [signed_value(cell, form) for cell in _sample(table, columns.amount)]
+    balances = [signed_value(cell, form) for cell in _sample(table, columns.balance)]
+    only_pending = [amount if state == "pending" else None for amount, state in zip(amounts, states, strict=True)]
+    return follows_balance(only_pending, balances)
+
+
+def _fee_is_extra(table: Table) -> bool:
+    """Whether the running balance falls by the amount and the fee (as Revolut's does)."""
+    columns = table.columns
+    if columns.fee is None or columns.balance is None or columns.amount is None or columns.fee == columns.amount:
+        return False
+    form = provisional_format([*_sample(table, columns.amount), *_sample(table, columns.balance)])
+    amounts, fees, balances = (
+        [signed_value(cell, form) for cell in _sample(table, at)] for at in (columns.amount, columns.fee, columns.balance)
+    )
+    charged = [amount - fee if amount is not None and fee else None for amount, fee in zip(amounts, fees, strict=True)]
+    plain = [amount if fee else None for amount, fee in zip(amounts, fees, strict=True)]
+    return any(charged) and follows_balance(charged, balances) and not follows_balance(plain, balances)
+
