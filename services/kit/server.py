@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
 import grpc
 import grpc.aio
+import orjson
 import structlog
 import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -44,8 +47,32 @@ def set_up_process(service: str, settings: ProcessSettings) -> None:
     serve_metrics(settings.host, settings.metrics_port)
 
 
+FIGURES_KEY = "scale-figures-bin"
+"""Trailing metadata of a health answer: figures about what the service depends on, as a JSON object."""
+_CHECK_EVERY_S = 1.0
+_CHECK_TIMEOUT_S = 3.0
+
+
+class _Health(health.aio.HealthServicer):
+    """The health protocol, with figures for whoever asks about a service by name."""
+
+    def __init__(self, figures: Callable[[], Mapping[str, object]] | None) -> None:
+        super().__init__()
+        self._figures = figures
+
+    async def Check(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        """Whether a service serves; the empty name stands for the process."""
+        if request.service and self._figures is not None:
+            context.set_trailing_metadata(((FIGURES_KEY, orjson.dumps(self._figures())),))
+        return await super().Check(request, context)
+
+
 class Server:
-    """One gRPC server. `check` says whether what the service depends on is up; health follows it every few seconds."""
+    """One gRPC server.
+
+    The health of the empty name says that the process runs. The health of each named service follows `check`, asked every second: whether
+    what the service depends on is up. `figures` go with the answer.
+    """
 
     def __init__(
         self,
@@ -56,6 +83,7 @@ class Server:
         register: Callable[[grpc.aio.Server], None],
         service_methods: frozenset[str] = frozenset(),
         check: Callable[[], Awaitable[bool]] | None = None,
+        figures: Callable[[], Mapping[str, object]] | None = None,
     ) -> None:
         """`services` are full names such as scale.accounts.v1.AccountsService; `register` adds the servicers."""
         self._settings = settings
@@ -69,7 +97,8 @@ class Server:
         )
         self._server = grpc.aio.server(interceptors=[interceptor], options=_OPTIONS)
         register(self._server)
-        self._health = health.aio.HealthServicer()
+        self._health = _Health(figures)
+        self._checking: asyncio.Task[None] | None = None
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection([*services, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
         self.port = self._server.add_insecure_port(f"{settings.host}:{settings.port}")
@@ -77,16 +106,38 @@ class Server:
     async def start(self) -> None:
         """Listens."""
         await self._server.start()
-        await self._set_serving(True)
+        await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
+        await self._set_serving(self._check is None)
+        if self._check is not None:
+            self._checking = asyncio.create_task(self._follow(self._check))
         log.info("listening", host=self._settings.host, port=self.port)
 
     async def _set_serving(self, serving: bool) -> None:
         status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
-        for service in ("", *self._services):
+        for service in self._services:
             await self._health.set(service, status)
+
+    async def _follow(self, check: Callable[[], Awaitable[bool]]) -> None:
+        was_well: bool | None = None
+        while True:
+            try:
+                well = await asyncio.wait_for(check(), _CHECK_TIMEOUT_S)
+            except Exception as error:
+                log.debug("check failed", error=repr(error))
+                well = False
+            if well != was_well:
+                await self._set_serving(well)
+                if not well or was_well is not None:
+                    log.log(20 if well else 30, "what this service depends on is up" if well else "what this service depends on is down")
+                was_well = well
+            await asyncio.sleep(_CHECK_EVERY_S)
 
     async def stop(self) -> None:
         """Says NOT_SERVING, waits for balancers to notice, then lets running calls finish."""
+        if self._checking is not None:
+            self._checking.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._checking
         await self._health.enter_graceful_shutdown()
         await asyncio.sleep(self._settings.drain_s)
         await self._server.stop(self._settings.grace_s)

@@ -1,0 +1,145 @@
+"""REST routes of the ledger: accounts, transactions, profile and categories."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Request
+from starlette.responses import Response
+
+from scale.accounts.v1 import accounts_service_pb2 as pb
+from services.gateway import accounts_json as shape
+from services.gateway.answers import Cache, json_answer
+from services.gateway.idempotency import short_idempotency_key
+from services.gateway.problems import CONFLICT, NOT_FOUND
+from services.gateway.queries import query_parameters, read_query
+from services.gateway.schemas import accounts as schemas
+from services.gateway.schemas.fields import Identifier
+from services.gateway.upstreams import upstreams
+
+router = APIRouter()
+
+TransactionId = Annotated[Identifier, Path(description="The transaction.")]
+AccountId = Annotated[Identifier, Path(description="The account.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="Same key, same result: send the same one again after a lost answer. At most 255 visible ASCII characters.",
+    ),
+]
+
+
+async def list_transactions(request: Request) -> Response:
+    """Your transactions, newest first. Filters narrow; parameters that are not known are refused."""
+    filters = read_query(request, schemas.TransactionFilters)
+    page = await upstreams(request).accounts.unary("ListTransactions", shape.list_request(filters))
+    content = {"items": list(map(shape.transaction_json, page.transactions)), "next_page_token": page.next_page_token or None}
+    return json_answer(request, content, Cache.LIST)
+
+
+async def get_profile(request: Request) -> Response:
+    """Your settings; made with the defaults on first sight."""
+    answer = await upstreams(request).accounts.unary("GetProfile", pb.GetProfileRequest())
+    return json_answer(request, shape.profile_json(answer.profile), Cache.PROFILE)
+
+
+_list_documented: dict[str, Any] = {
+    "response_model": schemas.TransactionPage,
+    "openapi_extra": query_parameters(schemas.TransactionFilters),
+}
+router.get("/transactions", tags=["transactions"], operation_id="list_transactions", **_list_documented)(list_transactions)
+# Before /accounts/{account_id}, which would take these for ids.
+router.get(
+    "/accounts/transactions",
+    tags=["aliases"],
+    operation_id="list_transactions_alias",
+    summary="Alias of GET /api/v1/transactions",
+    **_list_documented,
+)(list_transactions)
+router.get("/profile", tags=["profile"], operation_id="get_profile", response_model=schemas.Profile)(get_profile)
+router.get(
+    "/accounts/profile",
+    tags=["aliases"],
+    operation_id="get_profile_alias",
+    summary="Alias of GET /api/v1/profile",
+    response_model=schemas.Profile,
+)(get_profile)
+
+
+@router.get("/transactions/{transaction_id}", tags=["transactions"], response_model=schemas.Transaction, responses=NOT_FOUND)
+async def get_transaction(request: Request, transaction_id: TransactionId) -> Response:
+    """One transaction."""
+    answer = await upstreams(request).accounts.unary("GetTransaction", pb.GetTransactionRequest(transaction_id=str(transaction_id)))
+    return json_answer(request, shape.transaction_json(answer.transaction), Cache.REVALIDATE)
+
+
+@router.patch("/transactions/{transaction_id}", tags=["transactions"], response_model=schemas.Transaction, responses=NOT_FOUND)
+async def update_transaction(request: Request, transaction_id: TransactionId, change: schemas.TransactionChange) -> Response:
+    """Changes the note or the category. A category set here is your own word, and no model overrules it."""
+    answer = await upstreams(request).accounts.unary("UpdateTransaction", shape.update_transaction_request(transaction_id, change))
+    return json_answer(request, shape.transaction_json(answer.transaction))
+
+
+@router.get("/accounts", tags=["accounts"], response_model=schemas.AccountPage, openapi_extra=query_parameters(schemas.AccountFilters))
+async def list_accounts(request: Request) -> Response:
+    """Your accounts, oldest first."""
+    query = read_query(request, schemas.AccountFilters)
+    page = await upstreams(request).accounts.unary(
+        "ListAccounts",
+        pb.ListAccountsRequest(
+            page_size=min(query.page_size, shape.MAX_PAGE_SIZE), page_token=query.page_token, include_inactive=query.include_inactive
+        ),
+    )
+    content = {"items": list(map(shape.account_json, page.accounts)), "next_page_token": page.next_page_token or None}
+    return json_answer(request, content, Cache.REVALIDATE)
+
+
+@router.post("/accounts", tags=["accounts"], status_code=201, response_model=schemas.Account, responses=CONFLICT)
+async def create_account(request: Request, account: schemas.NewAccount, key: IdempotencyKey = None) -> Response:
+    """Opens an account."""
+    answer = await upstreams(request).accounts.unary("CreateAccount", shape.create_account_request(account, short_idempotency_key(request)))
+    content = shape.account_json(answer.account)
+    return json_answer(request, content, status=201, headers={"Location": f"/api/v1/accounts/{content['id']}"})
+
+
+@router.get("/accounts/{account_id}", tags=["accounts"], response_model=schemas.Account, responses=NOT_FOUND)
+async def get_account(request: Request, account_id: AccountId) -> Response:
+    """One account."""
+    answer = await upstreams(request).accounts.unary("GetAccount", pb.GetAccountRequest(account_id=str(account_id)))
+    return json_answer(request, shape.account_json(answer.account), Cache.REVALIDATE)
+
+
+@router.patch("/accounts/{account_id}", tags=["accounts"], response_model=schemas.Account, responses=NOT_FOUND)
+async def update_account(request: Request, account_id: AccountId, change: schemas.AccountChange) -> Response:
+    """Changes name, type, active flag or opening balance."""
+    answer = await upstreams(request).accounts.unary("UpdateAccount", shape.update_account_request(account_id, change))
+    return json_answer(request, shape.account_json(answer.account))
+
+
+@router.patch("/profile", tags=["profile"], response_model=schemas.Profile)
+async def update_profile(request: Request, change: schemas.ProfileChange) -> Response:
+    """Changes your settings."""
+    answer = await upstreams(request).accounts.unary("UpdateProfile", shape.update_profile_request(change))
+    return json_answer(request, shape.profile_json(answer.profile))
+
+
+@router.get("/categories", tags=["categories"], response_model=schemas.CategoryPage, openapi_extra=query_parameters(schemas.CategoryQuery))
+async def list_categories(request: Request) -> Response:
+    """The taxonomy by slug, then your own categories. Clients may keep it for a day; ask again after adding one."""
+    query = read_query(request, schemas.CategoryQuery)
+    page = await upstreams(request).accounts.unary(
+        "ListCategories", pb.ListCategoriesRequest(page_size=min(query.page_size, shape.MAX_PAGE_SIZE), page_token=query.page_token)
+    )
+    content = {"items": list(map(shape.category_json, page.categories)), "next_page_token": page.next_page_token or None}
+    return json_answer(request, content, Cache.CATEGORIES)
+
+
+@router.post("/categories", tags=["categories"], status_code=201, response_model=schemas.Category, responses=CONFLICT)
+async def create_category(request: Request, category: schemas.NewCategory, key: IdempotencyKey = None) -> Response:
+    """Adds a category of your own."""
+    answer = await upstreams(request).accounts.unary(
+        "CreateCategory",
+        pb.CreateCategoryRequest(request_id=short_idempotency_key(request), name=category.name, primary_slug=category.primary_slug),
+    )
+    return json_answer(request, shape.category_json(answer.category), status=201)

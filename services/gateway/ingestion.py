@@ -1,0 +1,142 @@
+"""REST routes of imports."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from scale.ingestion.v1 import ingestion_service_pb2 as pb
+from services.gateway import ingestion_json as shape
+from services.gateway.answers import json_answer
+from services.gateway.idempotency import idempotency_key
+from services.gateway.problems import NOT_FOUND, UPLOAD
+from services.gateway.queries import query_parameters, read_query
+from services.gateway.schemas import ingestion as schemas
+from services.gateway.schemas.fields import Identifier, PageQuery
+from services.gateway.settings import GatewaySettings
+from services.gateway.upload import Upload, receive_upload
+from services.gateway.upstreams import upstreams
+
+router = APIRouter()
+
+MAX_PAGE_SIZE = 1000
+ImportId = Annotated[Identifier, Path(description="The import.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="Same key, same import: send the same one again after a lost answer. At most 255 visible ASCII characters.",
+    ),
+]
+
+
+async def import_statement(request: Request, key: IdempotencyKey = None) -> Response:
+    """Imports a bank statement: all its good rows or none.
+
+    The form's fields may come in any order. `detected` in the answer says how the file was read; the fields overrule what is wrong in it.
+    Sent again, the same file adds nothing; under the same key it gets the first answer again, with Idempotency-Replayed: true.
+    """
+    settings: GatewaySettings = request.app.state.settings
+    request_id = idempotency_key(request)
+    async with receive_upload(request, max_file_bytes=settings.max_file_bytes, idle_timeout_s=settings.receive_timeout_s) as upload:
+        form = _form(upload.fields)
+        metadata = shape.import_metadata(form, file_name=upload.file_name, request_id=request_id)
+        answer = await upstreams(request).ingestion.stream_unary(
+            "ImportStatement", _messages(metadata, upload), timeout_s=settings.import_timeout_s
+        )
+    statement_import = answer.statement_import
+    headers = {"Location": f"/api/v1/imports/{statement_import.import_id}"}
+    if answer.repeated_request:
+        headers["Idempotency-Replayed"] = "true"
+    status = 202 if statement_import.state in shape.UNFINISHED else 201
+    return json_answer(request, shape.import_json(statement_import), status=status, headers=headers)
+
+
+def _form(fields: dict[str, str]) -> schemas.ImportForm:
+    # A browser sends every field of its form, empty ones too.
+    given = {name: value for name, value in fields.items() if value.strip()}
+    try:
+        return schemas.ImportForm.model_validate(given)
+    except ValidationError as error:
+        failures = error.errors(include_url=False, include_context=False, include_input=False)
+        raise RequestValidationError([{**failure, "loc": ("body", *failure["loc"])} for failure in failures]) from None
+
+
+async def _messages(metadata: pb.ImportMetadata, upload: Upload) -> AsyncIterator[pb.ImportStatementRequest]:
+    yield pb.ImportStatementRequest(metadata=metadata)
+    async for chunk in upload.chunks():
+        yield pb.ImportStatementRequest(chunk=chunk)
+
+
+def _form_schema() -> dict[str, Any]:
+    schema = schemas.ImportForm.model_json_schema()
+    properties = {
+        "file": {"type": "string", "format": "binary", "description": "The statement, as the bank exported it. With a file name."},
+        **schema["properties"],
+    }
+    # On the wire every field is text.
+    properties["columns"] = {"type": "string", "description": properties["columns"]["description"]}
+    content = {"type": "object", "required": ["file"], "properties": properties, "additionalProperties": False}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": content}}}}
+
+
+_import_documented: dict[str, Any] = {
+    "status_code": 201,
+    "response_model": schemas.Import,
+    "responses": {202: {"model": schemas.Import, "description": "Still at work; poll the address in Location."}, **UPLOAD},
+    "openapi_extra": _form_schema(),
+}
+router.post("/imports", tags=["imports"], operation_id="import_statement", **_import_documented)(import_statement)
+router.post(
+    "/ingestion/import",
+    tags=["aliases"],
+    operation_id="import_statement_alias",
+    summary="Alias of POST /api/v1/imports",
+    **_import_documented,
+)(import_statement)
+
+
+@router.get("/imports", tags=["imports"], response_model=schemas.ImportPage, openapi_extra=query_parameters(PageQuery))
+async def list_imports(request: Request) -> Response:
+    """Your imports, newest first."""
+    query = read_query(request, PageQuery)
+    page = await upstreams(request).ingestion.unary(
+        "ListImports", pb.ListImportsRequest(page_size=min(query.page_size, MAX_PAGE_SIZE), page_token=query.page_token)
+    )
+    content = {"items": list(map(shape.import_json, page.imports)), "next_page_token": page.next_page_token or None}
+    return json_answer(request, content)
+
+
+@router.get("/imports/{import_id}", tags=["imports"], response_model=schemas.Import, responses=NOT_FOUND)
+async def get_import(request: Request, import_id: ImportId) -> Response:
+    """One import."""
+    answer = await upstreams(request).ingestion.unary("GetImport", pb.GetImportRequest(import_id=str(import_id)))
+    return json_answer(request, shape.import_json(answer.statement_import))
+
+
+@router.get(
+    "/imports/{import_id}/rows",
+    tags=["imports"],
+    response_model=schemas.ImportRowPage,
+    responses=NOT_FOUND,
+    openapi_extra=query_parameters(schemas.ImportRowFilters),
+)
+async def list_import_rows(request: Request, import_id: ImportId) -> Response:
+    """What became of each row, in file order."""
+    query = read_query(request, schemas.ImportRowFilters)
+    page = await upstreams(request).ingestion.unary(
+        "ListImportRows",
+        pb.ListImportRowsRequest(
+            import_id=str(import_id),
+            outcome=shape.outcome_number(query.outcome),
+            page_size=min(query.page_size, MAX_PAGE_SIZE),
+            page_token=query.page_token,
+        ),
+    )
+    content = {"items": list(map(shape.row_json, page.rows)), "next_page_token": page.next_page_token or None}
+    return json_answer(request, content)

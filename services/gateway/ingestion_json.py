@@ -1,0 +1,67 @@
+"""Between the JSON of imports and the messages of `scale.ingestion.v1`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scale.ingestion.v1 import ingestion_service_pb2 as pb
+from services.gateway.schemas.ingestion import ImportForm
+from services.gateway.wire import struct_value, timestamp_text
+
+_STATES = {number: name.removeprefix("IMPORT_STATE_").lower() for name, number in pb.ImportState.items()}
+_OUTCOMES = {number: name.removeprefix("ROW_OUTCOME_").lower() for name, number in pb.RowOutcome.items()}
+UNFINISHED = frozenset({pb.IMPORT_STATE_PENDING, pb.IMPORT_STATE_RUNNING})
+
+
+def import_json(found: pb.Import) -> dict[str, Any]:
+    """One import."""
+    return {
+        "id": found.import_id,
+        "state": _STATES[found.state],
+        "file_name": found.file_name,
+        "file_format": found.file_format,
+        "file_hash": found.file_hash,
+        "account_id": found.account_id or None,
+        "counts": {
+            "rows": found.row_count,
+            "inserted": found.inserted_count,
+            "duplicates": found.duplicate_count,
+            "suspected_duplicates": found.suspected_duplicate_count,
+            "zero_amount": found.zero_amount_count,
+            "rejected": found.rejected_count,
+        },
+        "detected": struct_value(found.detected),
+        "same_file_as": found.same_file_as or None,
+        "failure_reason": found.failure_reason or None,
+        "created_at": timestamp_text(found.create_time),
+        "completed_at": timestamp_text(found.complete_time) if found.HasField("complete_time") else None,
+    }
+
+
+def row_json(row: pb.ImportRow) -> dict[str, Any]:
+    """What became of one row."""
+    return {
+        "line": row.line,
+        "outcome": _OUTCOMES[row.outcome],
+        "reason": row.reason or None,
+        "transaction_id": row.transaction_id or None,
+    }
+
+
+def import_metadata(form: ImportForm, *, file_name: str, request_id: str) -> pb.ImportMetadata:
+    """What the caller knows about the file."""
+    return pb.ImportMetadata(
+        request_id=request_id,
+        account_id=str(form.account_id) if form.account_id else "",
+        file_name=file_name,
+        currency=form.currency,
+        date_format=form.date_format,
+        columns=form.columns,
+        password=form.password,
+        file_format=form.file_format,
+    )
+
+
+def outcome_number(name: str | None) -> Any:
+    """The wire's number of an outcome; 0 for any."""
+    return pb.RowOutcome.Value(f"ROW_OUTCOME_{name.upper()}") if name else pb.ROW_OUTCOME_UNSPECIFIED

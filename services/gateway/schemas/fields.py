@@ -1,0 +1,82 @@
+"""Kinds of value that several schemas share."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+
+from services.kit.errors import InvalidArgument
+from services.kit.money import parse_amount
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+AMOUNT_PATTERN = r"^-?\d{1,15}(\.\d{1,4})?$"
+
+
+def _day(value: Any) -> datetime.date:
+    # pydantic would also take "86400" for a day in 1970.
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        try:
+            return datetime.date.fromisoformat(value)
+        except ValueError:
+            pass
+    raise ValueError("must be a day such as 2026-01-31")
+
+
+def _amount(value: str) -> str:
+    try:
+        parse_amount(value)
+    except InvalidArgument as error:
+        raise ValueError(error.fields[0].reason) from None
+    return value
+
+
+def _uuid(value: Any) -> UUID:
+    # uuid.UUID would also take braces, urn: and 32 digits without hyphens.
+    if isinstance(value, UUID):
+        return value
+    if isinstance(value, str) and len(value) == 36:
+        try:
+            return UUID(value)
+        except ValueError:
+            pass
+    raise ValueError("must be a UUID such as 019b76da-a800-7000-8000-000000000001")
+
+
+Day = Annotated[datetime.date, BeforeValidator(_day)]
+"""A civil day, YYYY-MM-DD and nothing else."""
+Amount = Annotated[str, StringConstraints(pattern=AMOUNT_PATTERN), AfterValidator(_amount)]
+"""A signed decimal with at most four decimals."""
+Identifier = Annotated[UUID, BeforeValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
+"""A UUID in its usual form."""
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+"""An ISO 4217 code."""
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+"""Any text that PostgreSQL can hold: without NUL."""
+
+
+class Input(BaseModel):
+    """What a client sends: fields that are not known are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Output(BaseModel):
+    """What a client gets. Only described by these classes, never built with them: that would double the cost of a page."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PageQuery(Input):
+    """Which page."""
+
+    page_size: int = Field(50, ge=0, le=2_147_483_647, description="Items per page. 0 means 50; more than 1000 means 1000.", examples=[50])
+    page_token: str | None = Field(
+        None,
+        max_length=2048,
+        pattern=r"^[A-Za-z0-9_-]*$",
+        description="`next_page_token` of the page before, with the same filters.",
+    )

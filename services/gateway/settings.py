@@ -1,0 +1,80 @@
+"""The gateway's environment: its own variables are SCALE_GATEWAY_<NAME>."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from pydantic import AliasChoices, Field, field_validator, model_validator
+
+from services.kit.settings import CommaSeparated, ProcessSettings, service_config, split_commas
+
+MEBIBYTE = 1024 * 1024
+
+
+class GatewaySettings(ProcessSettings):
+    """What the gateway reads."""
+
+    model_config = service_config("gateway")
+
+    port: int = Field(8080, ge=1, le=65535, description="Port to listen on.")
+    accounts_address: str = Field(
+        "127.0.0.1:8081",
+        validation_alias=AliasChoices("SCALE_ACCOUNTS_ADDRESS"),
+        description="host:port of accounts, or any gRPC target such as dns:///accounts:8081.",
+    )
+    ingestion_address: str = Field(
+        "127.0.0.1:8082",
+        validation_alias=AliasChoices("SCALE_INGESTION_ADDRESS"),
+        description="host:port of ingestion, or any gRPC target.",
+    )
+
+    rate_limit: int = Field(100, ge=1, description="Requests per user (or address, without a token) and window.")
+    rate_limit_window_s: int = Field(60, ge=1, le=3600, description="Length of the window, in seconds.")
+    redis_timeout_s: float = Field(0.05, gt=0, le=1, description="How long a request waits for Redis before it is counted in this process.")
+    trusted_proxies: CommaSeparated = Field(
+        (), description="Networks, such as 10.0.0.0/8, of the proxies whose X-Forwarded-For is believed. None when absent."
+    )
+    allowed_origins: CommaSeparated = Field(
+        (),
+        validation_alias=AliasChoices("ALLOWED_ORIGINS"),
+        description="Origins of the web apps that may call, such as https://app.example.com; no wildcard in production.",
+    )
+    require_aal2: bool = Field(False, description="Whether every call needs a token of a second factor (aal2).")
+
+    max_body_bytes: int = Field(MEBIBYTE, ge=1024, description="Largest JSON body.")
+    max_file_bytes: int = Field(
+        256 * MEBIBYTE,
+        ge=1,
+        validation_alias=AliasChoices("SCALE_INGESTION_MAX_FILE_BYTES"),
+        description="Largest statement file; the same variable that ingestion reads.",
+    )
+    timeout_s: float = Field(10, gt=0, description="Deadline of a call to a service.")
+    import_timeout_s: float = Field(600, gt=0, description="Deadline of an import.")
+    receive_timeout_s: float = Field(30, gt=0, description="How long an upload may send nothing.")
+
+    @field_validator("trusted_proxies", "allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return split_commas(value)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ipaddress.ip_network(network)
+        return value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            scheme, separator, rest = origin.partition("://")
+            if origin != "*" and (not separator or not scheme or not rest or "/" in rest):
+                raise ValueError(f"{origin!r} is not an origin such as https://app.example.com (no path, no slash at the end)")
+        return value
+
+    @model_validator(mode="after")
+    def _no_wildcard_in_production(self) -> GatewaySettings:
+        if "*" in self.allowed_origins and self.environment == "production":
+            raise ValueError("ALLOWED_ORIGINS must list the origins in production, not *")
+        return self

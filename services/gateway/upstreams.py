@@ -1,0 +1,83 @@
+"""The services behind the gateway: one channel to each, for as long as the process runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from fastapi import Request
+from redis.asyncio import Redis
+
+from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceStub
+from scale.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub
+from services.gateway.rate_limit import connect_redis
+from services.gateway.settings import GatewaySettings
+from services.kit.client import ServiceClient
+
+ACCOUNTS = "scale.accounts.v1.AccountsService"
+INGESTION = "scale.ingestion.v1.IngestionService"
+
+# Reads, and writes that say what shall be: a second one changes nothing. Creates carry a request id and are safe too.
+_ACCOUNTS_REPEATABLE = (
+    "ListTransactions",
+    "GetTransaction",
+    "UpdateTransaction",
+    "CreateAccount",
+    "GetAccount",
+    "ListAccounts",
+    "UpdateAccount",
+    "GetProfile",
+    "UpdateProfile",
+    "ListCategories",
+    "CreateCategory",
+)
+_INGESTION_REPEATABLE = ("GetImport", "ListImports", "ListImportRows")
+
+
+@dataclass(frozen=True)
+class Upstreams:
+    """Everything that the gateway calls."""
+
+    accounts: ServiceClient
+    ingestion: ServiceClient
+    redis: Redis | None
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self.accounts.close()
+        await self.ingestion.close()
+        if self.redis is not None:
+            await self.redis.aclose()
+
+
+def connect(settings: GatewaySettings, redis: Redis | None) -> Upstreams:
+    """Channels that connect at the first call and again whenever a service is back. Needs a running event loop."""
+    return Upstreams(
+        accounts=ServiceClient(
+            AccountsServiceStub,
+            settings.accounts_address,
+            service=ACCOUNTS,
+            idempotent=_ACCOUNTS_REPEATABLE,
+            timeout_s=settings.timeout_s,
+        ),
+        ingestion=ServiceClient(
+            IngestionServiceStub,
+            settings.ingestion_address,
+            service=INGESTION,
+            idempotent=_INGESTION_REPEATABLE,
+            timeout_s=settings.timeout_s,
+        ),
+        redis=redis,
+    )
+
+
+def redis_from(settings: GatewaySettings) -> Redis | None:
+    """The client of the configured Redis, or None."""
+    if settings.redis_url is None:
+        return None
+    return connect_redis(settings.redis_url.get_secret_value(), timeout_s=settings.redis_timeout_s)
+
+
+def upstreams(request: Request) -> Upstreams:
+    """Those of the running app."""
+    return cast(Upstreams, request.app.state.upstreams)
