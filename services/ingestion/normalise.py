@@ -191,8 +191,9 @@ class Normaliser:
 def layout_hash(statement: Statement) -> str:
     """What tells one bank's table from another's: its header, or without one what was found in which column."""
     detected = statement.detected
-    header = detected.get("header") or detected.get("headers")
-    names = header if isinstance(header, list) else [f"{field}={name}" for field, name in sorted(detected.get("columns", {}).items())]
+    names = list(detected.get("header", ()))
+    if not detected.get("header_line", names):
+        names += [f"{field}={name}" for field, name in sorted(detected.get("columns", {}).items())]
     table = [statement.file_format, *(" ".join(str(name).casefold().split()) for name in names)]
     return hashlib.sha256(json.dumps(table).encode()).hexdigest()
 
