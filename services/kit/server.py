@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -106,6 +107,9 @@ class Server:
     async def start(self) -> None:
         """Listens."""
         await self._server.start()
+        # What was imported lives as long as the process: looking through it again and again costs a request up to 100 ms.
+        gc.collect()
+        gc.freeze()
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
         await self._set_serving(self._check is None)
         if self._check is not None:
