@@ -45,6 +45,7 @@ def translate(error: BaseException) -> ScaleError | None:
             | asyncpg.CrashShutdownError()
             | asyncpg.InvalidPasswordError()
             | asyncpg.InterfaceError()
+            | asyncpg.InternalClientError()  # the server died between two messages of one exchange
             | OSError()
         ):
             return Unavailable("The database is not reachable; try again shortly.", reason="DB_UNAVAILABLE", retry_after_s=1)
