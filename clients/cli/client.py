@@ -13,8 +13,8 @@ import httpx
 
 FINAL_STATES = ("succeeded", "failed", "undone")
 
-# Reading a long file may take its time; connecting may not.
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# Reading a long file may take its time; connecting may not.
 _TIMEOUT = httpx.Timeout(600, connect=5)
 
 
@@ -34,13 +34,17 @@ class ScaleClient:
     """A session with one gateway. Every method raises ScaleError."""
 
     def __init__(self, url: str, token: str, *, transport: httpx.BaseTransport | None = None) -> None:
+        try:
+            address = httpx.URL(url.rstrip("/"))
+        except httpx.InvalidURL as error:
+            raise ScaleError(f"{url} is not an address: {error}") from error
         self._http = httpx.Client(
-            base_url=url.rstrip("/"),
+            base_url=address,
             headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
             timeout=_TIMEOUT,
             transport=transport,
             # A proxy for the outside world cannot reach this machine's own loopback.
-            trust_env=httpx.URL(url).host not in _LOOPBACK,
+            trust_env=address.host not in _LOOPBACK,
         )
 
     def __enter__(self) -> ScaleClient:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import time
@@ -59,12 +60,16 @@ def _start(system: LocalSystem, console: Console) -> None:
     system.start()
     token = demo.write_token(system.home)
     importing = time.monotonic()
-    rows = demo.import_sample(system.gateway_url, token)
-    if rows is not None:
-        _report(console, f"Import the sample statement ({rows} transactions)", time.monotonic() - importing)
+    try:
+        rows = demo.import_sample(system.gateway_url, token)
+        if rows is not None:
+            _report(console, f"Import the sample statement ({rows} transactions)", time.monotonic() - importing)
+    except LocalProblem as problem:
+        # No reason to take away a system that serves.
+        console.print(str(problem), style="red", markup=False)
     _report(console, "Ready", time.monotonic() - started)
     url = system.gateway_url
-    authorized = f'-H "Authorization: Bearer $(cat {system.home.token_file})"'
+    authorized = f'-H "Authorization: Bearer $(cat {shlex.quote(str(system.home.token_file))})"'
     console.print(
         f"""
 SCALE answers at {url} (description: {url}/docs). Ctrl-C stops it.

