@@ -1,0 +1,58 @@
+"""A user of the REST API of a running system."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+import httpx
+import uuid_utils.compat
+
+from services.kit.auth import mint_token
+from services.local import LocalSystem
+from services.local.environment import AUTH_AUDIENCE, AUTH_ISSUER, SIGNING_KEY
+
+
+class RestUser:
+    """A fresh user, whose token the development key signed."""
+
+    def __init__(self, system: LocalSystem, user_id: UUID | None = None, *, timeout_s: float = 120) -> None:
+        self.user_id = user_id or uuid_utils.compat.uuid7()
+        secret = system.home.secret(SIGNING_KEY)
+        token = mint_token(secret, user_id=self.user_id, audience=AUTH_AUDIENCE, issuer=AUTH_ISSUER)
+        self.http = httpx.Client(
+            base_url=f"{system.gateway_url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=timeout_s, trust_env=False
+        )
+
+    def post_import(self, content: str | bytes, *, key: str | None = None, name: str = "bank.csv", **fields: Any) -> httpx.Response:
+        """Uploads a file. `columns` may be a mapping."""
+        data = {field: json.dumps(value) if isinstance(value, dict) else str(value) for field, value in fields.items()}
+        headers = {"Idempotency-Key": key} if key else {}
+        return self.http.post("/imports", files={"file": (name, content, "text/csv")}, data=data, headers=headers)
+
+    def imported(self, content: str | bytes, **more: Any) -> dict[str, Any]:
+        """Uploads a file that must be taken."""
+        response = self.post_import(content, **more)
+        assert response.status_code == 201, response.text
+        return dict(response.json())
+
+    def pages(self, path: str, **parameters: Any) -> list[dict[str, Any]]:
+        """All items of all pages."""
+        items: list[dict[str, Any]] = []
+        token: str | None = None
+        while True:
+            response = self.http.get(path, params={**parameters, "page_size": 1000} | ({"page_token": token} if token else {}))
+            assert response.status_code == 200, response.text
+            items += response.json()["items"]
+            token = response.json()["next_page_token"]
+            if not token:
+                return items
+
+    def transactions(self, **filters: Any) -> list[dict[str, Any]]:
+        """All transactions, newest first."""
+        return self.pages("/transactions", **filters)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self.http.close()
