@@ -21,8 +21,9 @@ from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from benchmarks.running import new_user, note, post_statement, running_system, statement_csv, token_for
-from services.accounts.transaction_queries import first_page_statement
-from services.local.postgres import postgres_binary
+from services.accounts.domain import TransactionFilters
+from services.accounts.repository.filters import page_statement
+from services.local.postgres import binaries
 from services.local.system import LocalSystem
 
 CLIENTS = 32
@@ -60,6 +61,14 @@ def run_wrk(system: LocalSystem, tokens: list[str], seconds: int, folder: Path) 
     return {"rate": requests / duration_us * 1e6, "p50_ms": p50_us / 1000, "p95_ms": p95_us / 1000}
 
 
+def first_page(user_id: UUID) -> str:
+    """The statement of the accounts service, with its values written in: pgbench binds no UUIDs."""
+    statement, arguments = page_statement(user_id, TransactionFilters(), taxonomy={}, after=None, limit=PAGE + 1)
+    for number, value in enumerate(arguments, start=1):
+        statement = statement.replace(f"${number}", f"'{value}'" if isinstance(value, UUID) else str(value))
+    return " ".join(statement.split())
+
+
 def run_pgbench(system: LocalSystem, users: list[UUID], seconds: int, folder: Path) -> float:
     """Transactions per second of the same query as the service role."""
     arguments = []
@@ -68,13 +77,13 @@ def run_pgbench(system: LocalSystem, users: list[UUID], seconds: int, folder: Pa
         script.write_text(
             "BEGIN READ ONLY;\n"
             f"SELECT set_config('app.user_id','{user_id}',true),set_config('statement_timeout','5000',true);\n"
-            f"{' '.join(first_page_statement(user_id, PAGE).split())};\n"
+            f"{first_page(user_id)};\n"
             "COMMIT;\n"
         )
         arguments += ["-f", str(script)]
     url = urlsplit(system.service_url("accounts"))
     command = [
-        str(postgres_binary("pgbench")), "-n", "-M", "simple", "-c", str(CLIENTS), "-j", "2", "-T", str(seconds), *arguments,
+        str(binaries() / "pgbench"), "-n", "-M", "simple", "-c", str(CLIENTS), "-j", "2", "-T", str(seconds), *arguments,
         "-h", str(url.hostname), "-p", str(url.port), "-U", unquote(url.username or ""), url.path.lstrip("/"),
     ]  # fmt: skip
     environment = os.environ | {"PGPASSWORD": unquote(url.password or "")}
