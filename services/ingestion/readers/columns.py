@@ -16,6 +16,7 @@ FIELDS = (
     "date", "amount", "debit", "credit", "direction", "description", "merchant", "category", "payment_method", "currency",
     "account", "status", "balance", "source_id",
 )  # fmt: skip
+_WHOLE_NAMES = frozenset({"direction", "status", "source_id", "price", "quantity", "security", "card"})
 _PART = 10  # added to the rank when a name is only part of the header
 _ANY_CASE = frozenset("EUR USD GBP CHF SEK NOK DKK PLN CZK HUF AUD CAD NZD INR JPY SGD HKD BRL ZAR RON".split())
 _WORDS_TOO = frozenset({"ALL", "TOP", "TRY", "CUP", "PEN", "SOS", "ANG", "MOP", "BAM", "LEI"})
@@ -71,6 +72,9 @@ class HeaderName:
 def header_name(cell: str) -> HeaderName:
     """Fold a header cell and take the currency out of it."""
     currency: str | None = None
+    bare = cell.strip().strip("$€£").upper()
+    if bare in CODES and bare not in _WORDS_TOO:
+        return HeaderName(cell, "", bare)
     bracketed = re.search(r"[(\[]([^()\[\]]{1,8})[)\]]", cell)
     if bracketed and code_of(bracketed.group(1)):
         currency = code_of(bracketed.group(1))
@@ -80,8 +84,9 @@ def header_name(cell: str) -> HeaderName:
     words = re.findall(r"\w+|[^\w\s]+", re.sub(r"_", " ", cell))
     for word in words[1:]:
         upper = word.upper()
-        if upper in CODES and upper not in _WORDS_TOO and (word.isupper() or upper in _ANY_CASE):
-            currency = currency or upper
+        euro = upper in ("EURO", "EUROS", "EUROA")
+        if euro or (upper in CODES and upper not in _WORDS_TOO and (word.isupper() or upper in _ANY_CASE)):
+            currency = currency or ("EUR" if euro else upper)
             words.remove(word)
             break
     text = fold(" ".join(words))
@@ -100,7 +105,7 @@ def name_rank(name: HeaderName, field: str) -> int | None:
     tokens = name.text.split()
     if not tokens or len(tokens) > 12 or name.text in others or _runs(tokens, others):
         return None
-    if field in ("direction", "status", "source_id", "price", "quantity", "security", "card"):
+    if field in _WHOLE_NAMES or any(name.text in table for other, table in NAMES.items() if other != field):
         return None
     found = [known[run][0] for run in _runs(tokens, known) if len(run) > 3]
     return min(found) + _PART if found else None
@@ -138,6 +143,8 @@ def assign(names: Sequence[HeaderName] | None, stats: Sequence[ColumnStats], giv
             found = choice.currency(columns) if field == "currency" else getattr(choice, field)()
             columns = replace(columns, **{field: found})
             choice.used |= set(found) if isinstance(found, tuple) else {found} - {None}
+    if not columns.description and columns.merchant is None:
+        columns = replace(columns, description=choice.longest_text())
     return replace(columns, fee=choice.fee())
 
 
@@ -199,7 +206,7 @@ class _Choice:
         found = self._ranked("date", lambda s: s.is_date(named=True))
         most = max((self.stats[at].dates for _, at in found), default=0)
         for _, at in found:
-            if self.stats[at].dates >= 0.8 * most:
+            if self.stats[at].dates >= 0.5 * most:  # rows still pending often lack the later date
                 return at
         sure = [at for at, s in enumerate(self.stats) if at not in self.used and s.is_date()]
         most = max((self.stats[at].dates for at in sure), default=0)
@@ -239,9 +246,13 @@ class _Choice:
             lowest = [at for rank, at in ranked if rank == ranked[0][0]]
             after = [at for at in lowest if money and at > money[0]]
             return after[0] if after else lowest[0]
-        if self.names is None:
-            return next((at for at, s in enumerate(self.stats) if at not in self.used and s.is_currency()), None)
-        return None
+        return next((at for at, s in enumerate(self.stats) if self._is_nameless(at) and s.is_currency()), None)
+
+    def _is_nameless(self, at: int) -> bool:
+        """Neither used nor under a name that the table knows: the cells may speak for themselves."""
+        if at in self.used:
+            return False
+        return self.names is None or not any(self.names[at].text in known for known in NAMES.values())
 
     def description(self) -> tuple[int, ...]:
         found = self.best("description", ColumnStats.is_text)
@@ -252,12 +263,12 @@ class _Choice:
                 if at not in self.used and re.sub(r"[ \d]+$", "", name.text) == stem and re.search(r"\d$", name.text)
             ]  # fmt: skip
             return tuple(sorted({found, *same})) if re.search(r"\d$", self.names[found].text) else (found,)
-        if self.names is not None and self.best("merchant", lambda s: s.is_text()) is not None:
-            return ()
-        text = [at for at, s in enumerate(self.stats) if at not in self.used and s.is_text()]
-        if not text or (self.names is not None and len(self.used & set(range(len(self.stats)))) == len(self.stats)):
-            return ()
-        return (max(text, key=lambda at: self.stats[at].length),)
+        return ()
+
+    def longest_text(self) -> tuple[int, ...]:
+        """The column with the longest texts, where no name says description."""
+        text = [at for at, s in enumerate(self.stats) if self._is_nameless(at) and s.is_text()]
+        return (max(text, key=lambda at: self.stats[at].length),) if text else ()
 
     def merchant(self) -> int | None:
         return self.best("merchant", ColumnStats.is_text)

@@ -213,17 +213,18 @@ balance 0 fi: saldo; tilin saldo
 balance 0 ro: sold; sold final
 balance 0 tr: bakiye
 balance 0 hr: stanje; saldo
+other_balance 0 en: opening balance; initial balance; beginning balance; balance before; previous balance; starting balance
 currency 0 en: currency; currency code; ccy; cur; curr; transaction currency; account currency; amount currency; balance currency; currency symbol; iso currency; fund currency code
 currency 0 de: währung; waehrung; whg; whg.; buchungswährung; kontowährung; wkz; devise; währungscode; wrg
 currency 0 fr: devise; monnaie; devise du compte
 currency 0 es: divisa; moneda; div; divisa cuenta
 currency 0 it: divisa; valuta; div
-currency 0 nl: munt; valuta; muntsoort; muntcode; muntstuk; munteenheid
+currency 0 nl: munt; devies; valuta; muntsoort; muntcode; muntstuk; munteenheid
 currency 0 pt: moeda; divisa
 currency 0 pl: waluta; waluta rachunku; waluta operacji
 currency 0 cs: měna; měna účtu; mena; měna zaúčtování
 currency 0 sk: mena; mena účtu
-currency 0 hu: devizanem; deviza; pénznem; devizanem kódja; tranzakció devizaneme; számla devizaneme
+currency 0 hu: devizanem; devizaneme; összeg devizaneme; deviza; pénznem; devizanem kódja; tranzakció devizaneme; számla devizaneme
 currency 0 sv: valuta; myntslag
 currency 0 da: valuta
 currency 0 no: valuta
@@ -238,7 +239,7 @@ other_currency 0 cs: původní měna
 other_currency 0 pl: waluta oryginalna; waluta transakcji
 description 0 en: description; transaction description; details; memo; narrative; narration; particulars; transaction details; memo description; text; payment details; purpose; payment reference; message; transaction narrative; transaction; transaction remarks; remarks; details of transaction; transaction particulars; statement description; booking text; reference text; comment; note; notes; item; desc; payment description; description of transaction
 description 0 de: verwendungszweck; beschreibung; buchungsdetails; transaktionsbeschreibung; vorgang verwendungszweck; mitteilung; buchungsinformation; zahlungszweck; text; buchungstext verwendungszweck; avisierungstext; beschreibung1; details; umsatztext; zahlungsgrund; mitteilungen; notiz
-description 0 fr: libellé; libelle; libellé de l'opération; libellé opération; libellé complet; description; détail; détails; libellé simplifié; communication; motif; nature de l'opération; intitulé; remarque; désignation; communications; label; détail de l'écriture
+description 0 fr: libellé; libelle; libellé de l'opération; libellé opération; libellé complet; description; détail; détails; communication; motif; nature de l'opération; intitulé; remarque; désignation; communications; label; détail de l'écriture
 description 0 es: concepto; descripción; detalle; detalles; descripción operación; concepto ampliado; observaciones; movimiento; descripción del movimiento; glosa
 description 0 it: descrizione; causale; descrizione operazione; descrizione estesa; operazione; dettagli; causale descrizione; note
 description 0 nl: omschrijving; mededelingen; beschrijving; mededeling; details; toelichting; omschrijving transactie; vrije mededeling; gestructureerde mededeling
@@ -247,7 +248,7 @@ description 0 pl: opis operacji; opis transakcji; opis; tytuł; tytułem; tytuł
 description 0 cs: popis; zpráva; zpráva pro příjemce; popis transakce; poznámka; zpráva pro mne; popis pohybu; text; účel; popis pro mne; informace
 description 0 sk: popis; správa; informácia pre príjemcu; poznámka; popis transakcie; účel
 description 0 hu: közlemény; leírás; megjegyzés; közlemény leírás; tranzakció leírása; megnevezés; narratíva; forgalom megnevezése
-description 0 sv: beskrivning; text; meddelande; transaktion; rubrik; specifikation; transaktionstext; referens; notering
+description 0 sv: beskrivning; text; meddelande; transaktion; rubrik; specifikation; transaktionstext; notering
 description 0 da: tekst; beskrivelse; meddelelse; posteringstekst; bemærkning; tekst til modtager
 description 0 no: beskrivelse; tekst; forklaring; melding; forklarende tekst; transaksjonstekst
 description 0 fi: selite; viesti; kuvaus; viite viesti; selitys; tapahtuman selite; otsikko
@@ -255,11 +256,12 @@ description 0 ro: descriere; detalii; detalii tranzacție; explicații; detalii 
 description 0 tr: açıklama; işlem açıklaması
 description 0 hr: opis; opis plaćanja; opis transakcije; svrha
 description 1 en: original description; full description; memo notes; reference; payment info; additional information; extended details; subject; item title; title; transaction type description; item1; item2; notes and tags; activity; action; customer reference; information; bank description; check description; transaction text; short description; simple description; display name
-description 1 de: referenz; kundenreferenz; zusatztext; transaktionsbeschreibung zusatz; zahlungsreferenz; verwendungszweckzeile 1; betreff; verwendungszweck 1; info
-description 1 fr: référence; informations complémentaires; commentaire; libellé court; libellé 2; note
+description 1 de: buchungstext; referenz; kundenreferenz; zusatztext; transaktionsbeschreibung zusatz; zahlungsreferenz; verwendungszweckzeile 1; betreff; verwendungszweck 1; info
+description 1 fr: libellé simplifié; référence; informations complémentaires; commentaire; libellé court; libellé 2; note
 description 1 es: observación; referencia; más datos; notas
 description 1 nl: betalingskenmerk; kenmerk; notitie; opmerking
 description 1 pl: tytuł płatności; informacje dodatkowe; referencje
+description 1 sv: referens
 description 1 hu: részletek; típus megnevezése; hivatkozás
 merchant 0 en: payee; merchant; merchant name; counterparty; counterparty name; counter party; beneficiary; beneficiary name; payee name; vendor; payer; payer payee; payee payer; recipient; sender; recipient name; name; partner name; partner; other party; contact; to; merchant description; supplier; store; payee original; to account; destination name; name description; description name; opposite account name; counter party name; payer or payee; destination; third party; remitter; client name; beneficiary or payer
 merchant 0 de: beguenstigter zahlungspflichtiger; begünstigter zahlungspflichtiger; begünstigter; auftraggeber empfänger; auftraggeber begünstigter; auftraggeber; empfänger; empfaenger; zahlungsempfänger; zahlungspflichtiger; zahlungsbeteiligter; name zahlungsbeteiligter; partnername; name; empfänger auftraggeber; zahlungspflichtige r; zahlungsempfänger in; zahlungsempfänger*in; händler; gegenpartei; partner name; sender empfänger; auftraggeber zahlungsempfänger; empfängername; auftraggebername; name des partners; beguenstigter auftraggeber; sender empfaenger
@@ -311,9 +313,9 @@ payment_method 0 da: type; transaktionstype; betalingsmåde; posteringstype
 payment_method 0 no: type; transaksjonstype; betalingstype; arkivref type; betalingsart; undertype
 payment_method 0 fi: laji; tapahtumalaji; tyyppi; tapahtumatyyppi; maksutapa
 payment_method 0 ro: tip tranzacție; tip; tip tranzactie
-account 0 en: account; account name; account number; account no; from account; own account; source account; bank account; account id; acct; account key; account handle; my account; account iban; own iban; account nickname; account nr; account details; source name; acct no; iban number
+account 0 en: account; account name; account number; account no; from account; own account; source account; bank account; account id; acct; account handle; my account; account iban; own iban; account nickname; account nr; account details; source name; acct no; iban number
 account 0 de: auftragskonto; iban auftragskonto; bezeichnung auftragskonto; eigenes konto; konto; kontoname; kontobezeichnung; iban des auftragskontos; auftraggeberkonto; name des kontos; kontonummer des auftraggebers; eigene iban; abrechnungskonto
-account 0 fr: compte; numéro de compte; n° de compte; libellé compte; nom du compte; compte num; accountnum; accountlabel; numéro du compte; libellé du compte; iban du compte
+account 0 fr: compte; numéro de compte; numéro compte; n° de compte; libellé compte; nom du compte; compte num; accountnum; accountlabel; numéro du compte; libellé du compte; iban du compte
 account 0 es: cuenta; número de cuenta; cuenta origen; cuenta cargo; nº cuenta; producto; cuenta propia
 account 0 it: conto; numero conto; conto corrente; conto addebito; rapporto; conto o carta
 account 0 nl: rekening; rekeningnummer; iban bban; eigen rekening; eigen rekeningnummer; bankrekening; iban/bban; rekening nummer; naam van rekening

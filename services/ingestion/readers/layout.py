@@ -161,16 +161,15 @@ def _is_wordy_header(row: Sequence[str], data: Sequence[str]) -> bool:
 
 def _first_data_row(records: Sequence[Record], date_format: DateFormat | None) -> int | None:
     """The first row with a date and an amount in different cells, in a row as wide as its like."""
-    hits = []
+    hits: list[tuple[int, int]] = []
     for at, (_, row) in enumerate(records):
-        dates = {i for i, cell in enumerate(row) if _is_date(cell, date_format)}
-        amounts = {i for i, cell in enumerate(row) if i not in dates and looks_like_amount(cell)}
-        if dates and amounts and len(row) > 1:
-            hits.append(at)
+        dates = [i for i, cell in enumerate(row) if _is_date(cell, date_format)]
+        if dates and len(row) > 1 and any(i not in dates and looks_like_amount(cell) for i, cell in enumerate(row)):
+            hits.append((at, dates[0]))
     if not hits:
         return None
-    usual = Counter(len(records[at][1]) for at in hits).most_common(1)[0][0]
-    return next(at for at in hits if len(records[at][1]) >= usual - 1)
+    usual = Counter((len(records[at][1]), first) for at, first in hits).most_common(1)[0][0]
+    return next(at for at, first in hits if len(records[at][1]) >= usual[0] - 1 and first == usual[1])
 
 
 def _unique_names(cells: Sequence[str], width: int) -> list[str]:

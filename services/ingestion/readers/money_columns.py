@@ -32,7 +32,7 @@ def infer_money(stats: Sequence[ColumnStats], used: set[int], direction: int | N
         raise NeedsColumns("no column holds amounts")
     values = {at: _values(stats, numeric, at) for at in numeric}
     for amount, balance in permutations(numeric, 2):
-        if follows_balance(values[amount], values[balance]):
+        if _fills(values[amount], values[balance]) and follows_balance(values[amount], values[balance]):
             return MoneyColumns(amount=amount, balance=balance)
     for amount, start, end in permutations(numeric, 3):
         if _is_difference(values[amount], values[start], values[end]):
@@ -88,19 +88,29 @@ def signed_value(cell: str, form: AmountFormat) -> Decimal | None:
 
 
 def follows_balance(amounts: Sequence[Decimal | None], balances: Sequence[Decimal | None]) -> bool:
-    """Whether each balance is the one before (or, newest first, the one after) plus the amount. Nine rows in ten must agree."""
-    for step in (1, -1):
+    """Whether each balance is the one before (or, newest first, the one after) plus the amount. Nine rows in ten must agree.
+
+    Rows without an amount (None) are passed over. A balance before the booking is known too, where amounts have signs.
+    """
+    signed = any(amount is not None and amount < 0 for amount in amounts)
+    for step, own in ((1, 1), (-1, 1), (1, -1), (-1, -1)) if signed else ((1, 1), (-1, 1)):
         checked = agreed = 0
         for here in range(len(amounts)):
-            before = here - step
+            there = here - step * own
             amount, balance = amounts[here], balances[here]
-            earlier = balances[before] if 0 <= before < len(balances) else None
-            if amount and balance is not None and earlier is not None:
+            other = balances[there] if 0 <= there < len(balances) else None
+            if amount is not None and balance is not None and other is not None:
                 checked += 1
-                agreed += balance - earlier == amount
+                agreed += (balance - other) * own == amount
         if checked and agreed >= max(1, 0.9 * checked):
             return True
     return False
+
+
+def _fills(amounts: Sequence[Decimal | None], balances: Sequence[Decimal | None]) -> bool:
+    """Whether nearly every row with a balance has an amount: one half of a pair does not."""
+    present = [amount for amount, balance in zip(amounts, balances, strict=True) if balance is not None]
+    return bool(present) and sum(amount is not None for amount in present) >= 0.9 * len(present)
 
 
 def _is_difference(amounts: Sequence[Decimal | None], starts: Sequence[Decimal | None], ends: Sequence[Decimal | None]) -> bool:
