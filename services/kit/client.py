@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable
 from typing import Any, TypeVar
 
 import grpc
@@ -77,22 +77,62 @@ class ServiceClient:
 
     async def stream_unary(self, method: str, requests: AsyncIterable[Any], *, timeout_s: float) -> Any:
         """Many requests, one response."""
+        call = getattr(self._stub, method)(aiter(requests), timeout=timeout_s, metadata=self._metadata())
+        first = _FirstStatus(call)
         try:
-            return await getattr(self._stub, method)(aiter(requests), timeout=timeout_s, metadata=self._metadata())
+            return await call
         except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error, service=self._short_name) from error
+            raise from_rpc_error(first.true_error(error), service=self._short_name) from error
 
     async def stream_stream(self, method: str, requests: AsyncIterable[Any], *, timeout_s: float) -> AsyncIterator[Any]:
         """Many requests, many responses."""
         call = getattr(self._stub, method)(aiter(requests), timeout=timeout_s, metadata=self._metadata())
+        first = _FirstStatus(call)
         try:
             async for response in call:
                 yield response
         except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error, service=self._short_name) from error
+            raise from_rpc_error(first.true_error(error), service=self._short_name) from error
         finally:
             call.cancel()
 
     async def close(self) -> None:
         """Closes the channel."""
         await self.channel.close()
+
+
+_LOST_STATUS = "Internal error from Core"
+
+
+class _FirstStatus:
+    """Keeps the status that the server sent. When a server refuses a stream that is still being sent, grpc.aio fails the next write and
+    puts INTERNAL in the place of the status that it had received (grpc/grpc issue 36066)."""
+
+    def __init__(self, call: Any) -> None:
+        self._error: grpc.aio.AioRpcError | None = None
+        call.add_done_callback(self._note)
+
+    def _note(self, call: Any) -> None:
+        if self._error is None:
+            self._error = grpc.aio.AioRpcError(
+                _at_once(call.code()),
+                _at_once(call.initial_metadata()),
+                _at_once(call.trailing_metadata()),
+                details=_at_once(call.details()),
+            )
+
+    def true_error(self, error: grpc.aio.AioRpcError) -> grpc.aio.AioRpcError:
+        """The server's status, where `error` covers it up."""
+        if error.details() == _LOST_STATUS and self._error is not None and self._error.details() != _LOST_STATUS:
+            return self._error
+        return error
+
+
+def _at_once(value: Coroutine[Any, Any, Any]) -> Any:
+    """The result of a coroutine that has nothing to wait for, as those of a call that is done."""
+    try:
+        value.send(None)
+    except StopIteration as result:
+        return result.value
+    value.close()
+    raise RuntimeError("the call is not done")

@@ -1,0 +1,73 @@
+"""Streams that the server refuses while they are still being sent: the caller must learn why."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import grpc.aio
+import pytest
+from grpc_status import rpc_status
+
+from services.kit.client import ServiceClient
+from services.kit.errors import FieldError, InvalidArgument, Unavailable
+from services.kit.status import to_status
+
+REFUSAL = InvalidArgument("too long", reason="FILE_TOO_LARGE", fields=[FieldError("file", "too long")])
+
+
+class Refusing(grpc.GenericRpcHandler):
+    """Refuses at the first message."""
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        if handler_call_details.method.endswith("/Many"):
+            return grpc.stream_stream_rpc_method_handler(self.many)
+        return grpc.stream_unary_rpc_method_handler(self.one)
+
+    async def many(self, requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
+        yield await self.one(requests, context)
+
+    async def one(self, requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> bytes:
+        await anext(requests)
+        await context.abort_with_status(rpc_status.to_status(to_status(REFUSAL, "scale.test")))
+        return b""
+
+
+def stub(channel: grpc.aio.Channel) -> Any:
+    return SimpleNamespace(Many=channel.stream_stream("/t/Many"), One=channel.stream_unary("/t/One"))
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[ServiceClient]:
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((Refusing(),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    made = ServiceClient(stub, f"127.0.0.1:{port}", service="scale.test.v1.Test")
+    yield made
+    await made.close()
+    await server.stop(None)
+
+
+async def chunks() -> AsyncIterator[bytes]:
+    for _ in range(50):
+        yield bytes(65536)
+
+
+# Whether the write or the status comes first is chance: one try would pass by luck.
+@pytest.mark.parametrize("attempt", range(20))
+async def test_the_servers_status_survives_a_failed_write(client: ServiceClient, attempt: int) -> None:
+    with pytest.raises(InvalidArgument) as many:
+        [response async for response in client.stream_stream("Many", chunks(), timeout_s=10)]
+    with pytest.raises(InvalidArgument) as one:
+        await client.stream_unary("One", chunks(), timeout_s=10)
+    for caught in (many.value, one.value):
+        assert (caught.message, caught.reason, caught.fields) == (REFUSAL.message, REFUSAL.reason, REFUSAL.fields)
+
+
+async def test_a_server_that_is_away(client: ServiceClient) -> None:
+    away = ServiceClient(stub, "127.0.0.1:1", service="scale.test.v1.Test")
+    with pytest.raises(Unavailable):
+        await away.stream_unary("One", chunks(), timeout_s=10)
+    await away.close()
