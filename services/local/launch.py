@@ -17,8 +17,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-_PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 1, 8, 47, 2
-_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1, 2
+_PR_SET_PDEATHSIG, _PR_SET_SECUREBITS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 1, 28, 47, 2
+_SECBIT_NO_SETUID_FIXUP = 1 << 2
+_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH, _CAP_SETPCAP = 1, 2, 8
 _CAPABILITY_VERSION_3 = 0x20080522
 
 
@@ -57,9 +58,13 @@ def become(uid: int) -> None:
     PostgreSQL refuses to run as root, but a clone that root made may lie where no other user can look. Where the
     right cannot be kept (a container without it), the user is changed all the same.
     """
-    capability = next((c for c in (_CAP_DAC_READ_SEARCH, _CAP_DAC_OVERRIDE) if _permitted() & (1 << c)), None)
+    held = _permitted()
+    capability = next((c for c in (_CAP_DAC_READ_SEARCH, _CAP_DAC_OVERRIDE) if held & (1 << c)), None)
+    if not held & (1 << _CAP_SETPCAP):
+        capability = None
     if capability is not None:
-        _prctl(_PR_SET_KEEPCAPS, 1)
+        # Without this, access(2) goes by the user alone, and initdb believes that it cannot run its own programs.
+        _prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP)
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
