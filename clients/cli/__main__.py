@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from datetime import date
 from pathlib import Path
@@ -23,7 +24,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,  # tokens are among them
 )
-console = Console(highlight=False)
+# A narrow window breaks long lines itself, which loses nothing; a file or a pipe has no width.
+console = Console(highlight=False, width=max(100, shutil.get_terminal_size((200, 24)).columns))
 error_console = Console(stderr=True, highlight=False)
 
 _ROWS_SHOWN = 20
@@ -76,7 +78,7 @@ def import_statement(
                 _import_one(client, file, given, idempotency_key)
             except ScaleError as error:
                 failed = max(failed, error.exit_code)
-                error_console.print(f"{file.name}: {error}", style="red", markup=False)
+                error_console.print(f"{file.name}: {error}", style="red", markup=False, soft_wrap=True)
     if failed:
         raise typer.Exit(failed)
 
@@ -85,14 +87,14 @@ def import_statement(
 def list_imports(limit: Limit = 20, url: Url = None, token: Token = None) -> None:
     """List the imports, newest first."""
     headings = {
-        "id": "Import",
+        "created_at": "Day",
         "file_name": "File",
         "state": "State",
         "rows": "Rows",
-        "inserted": "Inserted",
-        "duplicates": "Duplicates",
-        "rejected": "Rejected",
-        "created_at": "When",
+        "inserted": "New",
+        "duplicates": "Known",
+        "rejected": "Bad",
+        "id": "Import",
     }
     _show_items("imports", headings, {}, limit, url, token, nothing="No imports yet: `scale import FILE` makes one.")
 

