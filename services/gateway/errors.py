@@ -147,11 +147,11 @@ def add_handlers(app: FastAPI) -> None:
     """Makes every error of the routes and of the framework a problem."""
 
     async def scale_error(request: Request, error: Exception) -> Response:
-        assert isinstance(error, errors.ScaleError)
+        assert isinstance(error, errors.ScaleError)  # nosec B101  # tells mypy what the line above made sure of
         return problem_response(request.scope, problem_of(error))
 
     async def validation_error(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
+        assert isinstance(error, RequestValidationError)  # nosec B101  # tells mypy what the line above made sure of
         if request.method in {"POST", "PUT", "PATCH"} and not _is_json(request):
             return problem_response(
                 request.scope, Problem(415, "UNSUPPORTED_MEDIA_TYPE", "Send JSON, with Content-Type: application/json.")
@@ -159,7 +159,7 @@ def add_handlers(app: FastAPI) -> None:
         return problem_response(request.scope, validation_problem(error.errors()))
 
     async def http_error(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
+        assert isinstance(error, HTTPException)  # nosec B101  # tells mypy what the line above made sure of
         if error.status_code == 400:
             # FastAPI's word for a body that it could not decode.
             return problem_response(request.scope, Problem(422, "INVALID_ARGUMENT", "The body is not JSON in UTF-8."))

@@ -111,7 +111,7 @@ def test_every_list_pages_and_every_create_is_idempotent(
         for service in file.service:
             for method in service.method:
                 request, response = messages[f"{method.name}Request"], messages[f"{method.name}Response"]
-                if method.name.startswith("List"):
+                if method.name.startswith("List") and "after_line" not in request:  # pages by its own key, service to service
                     assert {"page_size", "page_token"} <= request, f"{method.name} does not page"
                     assert "next_page_token" in response, f"{method.name} does not page"
                 if method.name.startswith("Create"):

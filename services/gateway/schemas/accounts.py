@@ -116,7 +116,7 @@ class Transaction(Output):
 class TransactionPage(Output):
     """Transactions, newest first."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"items": [_TRANSACTION], "next_page_token": None}]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"items": [_TRANSACTION], "next_page_token": None}]})  # nosec B105
 
     items: list[Transaction] = Field(description="This page.")
     next_page_token: str | None = Field(description="For the next page; null on the last one.")
@@ -162,7 +162,7 @@ class Account(Output):
 class AccountPage(Output):
     """Accounts, oldest first."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"items": [_ACCOUNT], "next_page_token": None}]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"items": [_ACCOUNT], "next_page_token": None}]})  # nosec B105
 
     items: list[Account] = Field(description="This page.")
     next_page_token: str | None = Field(description="For the next page; null on the last one.")
@@ -241,7 +241,7 @@ class Category(Output):
 class CategoryPage(Output):
     """The taxonomy by slug, then your own."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"items": [_CATEGORY], "next_page_token": None}]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"items": [_CATEGORY], "next_page_token": None}]})  # nosec B105
 
     items: list[Category] = Field(description="This page.")
     next_page_token: str | None = Field(description="For the next page; null on the last one.")

@@ -99,7 +99,7 @@ class Import(Output):
 class ImportPage(Output):
     """Imports, newest first."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"items": [_IMPORT], "next_page_token": None}]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"items": [_IMPORT], "next_page_token": None}]})  # nosec B105
 
     items: list[Import] = Field(description="This page.")
     next_page_token: str | None = Field(description="For the next page; null on the last one.")
@@ -125,7 +125,7 @@ class ImportRow(Output):
 class ImportRowPage(Output):
     """Rows in file order."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"items": [_ROW], "next_page_token": None}]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"items": [_ROW], "next_page_token": None}]})  # nosec B105
 
     items: list[ImportRow] = Field(description="This page.")
     next_page_token: str | None = Field(description="For the next page; null on the last one.")
