@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test check format stubs openapi coverage audit bench clean \
-        check-style check-types check-imports check-protos check-security check-conventions
+        check-style check-types check-imports check-protos check-openapi check-security check-conventions
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -32,7 +32,7 @@ test: install ## Run the whole suite with coverage, then the per-package coverag
 	@$(BIN)/python -m pytest --cov --cov-report=json --cov-report=term:skip-covered $(PYTEST_ARGS)
 	@$(BIN)/python -m tests.coverage_gates coverage.json
 
-check: check-style check-types check-imports check-protos check-security check-conventions ## Run every static check
+check: check-style check-types check-imports check-protos check-openapi check-security check-conventions ## Run every static check
 	@echo "All checks passed."
 
 check-style: install ## Formatting and lint (ruff)
@@ -50,6 +50,9 @@ check-protos: install ## Contracts: lint, format, breaking changes, stub freshne
 	@$(BIN)/buf format --diff --exit-code --exclude-path protos/google
 	@$(BIN)/python -m tests.conventions.breaking
 	@$(BIN)/python protos/generate.py --check
+
+check-openapi: install ## The REST description in docs/openapi.json is current
+	@$(BIN)/python -m services.gateway.openapi --check
 
 check-security: SHELL := /bin/bash -o pipefail
 check-security: install ## Insecure code (bandit)

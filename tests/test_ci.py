@@ -32,6 +32,7 @@ def test_jobs_run_in_the_order_lint_security_test_build() -> None:
         ("lint", "make check-types"),
         ("lint", "make check-imports"),
         ("lint", "make check-protos"),
+        ("lint", "make check-openapi"),
         ("lint", "make check-conventions"),
         ("security", "make check-security"),
         ("security", "make audit"),
