@@ -45,6 +45,7 @@ async def run(settings: AccountsSettings) -> None:
         services=[SERVICE_NAME],
         register=partial(add_AccountsServiceServicer_to_server, build(settings, database)),
         check=database_answers,
+        figures=database.figures,
     )
     try:
         await server.run_until_signal()

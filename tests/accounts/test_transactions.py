@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -98,7 +99,7 @@ EVERYTHING = [
     ],
 )  # fmt: skip
 async def test_each_filter_alone_and_combined(
-    service: AccountsService, user_id: UUID, filters: dict[str, object], expected: list[str]
+    service: AccountsService, user_id: UUID, filters: dict[str, Any], expected: list[str]
 ) -> None:
     assert await found(service, user_id, TransactionFilters(**filters)) == expected
 
@@ -127,7 +128,7 @@ async def test_another_user_finds_nothing(service: AccountsService, user_id: UUI
         {"amount_min": Decimal(2), "amount_max": Decimal(1)},
     ],
 )
-async def test_ranges_that_are_upside_down_are_refused(service: AccountsService, user_id: UUID, filters: dict[str, object]) -> None:
+async def test_ranges_that_are_upside_down_are_refused(service: AccountsService, user_id: UUID, filters: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgument):
         await service.list_transactions(user_id, TransactionFilters(**filters), requested_size=0, token="")
 

@@ -22,6 +22,7 @@ _TAXONOMY_LIFETIME_S = 300.0
 
 _SELECT_TAXONOMY = "SELECT slug, primary_slug FROM accounts.categories"
 _SELECT_OWN_PRIMARIES = "SELECT slug, primary_slug FROM accounts.user_categories WHERE user_id = $1 AND slug = ANY($2)"
+_SELECT_OWN_BELOW = "SELECT slug FROM accounts.user_categories WHERE user_id = $1 AND primary_slug = $2"
 _SELECT_PAGE = """
     SELECT slug, name, primary_slug, custom
       FROM (SELECT slug, name, primary_slug, false AS custom FROM accounts.categories
@@ -103,6 +104,14 @@ class CategoryRows:
         if not own:
             return taxonomy
         return {**taxonomy, **dict(await connection.fetch(_SELECT_OWN_PRIMARIES, user_id, own))}
+
+    async def _slugs_below(self, connection: Connection, user_id: UUID, slug: str) -> list[str]:
+        """The slug, and for a primary one all below it, the user's own included."""
+        taxonomy = await self._taxonomy(connection)
+        if taxonomy.get(slug) != slug:
+            return [slug]
+        own = await connection.fetch(_SELECT_OWN_BELOW, user_id, slug)
+        return [known for known, primary in taxonomy.items() if primary == slug] + [record["slug"] for record in own]
 
     async def _categories(self, connection: Connection, user_id: UUID, after: tuple[bool, str] | None, limit: int) -> list[Category]:
         custom, slug = after or (None, None)

@@ -30,10 +30,7 @@ _PENDING = "AND status = 'pending'"
 _STATUS = "AND status = {}"
 _NO_CATEGORY = "AND category IS NULL"
 _CATEGORY = "AND category = {}"
-# A primary slug stands for itself and all below it, the user's own included.
-_PRIMARY_CATEGORY = (
-    "AND category = ANY ({}::text[] || ARRAY(SELECT slug FROM accounts.user_categories WHERE user_id = $1 AND primary_slug = {}))"
-)
+_CATEGORIES = "AND category = ANY ({}::text[])"
 _WORD = "AND (description ILIKE {} OR merchant_name ILIKE {})"
 
 
@@ -41,11 +38,11 @@ def page_statement(
     user_id: UUID,
     filters: TransactionFilters,
     *,
-    taxonomy: dict[str, str],
+    categories: list[str],
     after: TransactionPosition | None,
     limit: int,
 ) -> tuple[str, list[object]]:
-    """The statement and its arguments. `taxonomy` maps slug to primary slug; `after` is where the last page ended."""
+    """The statement and its arguments. `categories`: what the filter's category stands for; `after`: where the last page ended."""
     parts = [_SELECT]
     arguments: list[object] = [user_id]
 
@@ -64,11 +61,11 @@ def page_statement(
         add(_STATUS, filters.status)
     if filters.category == UNCATEGORIZED:
         add(_NO_CATEGORY)
-    elif filters.category is not None and taxonomy.get(filters.category) == filters.category:
-        below = [slug for slug, primary in taxonomy.items() if primary == filters.category]
-        add(_PRIMARY_CATEGORY, below, filters.category)
-    elif filters.category is not None:
-        add(_CATEGORY, filters.category)
+    elif len(categories) == 1:
+        # Equality lets the index give the rows in order; several slugs need a sort.
+        add(_CATEGORY, categories[0])
+    elif categories:
+        add(_CATEGORIES, categories)
     for word in (filters.query or "").split():
         pattern = f"%{_literally(word)}%"
         add(_WORD, pattern, pattern)

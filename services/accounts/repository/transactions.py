@@ -49,8 +49,8 @@ class TransactionRows(CategoryRows):
     ) -> list[Transaction]:
         """At most `limit` transactions after `after`, newest first."""
         async with self._database.transaction(user_id, read_only=True) as connection:
-            taxonomy = await self._taxonomy(connection)
-            statement, arguments = page_statement(user_id, filters, taxonomy=taxonomy, after=after, limit=limit)
+            categories = await self._slugs_below(connection, user_id, filters.category) if filters.category else []
+            statement, arguments = page_statement(user_id, filters, categories=categories, after=after, limit=limit)
             return await self._complete(connection, user_id, await connection.fetch(statement, *arguments))
 
     async def get_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction:

@@ -1,0 +1,214 @@
+"""How PostgreSQL answers on a large ledger, asked as the service role, policies and all."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import asyncpg
+import pytest
+from uuid_utils.compat import uuid7
+
+from services.accounts.domain import TransactionFilters, TransactionPosition, TransactionStatus
+from services.accounts.repository.filters import page_statement
+from services.local import LocalSystem
+
+pytestmark = pytest.mark.slow
+
+ROWS = 100_000
+FEW_ROWS = 2_000
+DAYS = 1000
+FIRST_DAY = date(2023, 1, 1)
+PAGE = 51
+TAXONOMY = {"income": "income", "income_salary": "income", "income_pension": "income", "housing": "housing"}
+
+FILL = f"""
+    INSERT INTO accounts.transactions (user_id, id, account_id, transaction_date, amount, currency, description,
+        merchant_name, category, category_source, status, fingerprint, import_id, import_line, raw_data)
+    SELECT $1, gen_random_uuid(), $2, '{FIRST_DAY}'::date + n % {DAYS}, (n % 997 - 500 + 0.25), 'EUR',
+           'CARD PAYMENT ' || n, 'Merchant ' || n % 2000,
+           CASE WHEN n % 3 = 0 THEN 'housing' WHEN n % 500 = 1 THEN 'income_salary' END,
+           CASE WHEN n % 3 = 0 OR n % 500 = 1 THEN 'file' END,
+           CASE WHEN n % 1000 = 0 THEN 'pending' ELSE 'posted' END, n::text, $3, n,
+           jsonb_build_object('n', n, 'even', n % 2 = 0)
+      FROM generate_series(1, $4::int) AS n
+"""
+
+
+class Users(NamedTuple):
+    """One with 100,000 rows, one with few among them, and the large one's import."""
+
+    large: UUID
+    small: UUID
+    import_id: UUID
+
+
+class Ledger:
+    """Their rows, asked as the service role."""
+
+    def __init__(self, users: Users, service: asyncpg.Connection, migrator: asyncpg.Connection) -> None:
+        self.users = users
+        self.user_id = users.large
+        self.service = service
+        self.migrator = migrator
+
+    async def explain(self, statement: str, *arguments: object, analyze: bool = True) -> dict[str, Any]:
+        options = "ANALYZE, BUFFERS, FORMAT JSON" if analyze else "FORMAT JSON"
+        async with self.service.transaction():
+            await self.service.execute("SELECT set_config('app.user_id', $1, true)", str(self.user_id))
+            plan = await self.service.fetchval(f"EXPLAIN ({options}) {statement}", *arguments)
+        return json.loads(plan)[0]["Plan"]
+
+    async def page(self, *, after: TransactionPosition | None = None, **filters: Any) -> dict[str, Any]:
+        wanted = TransactionFilters(**filters)
+        categories = [slug for slug, primary in TAXONOMY.items() if wanted.category in (slug, primary)]
+        statement, arguments = page_statement(self.user_id, wanted, categories=categories, after=after, limit=PAGE)
+        return await self.explain(statement, *arguments)
+
+
+@pytest.fixture(scope="module")
+def users(servers: LocalSystem) -> Iterator[Users]:
+    """The rows go again with the module."""
+    made = Users(uuid7(), uuid7(), uuid7())
+
+    async def fill() -> None:
+        migrator = await asyncpg.connect(servers.migrator_url)
+        for user_id, rows in ((made.large, ROWS), (made.small, FEW_ROWS)):
+            account = await migrator.fetchval(
+                """INSERT INTO accounts.accounts (user_id, id, name, account_type, currency)
+                   VALUES ($1, gen_random_uuid(), 'Everyday', 'checking', 'EUR') RETURNING id""",
+                user_id,
+            )
+            await migrator.execute(FILL, user_id, account, made.import_id, rows)
+        await migrator.execute("ANALYZE accounts.transactions")
+        await migrator.close()
+
+    async def empty() -> None:
+        migrator = await asyncpg.connect(servers.migrator_url)
+        await migrator.execute("DELETE FROM accounts.transactions WHERE user_id = ANY($1)", list(made))
+        await migrator.execute("VACUUM ANALYZE accounts.transactions")
+        await migrator.close()
+
+    asyncio.run(fill())
+    yield made
+    asyncio.run(empty())
+
+
+@pytest.fixture
+async def ledger(servers: LocalSystem, users: Users) -> AsyncIterator[Ledger]:
+    service = await asyncpg.connect(servers.service_url("accounts"))
+    migrator = await asyncpg.connect(servers.migrator_url)
+    yield Ledger(users, service, migrator)
+    await service.close()
+    await migrator.close()
+
+
+def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return [plan, *(node for child in plan.get("Plans", ()) for node in nodes(child))]
+
+
+def kinds(plan: dict[str, Any]) -> set[str]:
+    return {node["Node Type"] for node in nodes(plan)}
+
+
+def indexes(plan: dict[str, Any]) -> set[str]:
+    return {node["Index Name"] for node in nodes(plan) if "Index Name" in node}
+
+
+def rows_read(plan: dict[str, Any]) -> int:
+    """Rows that the scans of the plan looked at, those that a filter threw away included."""
+    return sum(node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in nodes(plan) if "Relation Name" in node)
+
+
+@pytest.mark.parametrize("depth", [0, DAYS // 2, DAYS - 5])
+async def test_keyset_page_reads_a_page_at_any_depth(ledger: Ledger, depth: int) -> None:
+    after = TransactionPosition(FIRST_DAY + timedelta(days=DAYS - depth), uuid7()) if depth else None
+    plan = await ledger.page(after=after)
+    assert indexes(plan) == {"idx_transactions_pagination"}
+    assert "Sort" not in kinds(plan)
+    assert rows_read(plan) <= PAGE + 1
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] <= 2 * PAGE
+    scan = next(node for node in nodes(plan) if node.get("Index Name"))
+    assert "user_id" in scan["Index Cond"]
+    if after:
+        assert "ROW(transaction_date, id) <" in scan["Index Cond"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "index", "at_most"),
+    [
+        ({"category": "income_salary"}, "idx_transactions_category_date", PAGE + 1),
+        ({"merchant": "MERCHANT 17"}, "idx_transactions_user_merchant", PAGE + 1),
+        ({"status": TransactionStatus.PENDING}, "idx_transactions_pending", PAGE + 1),
+        ({"date_from": date(2024, 1, 1), "date_to": date(2024, 1, 31)}, "idx_transactions_pagination", PAGE + 1),
+        ({"category": "housing", "date_to": date(2024, 1, 31)}, None, 5 * PAGE),
+        ({"category": "uncategorized"}, "idx_transactions_pagination", 5 * PAGE),
+    ],
+)
+async def test_each_filter_reads_about_a_page(ledger: Ledger, filters: dict[str, Any], index: str | None, at_most: int) -> None:
+    plan = await ledger.page(**filters)
+    if index:
+        assert index in indexes(plan)
+    assert rows_read(plan) <= at_most
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"amount_min": Decimal("496.2"), "amount_max": Decimal("496.3")},
+        {"query": "nowhere"},
+        {"query": "payment"},
+        {"account_id": uuid7()},
+    ],
+)
+async def test_rare_rows_are_found_among_the_users_own(ledger: Ledger, filters: dict[str, Any]) -> None:
+    """Comparisons that are not leakproof do not reach an index under the policies: the user's rows are read, and nobody else's."""
+    ledger.user_id = ledger.users.small
+    plan = await ledger.page(**filters)
+    assert "Seq Scan" not in kinds(plan)
+    assert rows_read(plan) <= FEW_ROWS
+    assert all("user_id" in node["Index Cond"] for node in nodes(plan) if "Index Name" in node)
+
+
+async def test_a_primary_category_stands_for_all_below_it(ledger: Ledger) -> None:
+    plan = await ledger.page(category="income")
+    assert indexes(plan) <= {"idx_transactions_category", "idx_transactions_category_date"}
+    # One in five hundred.
+    assert rows_read(plan) <= ROWS // 500 + 1
+
+
+async def test_lines_of_an_import_come_from_their_index(ledger: Ledger) -> None:
+    plan = await ledger.explain(
+        """SELECT import_line, id FROM accounts.transactions
+            WHERE user_id = $1 AND import_id = $2 AND import_line > $3 ORDER BY import_line LIMIT 50""",
+        ledger.user_id,
+        ledger.users.import_id,
+        70_000,
+    )
+    assert indexes(plan) == {"idx_transactions_import"}
+    assert rows_read(plan) <= 50
+
+
+@pytest.mark.parametrize(
+    ("condition", "index"),
+    [
+        ("raw_data @> '{\"n\": 77}'", "idx_transactions_raw_data"),
+        ("to_tsvector('english', description) @@ to_tsquery('english', '777')", "idx_transactions_description_fts"),
+    ],
+)
+async def test_gin_indexes_serve_who_is_above_the_policies(ledger: Ledger, condition: str, index: str) -> None:
+    plan = await ledger.migrator.fetchval(f"EXPLAIN (FORMAT JSON) SELECT id FROM accounts.transactions WHERE {condition}")
+    assert index in indexes(json.loads(plan)[0]["Plan"])
+
+
+async def test_amount_index_serves_who_is_above_the_policies(ledger: Ledger) -> None:
+    plan = await ledger.migrator.fetchval(
+        "EXPLAIN (FORMAT JSON) SELECT id FROM accounts.transactions WHERE user_id = $1 AND amount > 496.2",
+        ledger.user_id,
+    )
+    assert "idx_transactions_user_amount" in indexes(json.loads(plan)[0]["Plan"])
