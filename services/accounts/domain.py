@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -120,12 +122,39 @@ class ImportLine(NamedTuple):
     transaction_id: UUID
 
 
+class ImportLines:
+    """Many lines, in 24 bytes each: a file of millions of rows that are all known already must fit as well."""
+
+    def __init__(self, lines: Iterable[ImportLine] = ()) -> None:
+        self._lines = array("q")
+        self._ids = bytearray()
+        self.extend(lines)
+
+    def extend(self, lines: Iterable[tuple[int, UUID]]) -> None:
+        """Adds lines at the end."""
+        for line, transaction_id in lines:
+            self._lines.append(line)
+            self._ids += transaction_id.bytes
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def __iter__(self) -> Iterator[ImportLine]:
+        for place, line in enumerate(self._lines):
+            yield ImportLine(line, UUID(bytes=bytes(self._ids[16 * place : 16 * place + 16])))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ImportLines) and (self._lines, self._ids) == (other._lines, other._ids)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 @dataclass(frozen=True, slots=True)
 class AppendOutcome:
     """What became of an import's rows; those that `duplicates` does not name were inserted."""
 
     inserted_count: int
-    duplicates: list[ImportLine]
+    duplicates: ImportLines
     """Lines that the ledger already held, each with the transaction that was there before; rising."""
 
 
@@ -235,9 +264,14 @@ def transaction_not_found(transaction_id: UUID) -> NotFound:
     )
 
 
-def account_not_found(account_id: UUID | str) -> NotFound:
+def account_not_found(account_id: UUID) -> NotFound:
     """No such account, or not the caller's."""
     return NotFound(f"There is no account {account_id}.", reason="ACCOUNT_NOT_FOUND", metadata={"account_id": str(account_id)})
+
+
+def account_deleted() -> NotFound:
+    """An account was deleted while rows for it were on their way."""
+    return NotFound("An account of these rows was deleted meanwhile; nothing was added.", reason="ACCOUNT_NOT_FOUND")
 
 
 def unknown_category(slug: str, field: str = "category") -> InvalidArgument:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from itertools import islice
 from typing import TypeAlias
 from uuid import UUID
 
@@ -72,16 +73,13 @@ class AccountsServicer(AccountsServiceServicer):
             raise invalid("metadata", "must be the first message")
         import_id = uuid_field(first.metadata.import_id, "metadata.import_id")
         outcome = await self._service.append_transactions(_caller(), import_id, self._batches(request_iterator))
-        duplicates = outcome.duplicates
-        for start in range(0, max(1, len(duplicates)), _DUPLICATES_PER_RESPONSE):
-            part = duplicates[start : start + _DUPLICATES_PER_RESPONSE]
-            response = pb.AppendTransactionsResponse(
+        duplicates = iter(outcome.duplicates)
+        while part := list(islice(duplicates, _DUPLICATES_PER_RESPONSE)):
+            yield pb.AppendTransactionsResponse(
                 duplicate_lines=[line for line, _ in part],
                 duplicate_transaction_ids=[str(transaction_id) for _, transaction_id in part],
             )
-            if start + _DUPLICATES_PER_RESPONSE >= len(duplicates):
-                response.inserted_count = outcome.inserted_count
-            yield response
+        yield pb.AppendTransactionsResponse(inserted_count=outcome.inserted_count)
 
     async def _batches(self, requests: Requests) -> AsyncIterator[pl.DataFrame]:
         row_count, last_line = 0, 0

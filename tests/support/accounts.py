@@ -20,6 +20,7 @@ from services.accounts.domain import (
     CategoryLabels,
     FirstRequest,
     ImportLine,
+    ImportLines,
     NewAccount,
     Profile,
     Transaction,
@@ -70,7 +71,7 @@ class FakeAccountsRepository:
         async for batch in batches:
             for account in batch["account_id"].unique().sort():
                 if UUID(account) not in shelf.accounts:
-                    raise account_not_found(account)
+                    raise account_not_found(UUID(account))
             rows += batch.to_dicts()
         held_before = sum(1 for held, _ in shelf.lines if held == import_id)
         new, duplicates, fingerprints = [], [], dict(shelf.fingerprints)
@@ -107,7 +108,7 @@ class FakeAccountsRepository:
         for line, transaction in new:
             shelf.transactions[transaction.id] = transaction
             shelf.lines[import_id, line] = transaction.id
-        return AppendOutcome(inserted, duplicates)
+        return AppendOutcome(inserted, ImportLines(duplicates))
 
     async def list_import_lines(self, user_id: UUID, import_id: UUID, *, after_line: int, limit: int) -> list[ImportLine]:
         lines = sorted((line, found) for (held, line), found in self._shelf(user_id).lines.items() if held == import_id)

@@ -18,7 +18,8 @@ import uuid_utils
 from services.accounts.domain import (
     AppendOutcome,
     CategoryLabels,
-    ImportLine,
+    ImportLines,
+    account_deleted,
     account_not_found,
     import_id_reused,
 )
@@ -53,12 +54,14 @@ _INSERT = """
     ON CONFLICT (user_id, fingerprint) DO NOTHING
 """
 # A row that this very import brought, at this very line, is no duplicate: the caller is repeating itself.
-_SELECT_DUPLICATES = """
+_FIND_DUPLICATES = """
+    DECLARE duplicates NO SCROLL CURSOR FOR
     SELECT incoming.line, held.id
       FROM incoming JOIN accounts.transactions AS held ON held.user_id = $1 AND held.fingerprint = incoming.fingerprint
      WHERE (held.import_id, held.import_line) IS DISTINCT FROM ($2::uuid, incoming.line)
      ORDER BY incoming.line
 """
+_FETCH_DUPLICATES = "FETCH 10000 FROM duplicates"
 
 
 class AppendedRows(CategoryRows):
@@ -78,10 +81,11 @@ class AppendedRows(CategoryRows):
             await self._lock(connection, user_id)
             held_before = await connection.fetchval(_COUNT_IMPORTED, user_id, import_id)
             added = await self._insert(connection, user_id, import_id)
-            duplicates: list[ImportLine] = []
+            duplicates = ImportLines()
             if added < row_count:
-                records = await connection.fetch(_SELECT_DUPLICATES, user_id, import_id)
-                duplicates = [ImportLine(*record) for record in records]
+                await connection.execute(_FIND_DUPLICATES, user_id, import_id)
+                while found := await connection.fetch(_FETCH_DUPLICATES):
+                    duplicates.extend(found)
             inserted = row_count - len(duplicates)
             if added + held_before != inserted:
                 raise import_id_reused(import_id)
@@ -108,7 +112,7 @@ class AppendedRows(CategoryRows):
             records = await connection.fetch(_KNOWN_ACCOUNTS, user_id, [UUID(account) for account in named])
             known.update(str(record["id"]) for record in records)
             for stranger in sorted(named - known):
-                raise account_not_found(stranger)
+                raise account_not_found(UUID(stranger))
 
     async def _lock(self, connection: Connection, user_id: UUID) -> None:
         await connection.execute(_SET_LOCK_TIMEOUT, f"{int(self._lock_timeout_s * 1000)}ms")
@@ -125,7 +129,7 @@ class AppendedRows(CategoryRows):
         try:
             done = await connection.execute(_INSERT, user_id, import_id)
         except asyncpg.ForeignKeyViolationError as error:
-            raise account_not_found("of these rows any more") from error
+            raise account_deleted() from error
         return int(done.rpartition(" ")[2])
 
 
@@ -146,7 +150,7 @@ def _bad_raw_data(batch: pl.DataFrame, answer: str) -> InvalidArgument:
         try:
             json.loads(raw_data)
             fits = "\\u0000" not in raw_data
-        except ValueError:
+        except (ValueError, RecursionError):
             fits = False
         if not fits:
             return invalid("raw_data", "is not a JSON object that PostgreSQL can hold", line=line)
