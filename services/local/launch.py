@@ -17,9 +17,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-_PR_SET_PDEATHSIG, _PR_SET_SECUREBITS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 1, 28, 47, 2
+_PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_SET_SECUREBITS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 1, 8, 28, 47, 2
 _SECBIT_NO_SETUID_FIXUP = 1 << 2
 _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH, _CAP_SETPCAP = 1, 2, 8
+# What root needs to hand PostgreSQL to another user, and to stop it again.
+_CAPS_TO_BECOME = {"CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": _CAP_DAC_OVERRIDE, "CAP_KILL": 5, "CAP_SETGID": 6, "CAP_SETUID": 7}
 _CAPABILITY_VERSION_3 = 0x20080522
 
 
@@ -55,27 +57,33 @@ def die_with_parent(parent: int, number: signal.Signals) -> None:
 def become(uid: int) -> None:
     """Drops root for `uid`, keeping only the right to pass through folders that are closed to others.
 
-    PostgreSQL refuses to run as root, but a clone that root made may lie where no other user can look. Where the
-    right cannot be kept (a container without it), the user is changed all the same.
+    PostgreSQL refuses to run as root, but a clone that root made may lie where no other user can look.
     """
     held = _permitted()
-    capability = next((c for c in (_CAP_DAC_READ_SEARCH, _CAP_DAC_OVERRIDE) if held & (1 << c)), None)
-    if not held & (1 << _CAP_SETPCAP):
-        capability = None
-    if capability is not None:
+    # Looking is enough; some containers grant only the wider right.
+    capability = _CAP_DAC_READ_SEARCH if held & (1 << _CAP_DAC_READ_SEARCH) else _CAP_DAC_OVERRIDE
+    if held & (1 << _CAP_SETPCAP):
         # Without this, access(2) goes by the user alone, and initdb believes that it cannot run its own programs.
         _prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP)
+    else:
+        _prctl(_PR_SET_KEEPCAPS, 1)
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
-    if capability is None:
-        return
     mask = 1 << capability
     header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
     sets = struct.pack("IIIIII", mask, mask, mask, 0, 0, 0)
     if _libc().capset(header, sets) != 0:
         raise OSError(ctypes.get_errno(), "capset failed")
     _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability)
+
+
+def missing_rights() -> list[str]:
+    """Which of root's rights that `become` needs are withheld here, as a container may."""
+    if sys.platform != "linux":
+        return list(_CAPS_TO_BECOME)
+    held = _permitted()
+    return [name for name, number in _CAPS_TO_BECOME.items() if not held & (1 << number)]
 
 
 def end_orphans(data_directory: str, patience_s: float = 2.0) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from services.local.home import LOOPBACK, LocalHome, write_private
-from services.local.launch import end_orphans
+from services.local.launch import end_orphans, missing_rights
 from services.local.problem import LocalProblem
 from services.local.program import Program
 
@@ -196,6 +196,11 @@ def _server_user() -> int | None:
     """Which user PostgreSQL becomes: it refuses root, so root's server runs as nobody. None: stay who we are."""
     if os.geteuid() != 0:
         return None
+    if missing := missing_rights():
+        raise LocalProblem(
+            f"PostgreSQL does not run as root, and root may not run it as another user here ({', '.join(missing)} withheld): "
+            "start as an ordinary user, or set SCALE_DATABASE_URL to your own server."
+        )
     try:
         return pwd.getpwnam("nobody").pw_uid
     except KeyError:

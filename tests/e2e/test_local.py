@@ -146,6 +146,26 @@ def test_the_demo_user_has_the_sample_and_nobody_else_has(system: MakeRun) -> No
         assert other.get("/api/v1/transactions").json()["items"] == []
 
 
+def test_the_scale_command_imports_and_lists(system: MakeRun, tmp_path: Path) -> None:
+    (tmp_path / "konto.csv").write_text("Buchungstag;Text;Betrag\n31.03.2026;Teehaus;-1.004,20\n32.03.2026;Nie;1,00\n", encoding="utf-8")
+    token = system.token_of(str(uuid4()))
+
+    def scale(*arguments: str) -> str:
+        command = [sys.executable, "-m", "clients.cli", *arguments]
+        environment = {"PATH": os.environ["PATH"], "SCALE_URL": system.url, "SCALE_TOKEN": token}
+        done = subprocess.run(command, cwd=REPOSITORY, env=environment, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    imported = scale("import", str(tmp_path / "konto.csv"), "--columns", "description=Text")
+    assert "2 rows, 1 inserted" in imported
+    assert "line 3: " in imported
+    assert "-1004.20" in scale("transactions", "--date-from", "2026-03-01", "--amount-max", "-1000", "-q", "teehaus")
+    assert scale("transactions", "--type", "credit") == "No transactions.\n"
+    assert "konto.csv" in scale("imports")
+    assert "Imported" in scale("accounts")
+
+
 def test_all_state_is_private(system: MakeRun) -> None:
     assert system.home.path.stat().st_mode & 0o077 == 0
     for name in ("dev-token", "secrets.json", "run/accounts.json", "run/supervisord.conf"):

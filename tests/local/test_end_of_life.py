@@ -187,6 +187,16 @@ def test_an_ordinary_user_starts_too(start: Callable[..., Run], closed_folder: P
     wait_for(lambda: all_gone(family), 15)
 
 
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv (util-linux)")
+@pytest.mark.parametrize("withheld", ["chown", "dac_override", "kill", "setuid", "setgid"])
+def test_root_without_its_rights_is_told_so(tmp_path: Path, withheld: str) -> None:
+    without = ["setpriv", f"--bounding-set=-{withheld}", f"--inh-caps=-{withheld}"]
+    program = [sys.executable, "-c", PROGRAM, str(tmp_path / "home"), str(free_port_base())]
+    done = subprocess.run([*without, *program], cwd=REPOSITORY, check=False, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert f"CAP_{withheld.upper()} withheld" in done.stderr
+
+
 def python_for(user: int, folder: Path) -> str:
     """A virtual environment with this one's packages that `user` may run, though this one may lie where he may not look."""
     packages = Path(psutil.__file__).parents[1]
