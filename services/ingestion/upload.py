@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,9 +56,10 @@ class UploadSpool:
         try:
             yield await self._fill(descriptor, path, chunks)
         finally:
+            # In this order: once closed, the same number may be another upload's.
+            if path.parent != _OWN_DESCRIPTORS:
+                path.unlink(missing_ok=True)
             os.close(descriptor)
-            with suppress(FileNotFoundError):
-                path.unlink()
 
     def _open(self) -> tuple[int, Path]:
         if self._directory is not None:

@@ -113,3 +113,16 @@ async def test_a_caller_who_goes_away_leaves_nothing_behind(tmp_path: Path) -> N
     with pytest.raises(asyncio.CancelledError):
         await task
     assert open_descriptors() == before
+
+
+async def test_many_uploads_at_once_do_not_meet(tmp_path: Path) -> None:
+    """Descriptors are numbers that are given out again at once: nobody may use one that is closed."""
+    spool = UploadSpool(max_bytes=10_000_000, directory=tmp_path)
+
+    async def take_in(number: int) -> None:
+        content = str(number).encode() * 5_000
+        async with spool.receive(chunks(content)) as upload:
+            await asyncio.sleep(number % 7 / 1000)
+            assert await asyncio.to_thread(upload.path.read_bytes) == content
+
+    await asyncio.gather(*(take_in(number) for number in range(300)))
