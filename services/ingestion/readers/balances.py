@@ -96,7 +96,7 @@ class Balances:
         """A line for each section whose rows do not add up, for `detected["notes"]`."""
         notes = [_note(section) for section in self._sections if section.difference]
         if self._not_shown:
-            notes.append(f"{self._not_shown} more statements were checked; the rows of {self._not_shown_wrong} do not add up to the closing balance")
+            notes.append(f"{self._not_shown} more statements were checked: the rows of {self._not_shown_wrong} do not add up")
         return notes
 
 
