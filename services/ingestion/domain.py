@@ -267,3 +267,13 @@ def attempt_over(import_id: UUID) -> Aborted:
 def too_many_imports() -> ResourceExhausted:
     """All places are taken, in the queue too."""
     return ResourceExhausted("Too many imports at once; send this one again in a few seconds.", reason="TOO_MANY_IMPORTS", retry_after_s=5)
+
+
+def upload_incomplete(received_bytes: int, announced_bytes: int) -> Aborted:
+    """The upload broke off, or is longer than it was said to be."""
+    return Aborted(
+        f"{received_bytes} of {announced_bytes} bytes came; nothing was imported. Send the file again.",
+        reason="UPLOAD_INCOMPLETE",
+        metadata={"received_bytes": str(received_bytes), "size_bytes": str(announced_bytes)},
+        retry_after_s=1,
+    )

@@ -12,7 +12,16 @@ from google.protobuf import json_format, struct_pb2
 
 from scale.ingestion.v1 import ingestion_service_pb2 as pb
 from scale.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceServicer
-from services.ingestion.domain import Import, ImportOptions, ImportPosition, ImportRow, ImportState, RowOutcome, UploadedFile
+from services.ingestion.domain import (
+    Import,
+    ImportOptions,
+    ImportPosition,
+    ImportRow,
+    ImportState,
+    RowOutcome,
+    UploadedFile,
+    upload_incomplete,
+)
 from services.ingestion.formats import choose_format
 from services.ingestion.service import IngestionService
 from services.ingestion.upload import UploadSpool
@@ -68,6 +77,8 @@ class IngestionServicer(IngestionServiceServicer):
             options = _options(metadata)
             name = _file_name(metadata.file_name)
             async with self._spool.receive(_chunks(parts)) as upload:
+                if metadata.HasField("size_bytes") and upload.size_bytes != metadata.size_bytes:
+                    raise upload_incomplete(upload.size_bytes, metadata.size_bytes)
                 file_format = choose_format(upload.head, options.file_format)
                 file = UploadedFile(str(upload.path), name, upload.sha256, upload.size_bytes)
                 finished, repeated = await self._service.import_statement(

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 import uuid_utils.compat
+from google.protobuf import json_format
 
 from scale.accounts.v1 import accounts_service_pb2 as accounts
 from scale.accounts.v1.transaction_pb2 import Transaction
@@ -141,7 +142,7 @@ async def test_an_account_by_its_number_in_the_file(stack: Stack) -> None:
     listed = (await stack.ledger("ListAccounts", accounts.ListAccountsRequest())).accounts
     assert sorted(account.identifier for account in listed) == ["DE89370400440532013000", "GB29NWBK60161331926819"]
     assert found.account_id == ""
-    named = {entry["account_id"] for entry in found.detected["accounts"]}  # type: ignore[index,union-attr]
+    named = {entry["account_id"] for entry in json_format.MessageToDict(found.detected)["accounts"]}
     assert named == {account.account_id for account in listed}
 
 
@@ -161,8 +162,8 @@ async def test_a_later_batch_that_fails_leaves_nothing(stack: Stack) -> None:
     ledger = stack.app.ledger
     append, taken = ledger.append_transactions, []
 
-    def with_an_error(import_id: UUID, batches):  # type: ignore[no-untyped-def]
-        async def broken():  # type: ignore[no-untyped-def]
+    def with_an_error(import_id: UUID, batches):
+        async def broken():
             async for batch in batches:
                 taken.append(batch)
                 if len(taken) == 3:
@@ -171,7 +172,7 @@ async def test_a_later_batch_that_fails_leaves_nothing(stack: Stack) -> None:
 
         return append(import_id, broken())
 
-    ledger.append_transactions = with_an_error  # type: ignore[method-assign,assignment]
+    ledger.append_transactions = with_an_error  # type: ignore[method-assign]
     with pytest.raises(Exception, match="Internal error"):
         await stack.wire.statement(many, request_id="r")
     assert len(taken) == 3

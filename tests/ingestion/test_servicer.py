@@ -12,7 +12,16 @@ import uuid_utils.compat
 
 from scale.ingestion.v1 import ingestion_service_pb2 as pb
 from services.kit.auth import mint_token
-from services.kit.errors import AlreadyExists, InvalidArgument, NotFound, PermissionDenied, ResourceExhausted, Unauthenticated, Unavailable
+from services.kit.errors import (
+    Aborted,
+    AlreadyExists,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    ResourceExhausted,
+    Unauthenticated,
+    Unavailable,
+)
 from tests.ingestion.conftest import SECRET, FakeStack
 
 FIVE = "\n".join(f"2026-05-0{day};-{day}.50;Shop {day}" for day in range(1, 6))
@@ -107,6 +116,17 @@ async def test_a_file_too_large_has_its_own_reason(fake_stack: FakeStack, tmp_pa
     assert error.reason == "FILE_TOO_LARGE"
     assert error.metadata == {"max_file_bytes": "1000000"}
     assert fake_stack.repository.files == []
+
+
+@pytest.mark.parametrize("said", [0, 4, 6])
+async def test_an_upload_that_broke_off_is_not_imported(fake_stack: FakeStack, said: int) -> None:
+    """A gateway that dies in the middle of an upload looks just like one that has sent all of it."""
+    error = await fake_stack.wire.refused(b"12345", size_bytes=said)
+    assert isinstance(error, Aborted)
+    assert error.reason == "UPLOAD_INCOMPLETE"
+    assert fake_stack.repository.files == []
+    whole = await fake_stack.wire.statement(FIVE, size_bytes=len(FIVE))
+    assert whole.inserted_count == 5
 
 
 async def test_another_format_is_named(fake_stack: FakeStack) -> None:

@@ -26,7 +26,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*scale/ingestion/v1/ingestion_service.proto\x12\x12scale.ingestion.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"l\n\x16ImportStatementRequest\x12\x36\n\x08metadata\x18\x01 \x01(\x0b\x32\".scale.ingestion.v1.ImportMetadataH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07payload\"\x8b\x02\n\x0eImportMetadata\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x11\n\tfile_name\x18\x03 \x01(\t\x12\x10\n\x08\x63urrency\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x61te_format\x18\x05 \x01(\t\x12@\n\x07\x63olumns\x18\x06 \x03(\x0b\x32/.scale.ingestion.v1.ImportMetadata.ColumnsEntry\x12\x10\n\x08password\x18\x07 \x01(\t\x12\x13\n\x0b\x66ile_format\x18\x08 \x01(\t\x1a.\n\x0c\x43olumnsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"i\n\x17ImportStatementResponse\x12\x34\n\x10statement_import\x18\x01 \x01(\x0b\x32\x1a.scale.ingestion.v1.Import\x12\x18\n\x10repeated_request\x18\x02 \x01(\x08\"%\n\x10GetImportRequest\x12\x11\n\timport_id\x18\x01 \x01(\t\"I\n\x11GetImportResponse\x12\x34\n\x10statement_import\x18\x01 \x01(\x0b\x32\x1a.scale.ingestion.v1.Import\";\n\x12ListImportsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"[\n\x13ListImportsResponse\x12+\n\x07imports\x18\x01 \x03(\x0b\x32\x1a.scale.ingestion.v1.Import\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x82\x01\n\x15ListImportRowsRequest\x12\x11\n\timport_id\x18\x01 \x01(\t\x12/\n\x07outcome\x18\x02 \x01(\x0e\x32\x1e.scale.ingestion.v1.RowOutcome\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"^\n\x16ListImportRowsResponse\x12+\n\x04rows\x18\x01 \x03(\x0b\x32\x1d.scale.ingestion.v1.ImportRow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xf1\x03\n\x06Import\x12\x11\n\timport_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12.\n\x05state\x18\x03 \x01(\x0e\x32\x1f.scale.ingestion.v1.ImportState\x12\x11\n\tfile_name\x18\x04 \x01(\t\x12\x13\n\x0b\x66ile_format\x18\x05 \x01(\t\x12\x11\n\tfile_hash\x18\x06 \x01(\t\x12\x11\n\trow_count\x18\x07 \x01(\x03\x12\x16\n\x0einserted_count\x18\x08 \x01(\x03\x12\x17\n\x0f\x64uplicate_count\x18\t \x01(\x03\x12!\n\x19suspected_duplicate_count\x18\n \x01(\x03\x12\x19\n\x11zero_amount_count\x18\x0b \x01(\x03\x12\x16\n\x0erejected_count\x18\x0c \x01(\x03\x12)\n\x08\x64\x65tected\x18\r \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x14\n\x0csame_file_as\x18\x0e \x01(\t\x12\x16\n\x0e\x66\x61ilure_reason\x18\x0f \x01(\t\x12/\n\x0b\x63reate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rcomplete_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"r\n\tImportRow\x12\x0c\n\x04line\x18\x01 \x01(\x03\x12/\n\x07outcome\x18\x02 \x01(\x0e\x32\x1e.scale.ingestion.v1.RowOutcome\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x16\n\x0etransaction_id\x18\x04 \x01(\t*\xad\x01\n\x0bImportState\x12\x1c\n\x18IMPORT_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14IMPORT_STATE_PENDING\x10\x01\x12\x18\n\x14IMPORT_STATE_RUNNING\x10\x02\x12\x1a\n\x16IMPORT_STATE_SUCCEEDED\x10\x03\x12\x17\n\x13IMPORT_STATE_FAILED\x10\x04\x12\x17\n\x13IMPORT_STATE_UNDONE\x10\x05*\xba\x01\n\nRowOutcome\x12\x1b\n\x17ROW_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14ROW_OUTCOME_INSERTED\x10\x01\x12\x19\n\x15ROW_OUTCOME_DUPLICATE\x10\x02\x12#\n\x1fROW_OUTCOME_SUSPECTED_DUPLICATE\x10\x03\x12\x1b\n\x17ROW_OUTCOME_ZERO_AMOUNT\x10\x04\x12\x18\n\x14ROW_OUTCOME_REJECTED\x10\x05\x32\xa3\x03\n\x10IngestionService\x12l\n\x0fImportStatement\x12*.scale.ingestion.v1.ImportStatementRequest\x1a+.scale.ingestion.v1.ImportStatementResponse(\x01\x12X\n\tGetImport\x12$.scale.ingestion.v1.GetImportRequest\x1a%.scale.ingestion.v1.GetImportResponse\x12^\n\x0bListImports\x12&.scale.ingestion.v1.ListImportsRequest\x1a\'.scale.ingestion.v1.ListImportsResponse\x12g\n\x0eListImportRows\x12).scale.ingestion.v1.ListImportRowsRequest\x1a*.scale.ingestion.v1.ListImportRowsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*scale/ingestion/v1/ingestion_service.proto\x12\x12scale.ingestion.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"l\n\x16ImportStatementRequest\x12\x36\n\x08metadata\x18\x01 \x01(\x0b\x32\".scale.ingestion.v1.ImportMetadataH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07payload\"\xb3\x02\n\x0eImportMetadata\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x11\n\tfile_name\x18\x03 \x01(\t\x12\x10\n\x08\x63urrency\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x61te_format\x18\x05 \x01(\t\x12@\n\x07\x63olumns\x18\x06 \x03(\x0b\x32/.scale.ingestion.v1.ImportMetadata.ColumnsEntry\x12\x10\n\x08password\x18\x07 \x01(\t\x12\x13\n\x0b\x66ile_format\x18\x08 \x01(\t\x12\x17\n\nsize_bytes\x18\t \x01(\x03H\x00\x88\x01\x01\x1a.\n\x0c\x43olumnsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\r\n\x0b_size_bytes\"i\n\x17ImportStatementResponse\x12\x34\n\x10statement_import\x18\x01 \x01(\x0b\x32\x1a.scale.ingestion.v1.Import\x12\x18\n\x10repeated_request\x18\x02 \x01(\x08\"%\n\x10GetImportRequest\x12\x11\n\timport_id\x18\x01 \x01(\t\"I\n\x11GetImportResponse\x12\x34\n\x10statement_import\x18\x01 \x01(\x0b\x32\x1a.scale.ingestion.v1.Import\";\n\x12ListImportsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"[\n\x13ListImportsResponse\x12+\n\x07imports\x18\x01 \x03(\x0b\x32\x1a.scale.ingestion.v1.Import\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x82\x01\n\x15ListImportRowsRequest\x12\x11\n\timport_id\x18\x01 \x01(\t\x12/\n\x07outcome\x18\x02 \x01(\x0e\x32\x1e.scale.ingestion.v1.RowOutcome\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"^\n\x16ListImportRowsResponse\x12+\n\x04rows\x18\x01 \x03(\x0b\x32\x1d.scale.ingestion.v1.ImportRow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xf1\x03\n\x06Import\x12\x11\n\timport_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12.\n\x05state\x18\x03 \x01(\x0e\x32\x1f.scale.ingestion.v1.ImportState\x12\x11\n\tfile_name\x18\x04 \x01(\t\x12\x13\n\x0b\x66ile_format\x18\x05 \x01(\t\x12\x11\n\tfile_hash\x18\x06 \x01(\t\x12\x11\n\trow_count\x18\x07 \x01(\x03\x12\x16\n\x0einserted_count\x18\x08 \x01(\x03\x12\x17\n\x0f\x64uplicate_count\x18\t \x01(\x03\x12!\n\x19suspected_duplicate_count\x18\n \x01(\x03\x12\x19\n\x11zero_amount_count\x18\x0b \x01(\x03\x12\x16\n\x0erejected_count\x18\x0c \x01(\x03\x12)\n\x08\x64\x65tected\x18\r \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x14\n\x0csame_file_as\x18\x0e \x01(\t\x12\x16\n\x0e\x66\x61ilure_reason\x18\x0f \x01(\t\x12/\n\x0b\x63reate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rcomplete_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"r\n\tImportRow\x12\x0c\n\x04line\x18\x01 \x01(\x03\x12/\n\x07outcome\x18\x02 \x01(\x0e\x32\x1e.scale.ingestion.v1.RowOutcome\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x16\n\x0etransaction_id\x18\x04 \x01(\t*\xad\x01\n\x0bImportState\x12\x1c\n\x18IMPORT_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14IMPORT_STATE_PENDING\x10\x01\x12\x18\n\x14IMPORT_STATE_RUNNING\x10\x02\x12\x1a\n\x16IMPORT_STATE_SUCCEEDED\x10\x03\x12\x17\n\x13IMPORT_STATE_FAILED\x10\x04\x12\x17\n\x13IMPORT_STATE_UNDONE\x10\x05*\xba\x01\n\nRowOutcome\x12\x1b\n\x17ROW_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14ROW_OUTCOME_INSERTED\x10\x01\x12\x19\n\x15ROW_OUTCOME_DUPLICATE\x10\x02\x12#\n\x1fROW_OUTCOME_SUSPECTED_DUPLICATE\x10\x03\x12\x1b\n\x17ROW_OUTCOME_ZERO_AMOUNT\x10\x04\x12\x18\n\x14ROW_OUTCOME_REJECTED\x10\x05\x32\xa3\x03\n\x10IngestionService\x12l\n\x0fImportStatement\x12*.scale.ingestion.v1.ImportStatementRequest\x1a+.scale.ingestion.v1.ImportStatementResponse(\x01\x12X\n\tGetImport\x12$.scale.ingestion.v1.GetImportRequest\x1a%.scale.ingestion.v1.GetImportResponse\x12^\n\x0bListImports\x12&.scale.ingestion.v1.ListImportsRequest\x1a\'.scale.ingestion.v1.ListImportsResponse\x12g\n\x0eListImportRows\x12).scale.ingestion.v1.ListImportRowsRequest\x1a*.scale.ingestion.v1.ListImportRowsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,34 +35,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_IMPORTMETADATA_COLUMNSENTRY']._loaded_options = None
   _globals['_IMPORTMETADATA_COLUMNSENTRY']._serialized_options = b'8\001'
-  _globals['_IMPORTSTATE']._serialized_start=1730
-  _globals['_IMPORTSTATE']._serialized_end=1903
-  _globals['_ROWOUTCOME']._serialized_start=1906
-  _globals['_ROWOUTCOME']._serialized_end=2092
+  _globals['_IMPORTSTATE']._serialized_start=1770
+  _globals['_IMPORTSTATE']._serialized_end=1943
+  _globals['_ROWOUTCOME']._serialized_start=1946
+  _globals['_ROWOUTCOME']._serialized_end=2132
   _globals['_IMPORTSTATEMENTREQUEST']._serialized_start=129
   _globals['_IMPORTSTATEMENTREQUEST']._serialized_end=237
   _globals['_IMPORTMETADATA']._serialized_start=240
-  _globals['_IMPORTMETADATA']._serialized_end=507
-  _globals['_IMPORTMETADATA_COLUMNSENTRY']._serialized_start=461
-  _globals['_IMPORTMETADATA_COLUMNSENTRY']._serialized_end=507
-  _globals['_IMPORTSTATEMENTRESPONSE']._serialized_start=509
-  _globals['_IMPORTSTATEMENTRESPONSE']._serialized_end=614
-  _globals['_GETIMPORTREQUEST']._serialized_start=616
-  _globals['_GETIMPORTREQUEST']._serialized_end=653
-  _globals['_GETIMPORTRESPONSE']._serialized_start=655
-  _globals['_GETIMPORTRESPONSE']._serialized_end=728
-  _globals['_LISTIMPORTSREQUEST']._serialized_start=730
-  _globals['_LISTIMPORTSREQUEST']._serialized_end=789
-  _globals['_LISTIMPORTSRESPONSE']._serialized_start=791
-  _globals['_LISTIMPORTSRESPONSE']._serialized_end=882
-  _globals['_LISTIMPORTROWSREQUEST']._serialized_start=885
-  _globals['_LISTIMPORTROWSREQUEST']._serialized_end=1015
-  _globals['_LISTIMPORTROWSRESPONSE']._serialized_start=1017
-  _globals['_LISTIMPORTROWSRESPONSE']._serialized_end=1111
-  _globals['_IMPORT']._serialized_start=1114
-  _globals['_IMPORT']._serialized_end=1611
-  _globals['_IMPORTROW']._serialized_start=1613
-  _globals['_IMPORTROW']._serialized_end=1727
-  _globals['_INGESTIONSERVICE']._serialized_start=2095
-  _globals['_INGESTIONSERVICE']._serialized_end=2514
+  _globals['_IMPORTMETADATA']._serialized_end=547
+  _globals['_IMPORTMETADATA_COLUMNSENTRY']._serialized_start=486
+  _globals['_IMPORTMETADATA_COLUMNSENTRY']._serialized_end=532
+  _globals['_IMPORTSTATEMENTRESPONSE']._serialized_start=549
+  _globals['_IMPORTSTATEMENTRESPONSE']._serialized_end=654
+  _globals['_GETIMPORTREQUEST']._serialized_start=656
+  _globals['_GETIMPORTREQUEST']._serialized_end=693
+  _globals['_GETIMPORTRESPONSE']._serialized_start=695
+  _globals['_GETIMPORTRESPONSE']._serialized_end=768
+  _globals['_LISTIMPORTSREQUEST']._serialized_start=770
+  _globals['_LISTIMPORTSREQUEST']._serialized_end=829
+  _globals['_LISTIMPORTSRESPONSE']._serialized_start=831
+  _globals['_LISTIMPORTSRESPONSE']._serialized_end=922
+  _globals['_LISTIMPORTROWSREQUEST']._serialized_start=925
+  _globals['_LISTIMPORTROWSREQUEST']._serialized_end=1055
+  _globals['_LISTIMPORTROWSRESPONSE']._serialized_start=1057
+  _globals['_LISTIMPORTROWSRESPONSE']._serialized_end=1151
+  _globals['_IMPORT']._serialized_start=1154
+  _globals['_IMPORT']._serialized_end=1651
+  _globals['_IMPORTROW']._serialized_start=1653
+  _globals['_IMPORTROW']._serialized_end=1767
+  _globals['_INGESTIONSERVICE']._serialized_start=2135
+  _globals['_INGESTIONSERVICE']._serialized_end=2554
 # @@protoc_insertion_point(module_scope)

@@ -50,7 +50,7 @@ class ImportStatementRequest(_message.Message):
     def __init__(self, metadata: _Optional[_Union[ImportMetadata, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
 
 class ImportMetadata(_message.Message):
-    __slots__ = ("request_id", "account_id", "file_name", "currency", "date_format", "columns", "password", "file_format")
+    __slots__ = ("request_id", "account_id", "file_name", "currency", "date_format", "columns", "password", "file_format", "size_bytes")
     class ColumnsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -66,6 +66,7 @@ class ImportMetadata(_message.Message):
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
     PASSWORD_FIELD_NUMBER: _ClassVar[int]
     FILE_FORMAT_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     account_id: str
     file_name: str
@@ -74,7 +75,8 @@ class ImportMetadata(_message.Message):
     columns: _containers.ScalarMap[str, str]
     password: str
     file_format: str
-    def __init__(self, request_id: _Optional[str] = ..., account_id: _Optional[str] = ..., file_name: _Optional[str] = ..., currency: _Optional[str] = ..., date_format: _Optional[str] = ..., columns: _Optional[_Mapping[str, str]] = ..., password: _Optional[str] = ..., file_format: _Optional[str] = ...) -> None: ...
+    size_bytes: int
+    def __init__(self, request_id: _Optional[str] = ..., account_id: _Optional[str] = ..., file_name: _Optional[str] = ..., currency: _Optional[str] = ..., date_format: _Optional[str] = ..., columns: _Optional[_Mapping[str, str]] = ..., password: _Optional[str] = ..., file_format: _Optional[str] = ..., size_bytes: _Optional[int] = ...) -> None: ...
 
 class ImportStatementResponse(_message.Message):
     __slots__ = ("statement_import", "repeated_request")
