@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
-import httpx
 import jwt
 
 from services.kit.errors import Unauthenticated, Unavailable
 from services.kit.settings import ProcessSettings
+
+if TYPE_CHECKING:
+    import httpx
 
 ROLES = ("user", "admin", "service")
 _KEYS_LIFETIME_S = 600.0
@@ -55,7 +57,7 @@ class JwksKeys:
 
     def __init__(self, url: str, *, client: httpx.AsyncClient | None = None) -> None:
         self._url = url
-        self._client = client or httpx.AsyncClient(timeout=5)
+        self._client = client
         self._keys: dict[str, Any] = {}
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
@@ -79,6 +81,11 @@ class JwksKeys:
             if time.monotonic() - self._tried_at < _KEYS_COOL_DOWN_S:
                 return
             self._tried_at = time.monotonic()
+            # Only here: a process with a shared secret need not load an HTTP client.
+            import httpx
+
+            if self._client is None:
+                self._client = httpx.AsyncClient(timeout=5)
             try:
                 response = await self._client.get(self._url)
                 response.raise_for_status()

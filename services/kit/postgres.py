@@ -47,7 +47,7 @@ def translate(error: BaseException) -> ScaleError | None:
             | asyncpg.InterfaceError()
             | asyncpg.InternalClientError()  # the server died between two messages of one exchange
             | OSError()
-        ):
+        ) if not isinstance(error, ValueError):  # which asyncpg means for an argument of the wrong kind: a bug of ours
             return Unavailable("The database is not reachable; try again shortly.", reason="DB_UNAVAILABLE", retry_after_s=1)
     return None
 

@@ -219,6 +219,13 @@ def test_driver_errors_have_their_meaning(error: Exception, kind: type[Exception
     assert translate(asyncpg.UniqueViolationError()) is None
 
 
+async def test_an_argument_of_the_wrong_kind_is_our_bug_and_not_an_outage(database: Database) -> None:
+    async with database.transaction(new_user()) as connection:
+        with pytest.raises(asyncpg.DataError) as caught:
+            await connection.fetchval("SELECT $1::int", "x")
+    assert translate(caught.value) is None
+
+
 def test_recommended_pool_size_shares_what_the_server_has() -> None:
     assert recommended_pool_size(100, 3) == 30
     assert recommended_pool_size(20, 5, reserved=5) == 3
