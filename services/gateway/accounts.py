@@ -11,13 +11,13 @@ from scale.accounts.v1 import accounts_service_pb2 as pb
 from services.gateway import accounts_json as shape
 from services.gateway.answers import Cache, json_answer
 from services.gateway.idempotency import short_idempotency_key
-from services.gateway.problems import CONFLICT, NOT_FOUND
+from services.gateway.problems import CONFLICT, EVERYWHERE, NOT_FOUND
 from services.gateway.queries import query_parameters, read_query
 from services.gateway.schemas import accounts as schemas
 from services.gateway.schemas.fields import Identifier
 from services.gateway.upstreams import upstreams
 
-router = APIRouter()
+router = APIRouter(prefix="/api/v1", responses=EVERYWHERE)
 
 TransactionId = Annotated[Identifier, Path(description="The transaction.")]
 AccountId = Annotated[Identifier, Path(description="The account.")]

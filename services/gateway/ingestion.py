@@ -6,23 +6,24 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Request
-from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.responses import Response
 
 from scale.ingestion.v1 import ingestion_service_pb2 as pb
 from services.gateway import ingestion_json as shape
 from services.gateway.answers import json_answer
+from services.gateway.errors import field_errors
 from services.gateway.idempotency import idempotency_key
-from services.gateway.problems import NOT_FOUND, UPLOAD
+from services.gateway.problems import EVERYWHERE, NOT_FOUND, UPLOAD
 from services.gateway.queries import query_parameters, read_query
 from services.gateway.schemas import ingestion as schemas
 from services.gateway.schemas.fields import Identifier, PageQuery
 from services.gateway.settings import GatewaySettings
 from services.gateway.upload import Upload, receive_upload
 from services.gateway.upstreams import upstreams
+from services.kit.errors import InvalidArgument
 
-router = APIRouter()
+router = APIRouter(prefix="/api/v1", responses=EVERYWHERE)
 
 MAX_PAGE_SIZE = 1000
 ImportId = Annotated[Identifier, Path(description="The import.")]
@@ -45,7 +46,7 @@ async def import_statement(request: Request, key: IdempotencyKey = None) -> Resp
     request_id = idempotency_key(request)
     async with receive_upload(request, max_file_bytes=settings.max_file_bytes, idle_timeout_s=settings.receive_timeout_s) as upload:
         form = _form(upload.fields)
-        metadata = shape.import_metadata(form, file_name=upload.file_name, request_id=request_id)
+        metadata = shape.import_metadata(form, file_name=upload.file_name, size_bytes=upload.size_bytes, request_id=request_id)
         answer = await upstreams(request).ingestion.stream_unary(
             "ImportStatement", _messages(metadata, upload), timeout_s=settings.import_timeout_s
         )
@@ -63,8 +64,10 @@ def _form(fields: dict[str, str]) -> schemas.ImportForm:
     try:
         return schemas.ImportForm.model_validate(given)
     except ValidationError as error:
-        failures = error.errors(include_url=False, include_context=False, include_input=False)
-        raise RequestValidationError([{**failure, "loc": ("body", *failure["loc"])} for failure in failures]) from None
+        # Not a RequestValidationError: outside of JSON bodies that is answered with 415.
+        fields = field_errors(error.errors(include_url=False, include_context=False, include_input=False))
+        detail = "; ".join(f"{one.field}: {one.reason}" for one in fields[:5])
+        raise InvalidArgument(detail, fields=fields) from None
 
 
 async def _messages(metadata: pb.ImportMetadata, upload: Upload) -> AsyncIterator[pb.ImportStatementRequest]:

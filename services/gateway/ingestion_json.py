@@ -48,7 +48,7 @@ def row_json(row: pb.ImportRow) -> dict[str, Any]:
     }
 
 
-def import_metadata(form: ImportForm, *, file_name: str, request_id: str) -> pb.ImportMetadata:
+def import_metadata(form: ImportForm, *, file_name: str, size_bytes: int, request_id: str) -> pb.ImportMetadata:
     """What the caller knows about the file."""
     return pb.ImportMetadata(
         request_id=request_id,
@@ -59,6 +59,7 @@ def import_metadata(form: ImportForm, *, file_name: str, request_id: str) -> pb.
         columns=form.columns,
         password=form.password,
         file_format=form.file_format,
+        size_bytes=size_bytes,
     )
 
 

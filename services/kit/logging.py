@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-import sys
+from collections.abc import Callable
 from typing import Any
 
+import orjson
 import sentry_sdk
 import structlog
 
 from services.kit import context
+from services.kit.log_lines import LineLogger, LineWriter
 
 _SECRET_KEYS = frozenset({"authorization", "password", "token", "secret", "database_url", "redis_url", "cookie"})
 
@@ -31,6 +33,25 @@ def _redact(_: Any, __: str, event: structlog.types.EventDict) -> structlog.type
     return event
 
 
+def _json(event: structlog.types.EventDict, default: Callable[[Any], Any], **_: Any) -> str:
+    return orjson.dumps(event, default=default, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+class _LineHandler(logging.Handler):
+    """The standard library's log records, through the same writer."""
+
+    def __init__(self, writer: LineWriter) -> None:
+        super().__init__()
+        self._writer = writer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes one record."""
+        try:
+            self._writer.write(self.format(record), at_once=record.levelno >= logging.WARNING)
+        except Exception:
+            self.handleError(record)
+
+
 def configure_logging(service: str, level: str) -> None:
     """Sends structlog and the standard library's loggers to stdout as JSON lines."""
 
@@ -46,20 +67,22 @@ def configure_logging(service: str, level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _redact,
     ]
+    writer = LineWriter()
+    render = structlog.processors.JSONRenderer(serializer=_json)
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
+        processors=[*shared, structlog.processors.format_exc_info, render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=lambda *_: LineLogger(writer),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _LineHandler(writer)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(),
+                render,
             ],
         )
     )

@@ -88,8 +88,10 @@ def _step(currency: str) -> int:
 def format_money(units: int, nanos: int, currency: str) -> str:
     """The REST form of a wire amount, such as "-12.34": the currency's own decimals, more only where they are not zero."""
     sign = "-" if units < 0 or nanos < 0 else ""
+    own = _DECIMALS.get(currency, 2)
+    if own == 2 and not nanos % 10_000_000:  # nearly always, and thousands of times a second
+        return f"{sign}{abs(units)}.{abs(nanos) // 10_000_000:02d}"
     fraction = f"{abs(nanos):09d}"
-    own = decimals(currency)
     kept = fraction[:own] if nanos % _step(currency) == 0 else fraction.rstrip("0")
     return f"{sign}{abs(units)}.{kept}" if kept else f"{sign}{abs(units)}"
 

@@ -125,14 +125,18 @@ class Server:
         was_well: bool | None = None
         while True:
             try:
-                well = await asyncio.wait_for(check(), _CHECK_TIMEOUT_S)
+                # Not wait_for, which in Python 3.11 loses a cancellation that comes together with the result.
+                async with asyncio.timeout(_CHECK_TIMEOUT_S):
+                    well = await check()
             except Exception as error:
                 log.debug("check failed", error=repr(error))
                 well = False
             if well != was_well:
                 await self._set_serving(well)
-                if not well or was_well is not None:
-                    log.log(20 if well else 30, "what this service depends on is up" if well else "what this service depends on is down")
+                if not well:
+                    log.warning("what this service depends on is down")
+                elif was_well is not None:
+                    log.info("what this service depends on is up again")
                 was_well = well
             await asyncio.sleep(_CHECK_EVERY_S)
 

@@ -1,0 +1,163 @@
+"""Ways around the token, none of which works."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+from uuid import uuid4
+
+import grpc.aio
+import jwt
+import pytest
+from fastapi import Depends
+
+from scale.accounts.v1 import accounts_service_pb2 as pb
+from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceStub
+from services.gateway.auth import require_role
+from services.kit.auth import mint_token
+from tests.support.gateway_app import Gateway, StartGateway, assert_problem, bearer
+from tests.support.upstream_fakes import SECRET
+
+ROUTES = [
+    ("GET", "/api/v1/transactions"),
+    ("GET", f"/api/v1/transactions/{uuid4()}"),
+    ("PATCH", f"/api/v1/transactions/{uuid4()}"),
+    ("GET", "/api/v1/accounts"),
+    ("POST", "/api/v1/accounts"),
+    ("GET", "/api/v1/accounts/transactions"),
+    ("GET", "/api/v1/accounts/profile"),
+    ("GET", f"/api/v1/accounts/{uuid4()}"),
+    ("PATCH", f"/api/v1/accounts/{uuid4()}"),
+    ("GET", "/api/v1/profile"),
+    ("PATCH", "/api/v1/profile"),
+    ("GET", "/api/v1/categories"),
+    ("POST", "/api/v1/categories"),
+    ("POST", "/api/v1/imports"),
+    ("POST", "/api/v1/ingestion/import"),
+    ("GET", "/api/v1/imports"),
+    ("GET", f"/api/v1/imports/{uuid4()}"),
+    ("GET", f"/api/v1/imports/{uuid4()}/rows"),
+]
+
+
+def claims(**changes: object) -> dict[str, object]:
+    return {"sub": str(uuid4()), "aud": "authenticated", "exp": int(time.time()) + 600, **changes}
+
+
+def unsigned(**changes: object) -> str:
+    parts = [{"alg": "none", "typ": "JWT"}, claims(**changes)]
+    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts) + "."
+
+
+def test_route_list_is_complete(gateway_routes: set[tuple[str, str]]) -> None:
+    listed = {(method, re.sub(r"[0-9a-f-]{36}", "*", path)) for method, path in ROUTES}
+    assert listed == {(method, re.sub(r"{\w+}", "*", path)) for method, path in gateway_routes}
+
+
+@pytest.fixture
+async def gateway_routes(gateway: Gateway) -> set[tuple[str, str]]:
+    found = set()
+    for route in gateway.app.router.routes:
+        if route.path.startswith("/api/") and "health" not in route.path:
+            found |= {(method, route.path) for method in route.methods}
+    return found
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_no_route_answers_without_a_token(gateway: Gateway, method: str, path: str) -> None:
+    response = await gateway.client.request(method, path)
+    assert_problem(response, 401, "TOKEN_MISSING")
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert not gateway.accounts.requests
+    assert not gateway.ingestion.requests
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        "Bearer",
+        "Bearer ",
+        "Basic dXNlcjpwYXNz",
+        "Bearer not.a.token",
+        "Bearer " + unsigned(),
+        "Bearer " + jwt.encode(claims(), "another-secret-of-more-than-32-characters", algorithm="HS256"),
+        "Bearer " + jwt.encode(claims(), SECRET, algorithm="HS384"),
+        "Bearer " + jwt.encode(claims(aud="somebody-else"), SECRET),
+        "Bearer " + jwt.encode(claims(exp=int(time.time()) - 3600), SECRET),
+        "Bearer " + jwt.encode(claims(nbf=int(time.time()) + 3600), SECRET),
+        "Bearer " + jwt.encode(claims(sub="admin"), SECRET),
+        "Bearer " + jwt.encode({**claims(), "app_metadata": {"role": "root"}}, SECRET),
+        "Bearer \xff\xfe",
+        "Bearer " + "a" * 20_000,
+    ],
+)
+async def test_bad_tokens_are_401(gateway: Gateway, authorization: str) -> None:
+    response = await gateway.client.get("/api/v1/transactions", headers={"Authorization": authorization.encode("latin-1")})
+    assert_problem(response, 401)
+    assert response.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+    assert not gateway.accounts.requests
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/transactions/../health",
+        "/api/v1//transactions",
+        "//api/v1/transactions",
+        "/API/V1/TRANSACTIONS",
+        "/api/v1/transactions/",
+        "/health/../api/v1/transactions",
+        "/docs/../api/v1/transactions",
+        "/api/v1/health/../transactions",
+        "/api/v1/transactions%00",
+        "/api/v1/transactions;x",
+        "/health/",
+    ],
+)
+async def test_odd_paths_open_nothing(gateway: Gateway, path: str) -> None:
+    response = await gateway.client.get(path)
+    assert response.status_code in {401, 200}
+    if response.status_code == 200:  # the client itself took the dots out
+        assert response.json() == {"status": "ok"}
+    assert not gateway.accounts.requests
+
+
+async def test_identity_in_headers_is_ignored(gateway: Gateway) -> None:
+    stranger = str(uuid4())
+    headers = {"X-User-ID": stranger, "X-Scale-User-Id": stranger, "User-Id": stranger}
+    assert (await gateway.get("/api/v1/profile", headers=headers)).status_code == 200
+    assert gateway.accounts.callers == [gateway.user_id]
+
+
+async def test_role_comes_from_app_metadata_only(gateway: Gateway) -> None:
+    """Users can edit user_metadata; background tokens are not for this API."""
+    gateway.app.get("/api/v1/admin-only", dependencies=[Depends(require_role("admin"))])(lambda: {"ok": True})
+    posing = jwt.encode({**claims(), "role": "admin", "user_metadata": {"role": "admin"}}, SECRET)
+    answers = [
+        await gateway.client.get("/api/v1/admin-only", headers=headers)
+        for headers in ({"Authorization": f"Bearer {posing}"}, bearer(role="admin"), bearer(role="user"), bearer(role="service"))
+    ]
+    assert [answer.status_code for answer in answers] == [403, 200, 403, 403]
+    assert_problem(answers[0], 403, "ROLE_NOT_ALLOWED")
+
+
+async def test_second_factor_when_configured(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(require_aal2=True)
+    assert_problem(await gateway.get("/api/v1/profile"), 403, "SECOND_FACTOR_REQUIRED")
+    token = jwt.encode(claims(aal="aal2"), SECRET)
+    assert (await gateway.client.get("/api/v1/profile", headers={"Authorization": f"Bearer {token}"})).status_code == 200
+
+
+async def test_services_verify_the_token_again(gateway: Gateway) -> None:
+    """Calling a service past the gateway: no token, a forged identity in the metadata, a forged token."""
+    async with grpc.aio.insecure_channel(gateway.settings.accounts_address) as channel:
+        stub = AccountsServiceStub(channel)
+        forged = mint_token("x" * 40, user_id=uuid4())
+        for metadata in ((), (("x-user-id", str(uuid4())),), (("authorization", f"Bearer {forged}"),)):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await stub.GetProfile(pb.GetProfileRequest(), metadata=metadata)
+            assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        good = mint_token(SECRET, user_id=uuid4())
+        await stub.GetProfile(pb.GetProfileRequest(), metadata=(("authorization", f"Bearer {good}"),))

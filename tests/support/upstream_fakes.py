@@ -1,0 +1,264 @@
+"""The services behind the gateway, with canned answers, on real channels: tokens are verified and errors converted as in the real ones.
+
+`python -m tests.support.upstream_fakes PORT SECRET` runs fake accounts with a page of fifty, for measurements.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import grpc.aio
+from pydantic import SecretStr
+
+from scale.accounts.v1 import accounts_service_pb2 as accounts_pb
+from scale.accounts.v1 import transaction_pb2 as nouns
+from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceServicer, add_AccountsServiceServicer_to_server
+from scale.ingestion.v1 import ingestion_service_pb2 as ingestion_pb
+from scale.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceServicer, add_IngestionServiceServicer_to_server
+from services.kit import context
+from services.kit.errors import ScaleError
+from services.kit.server import Server
+from services.kit.settings import ProcessSettings, service_config
+
+ACCOUNTS = "scale.accounts.v1.AccountsService"
+INGESTION = "scale.ingestion.v1.IngestionService"
+SECRET = "a-secret-of-at-least-thirty-two-characters"
+FIGURES = {"pool_size": 5, "checked_in": 4, "checked_out": 1, "overflow": 0, "pool_class": "Pool"}
+
+
+def transaction(number: int = 1) -> nouns.Transaction:
+    """A transaction; `number` makes it another one."""
+    message = nouns.Transaction(
+        transaction_id=f"019b76da-a800-7000-8000-{number:012d}",
+        account_id="019b76da-a800-7000-8000-00000000000a",
+        type=nouns.TRANSACTION_TYPE_DEBIT,
+        description=f"CARD PAYMENT {number} REWE BERLIN",
+        merchant="REWE",
+        category="groceries_supermarket",
+        primary_category="groceries",
+        category_source=nouns.CATEGORY_SOURCE_FILE,
+        status=nouns.TRANSACTION_STATUS_POSTED,
+    )
+    message.amount.currency_code, message.amount.units, message.amount.nanos = "EUR", -12, -340_000_000
+    message.transaction_date.year, message.transaction_date.month, message.transaction_date.day = 2026, 1, 1 + number % 28
+    message.create_time.seconds, message.create_time.nanos = 1_770_000_000, 123_456_000
+    return message
+
+
+def account() -> nouns.Account:
+    """An account."""
+    message = nouns.Account(
+        account_id="019b76da-a800-7000-8000-00000000000a",
+        name="Current account",
+        type=nouns.ACCOUNT_TYPE_CREDIT_CARD,
+        currency="EUR",
+        identifier="DE02120300000000202051",
+        active=True,
+    )
+    message.opening_balance.currency_code, message.opening_balance.units = "EUR", 100
+    message.create_time.seconds = 1_770_000_000
+    return message
+
+
+def statement_import(**changes: Any) -> ingestion_pb.Import:
+    """A finished import."""
+    message = ingestion_pb.Import(
+        import_id="019b76da-a800-7000-8000-0000000000c0",
+        account_id="019b76da-a800-7000-8000-00000000000a",
+        state=ingestion_pb.IMPORT_STATE_SUCCEEDED,
+        file_name="january.csv",
+        file_format="csv",
+        file_hash="9f" * 32,
+        row_count=4,
+        inserted_count=2,
+        duplicate_count=1,
+        rejected_count=1,
+    )
+    message.detected.update({"encoding": "utf-8", "header_line": 1, "columns": {"date": 1}, "notes": ["guessed"]})
+    message.create_time.seconds = message.complete_time.seconds = 1_770_000_000
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
+class _Settings(ProcessSettings):
+    model_config = service_config("fake")
+
+
+class _Fake:
+    """What both fakes can be told to do, and what they saw."""
+
+    def __init__(self) -> None:
+        self.error: ScaleError | BaseException | None = None
+        self.delay_s = 0.0
+        self.requests: list[Any] = []
+        self.callers: list[UUID] = []
+        self.request_ids: list[str] = []
+        self.deadlines: list[float] = []
+        self.cancelled = asyncio.Event()
+
+    async def _enter(self, request: Any, call: grpc.aio.ServicerContext) -> None:
+        self.requests.append(request)
+        self.callers.append(context.identity().user_id)
+        self.request_ids.append(context.request_id())
+        self.deadlines.append(call.time_remaining() or float("inf"))
+        try:
+            await asyncio.sleep(self.delay_s)
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        if self.error is not None:
+            raise self.error
+
+
+class FakeAccounts(_Fake, AccountsServiceServicer):
+    """`scale.accounts.v1.AccountsService`."""
+
+    def __init__(self, rows: int = 3) -> None:
+        super().__init__()
+        self.page = accounts_pb.ListTransactionsResponse(transactions=map(transaction, range(1, rows + 1)), next_page_token="next-page")
+        self.profile = nouns.Profile(
+            user_id="00000000-0000-7000-8000-000000000001", default_currency="EUR", locale="en-GB", time_zone="Europe/Berlin"
+        )
+
+    async def ListTransactions(self, request: Any, call: Any) -> Any:
+        """The page."""
+        await self._enter(request, call)
+        return self.page
+
+    async def GetTransaction(self, request: Any, call: Any) -> Any:
+        """One."""
+        await self._enter(request, call)
+        return accounts_pb.GetTransactionResponse(transaction=transaction())
+
+    async def UpdateTransaction(self, request: Any, call: Any) -> Any:
+        """With the note asked for."""
+        await self._enter(request, call)
+        changed = transaction()
+        changed.note, changed.category_source = request.note, nouns.CATEGORY_SOURCE_USER
+        return accounts_pb.UpdateTransactionResponse(transaction=changed)
+
+    async def ListAccounts(self, request: Any, call: Any) -> Any:
+        """One."""
+        await self._enter(request, call)
+        return accounts_pb.ListAccountsResponse(accounts=[account()])
+
+    async def CreateAccount(self, request: Any, call: Any) -> Any:
+        """The usual one."""
+        await self._enter(request, call)
+        return accounts_pb.CreateAccountResponse(account=account())
+
+    async def GetAccount(self, request: Any, call: Any) -> Any:
+        """The usual one."""
+        await self._enter(request, call)
+        return accounts_pb.GetAccountResponse(account=account())
+
+    async def UpdateAccount(self, request: Any, call: Any) -> Any:
+        """The usual one."""
+        await self._enter(request, call)
+        return accounts_pb.UpdateAccountResponse(account=account())
+
+    async def GetProfile(self, request: Any, call: Any) -> Any:
+        """The profile."""
+        await self._enter(request, call)
+        return accounts_pb.GetProfileResponse(profile=self.profile)
+
+    async def UpdateProfile(self, request: Any, call: Any) -> Any:
+        """The profile."""
+        await self._enter(request, call)
+        return accounts_pb.UpdateProfileResponse(profile=self.profile)
+
+    async def ListCategories(self, request: Any, call: Any) -> Any:
+        """One."""
+        await self._enter(request, call)
+        category = nouns.Category(slug="groceries", name="Groceries", primary_slug="groceries")
+        return accounts_pb.ListCategoriesResponse(categories=[category])
+
+    async def CreateCategory(self, request: Any, call: Any) -> Any:
+        """The one asked for."""
+        await self._enter(request, call)
+        category = nouns.Category(slug="climbing", name=request.name, primary_slug=request.primary_slug, custom=True)
+        return accounts_pb.CreateCategoryResponse(category=category)
+
+
+class FakeIngestion(_Fake, IngestionServiceServicer):
+    """`scale.ingestion.v1.IngestionService`. Keeps the bytes of the last upload."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.metadata: Any = None
+        self.chunk_sizes: list[int] = []
+        self.content = b""
+        self.answer = ingestion_pb.ImportStatementResponse(statement_import=statement_import())
+
+    async def ImportStatement(self, request: AsyncIterator[Any], call: Any) -> Any:
+        """Takes the file."""
+        self.chunk_sizes, parts = [], []
+        async for part in request:
+            if part.WhichOneof("payload") == "metadata":
+                self.metadata = part.metadata
+            else:
+                self.chunk_sizes.append(len(part.chunk))
+                parts.append(part.chunk)
+        self.content = b"".join(parts)
+        await self._enter(self.metadata, call)
+        return self.answer
+
+    async def GetImport(self, request: Any, call: Any) -> Any:
+        """One."""
+        await self._enter(request, call)
+        return ingestion_pb.GetImportResponse(statement_import=statement_import())
+
+    async def ListImports(self, request: Any, call: Any) -> Any:
+        """One."""
+        await self._enter(request, call)
+        return ingestion_pb.ListImportsResponse(imports=[statement_import()])
+
+    async def ListImportRows(self, request: Any, call: Any) -> Any:
+        """Two."""
+        await self._enter(request, call)
+        rows = [
+            ingestion_pb.ImportRow(line=3, outcome=ingestion_pb.ROW_OUTCOME_REJECTED, reason="amount: 'x' is not a number"),
+            ingestion_pb.ImportRow(
+                line=4, outcome=ingestion_pb.ROW_OUTCOME_DUPLICATE, transaction_id="019b76da-a800-7000-8000-000000000001"
+            ),
+        ]
+        return ingestion_pb.ListImportRowsResponse(rows=rows)
+
+
+def fake_server(fake: FakeAccounts | FakeIngestion, port: int, *, secret: str = SECRET, well: Any = None) -> Server:
+    """A server for one of them; `well()` says whether its health is good."""
+
+    async def check() -> bool:
+        return well() if well else True
+
+    settings = _Settings(
+        port=port, environment="development", auth_secret=SecretStr(secret), auth_issuer=None, drain_s=0, grace_s=0, host="127.0.0.1"
+    )
+    is_accounts = isinstance(fake, FakeAccounts)
+
+    def register(server: grpc.aio.Server) -> None:
+        add = add_AccountsServiceServicer_to_server if is_accounts else add_IngestionServiceServicer_to_server
+        add(fake, server)
+
+    return Server(
+        settings,
+        name="accounts" if is_accounts else "ingestion",
+        services=[ACCOUNTS if is_accounts else INGESTION],
+        register=register,
+        check=check,
+        figures=lambda: FIGURES,
+    )
+
+
+async def _main(port: int, secret: str) -> None:
+    server = fake_server(FakeAccounts(rows=50), port, secret=secret)
+    await server.run_until_signal()
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(int(sys.argv[1]), sys.argv[2]))
