@@ -204,35 +204,56 @@ class ParsedColumn:
     reason: pl.Series
 
 
+_NUMBER = rf"\d(?:[\d.,'’`{SPACES}]*\d)?"
+
+
 def parse_column(cells: pl.Series, form: AmountFormat) -> ParsedColumn:
-    """Read a column. Plain numbers go the columnar way; each distinct other cell is read once in Python."""
-    mark, group = re.escape(form.decimal), re.escape("." if form.decimal == "," else ",")
-    plain = rf"^[+-]?(?:\d{{1,14}}|\d{{1,3}}(?:{group}\d{{3}}){{1,3}})(?:{mark}\d{{1,4}})?$"
-    frame = cells.alias("cell").to_frame().with_columns(plain=pl.col("cell").str.contains(plain))
-    bare = pl.col("cell").str.strip_chars("+-").str.replace_all("." if form.decimal == "," else ",", "", literal=True)
-    frame = frame.with_columns(
-        value=pl.when("plain").then(bare.str.replace(form.decimal, ".", literal=True)).cast(pl.Decimal(19, 4), strict=False),
-        sign=pl.when(pl.col("cell").str.starts_with("-")).then(-1).when(pl.col("cell").str.starts_with("+")).then(1).otherwise(0)
-        .cast(pl.Int8),
+    """Read a column of trimmed cells. Numbers go the columnar way, what stands around them is read once for each kind.
+
+    Only cells that are odd in themselves are read one by one.
+    """
+    mark, group = re.escape(form.decimal), "." if form.decimal == "," else ","
+    grouped = rf"\d{{1,3}}(?:[{re.escape(group)}'’`{SPACES}]\d{{3}}){{1,4}}"
+    plain = rf"^(?:\d{{1,14}}|{grouped})(?:{mark}\d{{1,4}})?$"
+    frame = pl.DataFrame({"cell": cells}).with_columns(
+        number=pl.col("cell").str.extract(f"({_NUMBER})"), around=pl.col("cell").str.replace(_NUMBER, "9")
+    )
+    kinds = frame["around"].unique()
+    affixes = [split_cell(kind) if re.search(r"(?:^|[^.,\d])9", kind) else None for kind in kinds]
+    table = pl.DataFrame(
+        {
+            "around": kinds,
+            "sign": pl.Series([part[0].sign if part else None for part in affixes], dtype=pl.Int8),
+            "currency": pl.Series([(part[0].currency or None) if part else None for part in affixes], dtype=pl.String),
+        }
+    )
+    bare = pl.col("number").str.replace_all(rf"[^\d{mark}]", "").str.replace(form.decimal, ".", literal=True)
+    frame = frame.join(table, on="around", how="left", maintain_order="left").with_columns(
+        value=pl.when(pl.col("sign").is_not_null() & pl.col("number").str.contains(plain))
+        .then(bare).cast(pl.Decimal(19, 4), strict=False),
+        reason=pl.lit(None, dtype=pl.String),
     )  # fmt: skip
-    odd = frame.filter(~pl.col("plain") & (pl.col("cell") != "")).get_column("cell").unique()
-    nothing = pl.Series("none", [None] * len(cells), dtype=pl.String)
-    if odd.is_empty():
-        return ParsedColumn(frame["value"], frame["sign"], nothing, nothing)
+    frame = frame.with_columns(
+        value=pl.when(pl.col("value") < LIMIT).then("value"), odd=pl.col("cell").ne("") & pl.col("value").is_null()
+    )
+    if frame["odd"].any():
+        frame = _with_odd_cells(frame, form)
+    return ParsedColumn(frame["value"], frame["sign"].fill_null(0), frame["currency"], frame["reason"])
+
+
+def _with_odd_cells(frame: pl.DataFrame, form: AmountFormat) -> pl.DataFrame:
+    odd = frame.filter("odd")["cell"].unique()
     read = [parse_amount(cell, form) for cell in odd]
     table = pl.DataFrame(
         {
             "cell": odd,
             "odd_value": pl.Series([value for value, _, _ in read], dtype=pl.Decimal(19, 4)),
             "odd_sign": pl.Series([affix.sign for _, affix, _ in read], dtype=pl.Int8),
-            "currency": pl.Series([affix.currency or None for _, affix, _ in read], dtype=pl.String),
-            "reason": pl.Series([reason or None for _, _, reason in read], dtype=pl.String),
+            "odd_currency": pl.Series([affix.currency or None for _, affix, _ in read], dtype=pl.String),
+            "odd_reason": pl.Series([reason or None for _, _, reason in read], dtype=pl.String),
         }
     )
     frame = frame.join(table, on="cell", how="left", maintain_order="left")
-    return ParsedColumn(
-        frame.select(pl.coalesce("value", "odd_value")).to_series(),
-        frame.select(pl.when("plain").then("sign").otherwise(pl.col("odd_sign").fill_null(0))).to_series(),
-        frame["currency"],
-        frame["reason"],
+    return frame.with_columns(
+        pl.when("odd").then(f"odd_{name}").otherwise(name).alias(name) for name in ("value", "sign", "currency", "reason")
     )

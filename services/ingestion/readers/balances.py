@@ -101,11 +101,11 @@ class Balances:
 
 
 def _text(amount: Decimal | None) -> str | None:
-    """A plain decimal, with the digits that it came with: two decimals at least."""
+    """A plain decimal with two decimals, more only where they are not zero."""
     if amount is None:
         return None
-    exponent = amount.as_tuple().exponent
-    return f"{amount:.2f}" if isinstance(exponent, int) and exponent > -2 else f"{amount:f}"
+    cents = amount.quantize(Decimal("0.01")) if abs(amount) < Decimal(10) ** 20 else amount
+    return f"{cents if cents == amount else amount.normalize():f}"
 
 
 def _note(section: Section) -> str:

@@ -103,7 +103,7 @@ def _frame(block: RecordBlock, table: Table) -> pl.DataFrame:
         start = next((i for i, line in enumerate(lines) if line >= table.first_line), len(lines))
         lines, rows = lines[start:], rows[start:]
     extra: list[str | None] | None = None
-    if any(len(row) != width for row in rows):
+    if set(map(len, rows)) != {width}:
         extra = [" ".join(cell for cell in row[width:] if cell.strip()) or None for row in rows]
         rows = [row if len(row) == width else (row + [""] * (width - len(row)))[:width] for row in rows]
     cells = list(zip(*rows, strict=True)) if rows else [()] * width

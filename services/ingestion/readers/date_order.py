@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
+import polars as pl
+
 from services.ingestion.readers.dates import (
     DateFormat,
     civil_part,
@@ -30,17 +32,15 @@ class DateColumn:
     distinct: dict[str, int] = field(default_factory=dict)  # text -> first line
     sequence: list[str] = field(default_factory=list)
 
-    def add(self, cells: Iterable[str], lines: Iterable[int]) -> None:
+    def add(self, cells: pl.Series, lines: pl.Series) -> None:
         """Take in a chunk of the column; blank cells are passed over. Memory stays bounded."""
-        last = self.sequence[-1] if self.sequence else ""
-        for cell, line in zip(cells, lines, strict=True):
-            if not cell or cell == last:
-                continue
-            last = cell
+        frame = pl.DataFrame({"cell": cells, "line": lines}).filter(pl.col("cell") != "")
+        for cell, line in frame.unique("cell", keep="first", maintain_order=True).iter_rows():
             if len(self.distinct) < MAX_DISTINCT:
                 self.distinct.setdefault(cell, line)
-            if len(self.sequence) < MAX_SEQUENCE:
-                self.sequence.append(cell)
+        if len(self.sequence) < MAX_SEQUENCE:
+            changes = frame.filter(pl.col("cell").ne_missing(pl.col("cell").shift(1)))["cell"]
+            self.sequence += changes[: MAX_SEQUENCE - len(self.sequence)].to_list()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,8 +33,10 @@ _MAGIC = (
     (b"GIF8", "a picture"),
     (b"\x1f\x8b", "a gzip archive"),
 )
-# One-byte encodings that banks still write. Earlier wins a tie.
-_ONE_BYTE = ("cp1252", "cp1250", "iso8859-2", "iso8859-15", "cp850", "cp852", "mac-roman", "cp1254", "cp1257")
+# One-byte encodings that banks still write, with the points that a rarer one must be ahead by. Earlier wins a tie.
+_ONE_BYTE = {
+    "cp1252": 0, "cp1250": 0, "iso8859-2": 0, "iso8859-15": 0, "cp850": 3, "cp852": 3, "mac-roman": 3, "cp1254": 1, "cp1257": 1,
+}  # fmt: skip
 _OTHER_SCRIPTS = ["cp1251", "koi8-r", "cp1253", "cp1255", "cp1256", "cp932", "gb18030", "big5", "euc_kr"]
 
 
@@ -154,7 +157,7 @@ def _scan_utf8(path: Path) -> tuple[bytes, int, int]:
                 continue
             broken = text.count("\N{REPLACEMENT CHARACTER}") - data.count(b"\xef\xbf\xbd")
             bad += max(0, broken)
-            multibyte += sum(map(len, re.findall(r"[^\x00-\x7f]+", text))) - max(0, broken)
+            multibyte += len(text) - len(text.encode("ascii", "ignore")) - max(0, broken)
             if len(sample) < SAMPLE_BYTES:
                 rows = [row for row in data.splitlines() if not row.isascii()]
                 sample += b"\n".join(rows)[: SAMPLE_BYTES - len(sample)] + b"\n"
@@ -166,46 +169,48 @@ def likeliest_encoding(sample: bytes, score: Callable[[str], int]) -> str:
     """Choose among one-byte encodings: known column names first, then letters that sit well among letters."""
     high = sum(byte > 0x7F for byte in sample)
     letters = sum(chr(byte).isalpha() for byte in sample if byte < 0x80)
-    if high > letters:  # hardly any Latin letter: another script
+    if high > letters and high > 8:  # hardly any Latin letter: another script
         best = from_bytes(sample, cp_isolation=_OTHER_SCRIPTS).best()
         if best is not None:
             return best.encoding
     ranked = []
-    for place, name in enumerate(_ONE_BYTE):
+    for place, (name, handicap) in enumerate(_ONE_BYTE.items()):
         try:
             text = sample.decode(name)
         except UnicodeDecodeError:
             text = sample.decode(name, "replace")
-        ranked.append((score(text), _plausibility(text), -place, name))
+        ranked.append((score(text), _plausibility(text) - handicap, -place, name))
     return max(ranked)[3]
 
 
-# What stands between letters, or starts a word, in real text of the languages that these encodings serve.
-_WESTERN = frozenset("àáâãäåæçèéêëìíîïñòóôõöøùúûüýÿœšžß")
-_CENTRAL = frozenset("áéíóúýčďěňřšťžůąćęłńśźżőűöüäôľĺŕăâîșțşţđ")
-_TURKISH_BALTIC = frozenset("ğışāēīūģķļņėįųū")
+# The letters beyond a-z of each language: real text is written in one of them, a wrong encoding mixes several.
+_ALPHABETS = tuple(
+    frozenset(letters)
+    for letters in (
+        "äöüß", "àâæçéèêëîïôœùûüÿ", "áéíñóúüºª", "àèéìíòóùú", "áàâãçéêíóôõúº", "éëèïöüóá", "æøåéö", "åäöéü", "åäöõüšž", "ąćęłńóśźż",
+        "áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "áéíóöőúüű", "ăâîșțşţ", "çğıiöşüâî", "ąčęėįšųūž", "āčēģīķļņšūž", "čćđšžë", "áéíðóúýþæö",
+    )
+)  # fmt: skip
 
 
 def _plausibility(text: str) -> int:
-    """Reward letters among letters, punish signs, controls and upper case inside words. Halves of a point per sign."""
+    """Reward the letters of one language, punish letters of others, lone ones, signs and capitals inside words, and controls."""
     points = 0
+    letters: Counter[str] = Counter()
     for match in re.finditer(r"[^\x00-\x7f]", text):
         here = match.group()
         before = text[match.start() - 1] if match.start() else " "
         after = text[match.end()] if match.end() < len(text) else " "
         if here == "\N{REPLACEMENT CHARACTER}" or "\x80" <= here <= "\x9f":
             points -= 20
+        elif here.isalpha() and not before.isalpha() and not after.isalpha():
+            points -= 4 if before.isdigit() or after.isdigit() else 1
         elif here.isalpha():
-            lower = here.lower()
-            points += 4 if lower in _WESTERN else 3 if lower in _CENTRAL else 1 if lower in _TURKISH_BALTIC else -4
-            if here.isupper() and before.islower():
-                points -= 6
-            if here.islower() and before.isupper() and after.isupper():
-                points -= 6
-        elif before.isalpha() and after.isalpha() and here not in "’'‘­·":
+            letters[here.lower()] += 1
+            points -= 6 * (here.isupper() and before.islower()) + 6 * (here.islower() and before.isupper() and after.isupper())
+        elif before.isalpha() and after.isalpha() and here not in "’'‘\u00ad·":
             points -= 6
-        elif here in "€£§°–—’‘“”„…«»·\u00a0":
-            points += 1
         else:
-            points -= 2
-    return points
+            points += 1 if here in "€£§°–—’‘“”„…«»·\u00a0" else -2
+    own = max(sum(letters[letter] for letter in alphabet) for alphabet in _ALPHABETS)
+    return points + 4 * own - 3 * (letters.total() - own)

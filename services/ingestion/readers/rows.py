@@ -270,9 +270,9 @@ def _ledger_rows(
         merchant=merchant,
         category=category,
         payment_method=method,
-        account=_text(columns.account),
+        account=_identifier(columns.account),
         status=pl.lit("posted"),
-        source_id=_text(columns.source_id),
+        source_id=_identifier(columns.source_id),
         raw_data=raw.struct.json_encode(),
     ).cast(BATCH_SCHEMA)  # type: ignore[arg-type]
 
@@ -281,6 +281,12 @@ def _text(at: int | None) -> pl.Expr:
     """A text cell for people: control characters and runs of white space are single blanks; null where nothing is left."""
     if at is None:
         return pl.lit(None, dtype=pl.String)
-    clean = pl.col(f"c{at}").str.replace_all(r"[\p{Cc}\s]+", " ").str.strip_chars(" \"\u200e\u200f\ufeff")
+    clean = pl.col(f"c{at}").str.replace_all(r"[\p{Cc}\s]+", " ").str.strip_chars(" \u200e\u200f\ufeff")
+    return pl.when(clean == "").then(None).otherwise(clean)
+
+
+def _identifier(at: int | None) -> pl.Expr:
+    """An account or an id: without the quotes and the = that some banks put around it to keep spreadsheets from rounding it."""
+    clean = _text(at).str.strip_chars(" '\"=")
     return pl.when(clean == "").then(None).otherwise(clean)
 

@@ -57,12 +57,12 @@ class Survey:
         """Take in a chunk of cells (columns "line", "c0", "c1", ...)."""
         columns = self.table.columns
         self.rows += len(frame)
-        lines = frame["line"].to_list()
+        lines = frame["line"]
         days = cells_of(frame, columns.date)
-        self.dates.add(day_part(days).to_list(), lines)
+        self.dates.add(day_part(days), lines)
         self.other_dates = self.other_dates or [DateColumn() for _ in columns.other_dates]
         for at, column in zip(columns.other_dates, self.other_dates, strict=True):
-            column.add(day_part(cells_of(frame, at)).to_list(), lines)
+            column.add(day_part(cells_of(frame, at)), lines)
         money = {at: cells_of(frame, at) for at in columns.money()}
         for cells in money.values():
             _count(self.money, cells)
