@@ -41,7 +41,9 @@ class IngestionApp:
         )
         spool = UploadSpool(max_bytes=settings.max_file_bytes, directory=settings.spool_dir)
         self.servicer = IngestionServicer(self.service, spool, PageTokens(settings.page_token_secret))
-        self.server = Server(settings, name=NAME, services=[SERVICE], register=self._register, check=self._ready)
+        self.server = Server(
+            settings, name=NAME, services=[SERVICE], register=self._register, check=self._ready, figures=self.database.figures
+        )
 
     def _register(self, server: grpc.aio.Server) -> None:
         add_IngestionServiceServicer_to_server(self.servicer, server)
