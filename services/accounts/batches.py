@@ -29,8 +29,11 @@ _TYPES: dict[str, tuple[pa.DataType, ...]] = {
     "status": _TEXT,
     "fingerprint": _TEXT,
     "raw_data": _TEXT,
+    "description_key": _TEXT,
+    "occurrence": (pa.int32(),),
+    "source_id": _TEXT,
 }
-_NULLABLE = frozenset({"merchant", "category", "payment_method"})
+_NULLABLE = frozenset({"merchant", "category", "payment_method", "source_id"})
 # In characters. Indexed texts must fit an index page, whatever the script.
 _MAX_LENGTHS = {
     "description": 10_000,
@@ -39,6 +42,8 @@ _MAX_LENGTHS = {
     "payment_method": 100,
     "fingerprint": 200,
     "raw_data": 1_000_000,
+    "description_key": 40_000,  # folding may lengthen a text
+    "source_id": 255,
 }
 
 
@@ -141,6 +146,8 @@ def _check_values(frame: pl.DataFrame) -> None:
         ("transaction_date", ~pl.col("transaction_date").dt.year().is_between(1, 9999), "must lie in years 1 to 9999"),
         ("fingerprint", pl.col("fingerprint") == "", "is required"),
         ("raw_data", ~pl.col("raw_data").str.starts_with("{"), "must be a JSON object"),
+        ("occurrence", pl.col("occurrence") < 1, "counts from 1"),
+        ("source_id", pl.col("source_id") == "", "must be null where there is none"),
     ):
         if frame.select(wrong.any()).item():
             raise _wrong(frame, name, wrong, reason)

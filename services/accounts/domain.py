@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
-from services.kit.errors import AlreadyExists, InvalidArgument, NotFound, invalid
+from services.kit.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, invalid
 
 UNCATEGORIZED = "uncategorized"
 """As a filter: transactions without a category. No category may have this slug."""
@@ -76,6 +76,8 @@ class Transaction(NamedTuple):
     payment_method: str | None
     import_id: UUID | None
     created_at: datetime
+    suspected_duplicate_of: UUID | None = None
+    suspicion: str | None = None
     primary_category: str | None = None
 
     @property
@@ -149,13 +151,55 @@ class ImportLines:
     __hash__ = None  # type: ignore[assignment]
 
 
+class SuspectedDuplicate(NamedTuple):
+    """A row that is in the ledger, flagged until the user decides."""
+
+    line: int
+    transaction_id: UUID
+    duplicate_of: UUID
+    reason: str
+
+
+class RowIdentity(NamedTuple):
+    """What a fingerprint is made of."""
+
+    line: int
+    account_id: UUID
+    transaction_date: date
+    amount: Decimal
+    currency: str
+    description: str
+    occurrence: int
+
+
+FingerprintSource = Callable[[Sequence[RowIdentity]], Awaitable[list[str]]]
+"""Gives the fingerprint of each row, in order: only ingestion can make them."""
+
+
 @dataclass(frozen=True, slots=True)
 class AppendOutcome:
     """What became of an import's rows; those that `duplicates` does not name were inserted."""
 
     inserted_count: int
+    """Suspected duplicates included."""
     duplicates: ImportLines
     """Lines that the ledger already held, each with the transaction that was there before; rising."""
+    suspected: Sequence[SuspectedDuplicate] = ()
+
+
+class KeptRow(NamedTuple):
+    """A row that an undo left, and why."""
+
+    transaction_id: UUID
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class UndoOutcome:
+    """What became of an import that was taken back."""
+
+    removed_count: int
+    kept: Sequence[KeptRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +304,15 @@ def transaction_not_found(transaction_id: UUID) -> NotFound:
     return NotFound(
         f"There is no transaction {transaction_id}.",
         reason="TRANSACTION_NOT_FOUND",
+        metadata={"transaction_id": str(transaction_id)},
+    )
+
+
+def not_suspected(transaction_id: UUID) -> FailedPrecondition:
+    """Only a suspected duplicate can be merged."""
+    return FailedPrecondition(
+        f"Transaction {transaction_id} is not a suspected duplicate.",
+        reason="NOT_A_SUSPECTED_DUPLICATE",
         metadata={"transaction_id": str(transaction_id)},
     )
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 
+from scale.accounts.v1 import accounts_service_pb2 as service_pb
 from scale.accounts.v1 import transaction_pb2 as pb
 from services.accounts.domain import (
     AMOUNT_STEPS,
@@ -15,6 +16,8 @@ from services.accounts.domain import (
     Category,
     CategorySource,
     Profile,
+    RowIdentity,
+    SuspectedDuplicate,
     Transaction,
     TransactionStatus,
     TransactionType,
@@ -93,6 +96,9 @@ def _fill(message: pb.Transaction, row: Transaction, shared: _Shared) -> None:
         message.note = row.note
     if row.payment_method:
         message.payment_method = row.payment_method
+    if row.suspected_duplicate_of is not None:
+        message.suspected_duplicate_of = str(row.suspected_duplicate_of)
+        message.suspicion = row.suspicion or ""
     if row.import_id is not None:
         message.import_id = _once(shared, row.import_id, str)
     message.create_time.CopyFrom(_once(shared, row.created_at, to_timestamp))
@@ -103,6 +109,25 @@ def _once(shared: _Shared, value: Any, convert: Callable[[Any], Any]) -> Any:
     if converted is None:
         converted = shared[value] = convert(value)
     return converted
+
+
+def to_renumbered_row(row: RowIdentity) -> service_pb.RenumberedRow:
+    """What a fingerprint is made of."""
+    return service_pb.RenumberedRow(
+        line=row.line,
+        account_id=str(row.account_id),
+        transaction_date=to_date_proto(row.transaction_date),
+        amount=to_money(row.amount, row.currency),
+        description=row.description,
+        occurrence=row.occurrence,
+    )
+
+
+def to_suspected_duplicate(found: SuspectedDuplicate) -> service_pb.SuspectedDuplicate:
+    """A row that may repeat an earlier one."""
+    return service_pb.SuspectedDuplicate(
+        line=found.line, transaction_id=str(found.transaction_id), duplicate_of=str(found.duplicate_of), reason=found.reason
+    )
 
 
 def to_account(account: Account) -> pb.Account:

@@ -19,6 +19,7 @@ from services.accounts.domain import (
     AccountChanges,
     AppendOutcome,
     Category,
+    FingerprintSource,
     FirstRequest,
     ImportLine,
     NewAccount,
@@ -28,6 +29,7 @@ from services.accounts.domain import (
     TransactionChanges,
     TransactionFilters,
     TransactionPosition,
+    UndoOutcome,
 )
 from services.kit.errors import invalid
 from services.kit.pagination import MAX_PAGE_SIZE, PageTokens, page_size
@@ -36,7 +38,15 @@ from services.kit.pagination import MAX_PAGE_SIZE, PageTokens, page_size
 class AccountsRepository(Protocol):
     """What the service stores. Each method is one transaction and touches only rows of `user_id`."""
 
-    async def append_transactions(self, user_id: UUID, import_id: UUID, batches: AsyncIterator[pl.DataFrame]) -> AppendOutcome: ...
+    async def append_transactions(
+        self, user_id: UUID, import_id: UUID, batches: AsyncIterator[pl.DataFrame], fingerprints: FingerprintSource
+    ) -> AppendOutcome: ...
+
+    async def merge_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction: ...
+
+    async def keep_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction: ...
+
+    async def undo_import(self, user_id: UUID, import_id: UUID) -> UndoOutcome: ...
 
     async def list_import_lines(self, user_id: UUID, import_id: UUID, *, after_line: int, limit: int) -> list[ImportLine]: ...
 
@@ -74,9 +84,23 @@ class AccountsService:
         self._repository = repository
         self._page_tokens = page_tokens
 
-    async def append_transactions(self, user_id: UUID, import_id: UUID, batches: AsyncIterator[pl.DataFrame]) -> AppendOutcome:
+    async def append_transactions(
+        self, user_id: UUID, import_id: UUID, batches: AsyncIterator[pl.DataFrame], fingerprints: FingerprintSource
+    ) -> AppendOutcome:
         """Adds all rows of an import or none. Raises NotFound for an account that is not the user's, and what `batches` raises."""
-        return await self._repository.append_transactions(user_id, import_id, batches)
+        return await self._repository.append_transactions(user_id, import_id, batches, fingerprints)
+
+    async def merge_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction:
+        """Makes a suspected duplicate one with the earlier transaction, which is returned. Raises NotFound and FailedPrecondition."""
+        return await self._repository.merge_transaction(user_id, transaction_id)
+
+    async def keep_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction:
+        """Says that a suspected duplicate is a payment of its own. Harmless to repeat. Raises NotFound."""
+        return await self._repository.keep_transaction(user_id, transaction_id)
+
+    async def undo_import(self, user_id: UUID, import_id: UUID) -> UndoOutcome:
+        """Takes out what an import brought, but for what the user has changed since."""
+        return await self._repository.undo_import(user_id, import_id)
 
     async def list_import_lines(self, user_id: UUID, import_id: UUID, *, after_line: int, requested_size: int) -> list[ImportLine]:
         """Lines of an import that are in the ledger, rising, after `after_line`."""

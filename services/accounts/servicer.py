@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from typing import TypeAlias
 from uuid import UUID
@@ -20,6 +21,7 @@ from services.accounts.domain import (
     AccountType,
     NewAccount,
     ProfileChanges,
+    RowIdentity,
     TransactionChanges,
     TransactionFilters,
 )
@@ -40,6 +42,8 @@ from services.accounts.messages import (
     to_account,
     to_category,
     to_profile,
+    to_renumbered_row,
+    to_suspected_duplicate,
     to_transaction,
 )
 from services.accounts.service import AccountsService
@@ -53,6 +57,8 @@ Requests: TypeAlias = AsyncIterator[pb.AppendTransactionsRequest]
 
 # About 42 bytes each: an answer stays well under 1 MiB.
 _DUPLICATES_PER_RESPONSE = 16_384
+_SUSPECTED_PER_RESPONSE = 2_000
+_KEPT_SHOWN = 1_000
 _MAX_QUERY_WORDS = 10
 
 
@@ -68,11 +74,16 @@ class AccountsServicer(AccountsServiceServicer):
 
     async def AppendTransactions(self, request_iterator: Requests, context: Context) -> AsyncIterator[pb.AppendTransactionsResponse]:
         """All rows of one import, or none."""
-        first = await self._next(request_iterator)
-        if first is None or first.WhichOneof("payload") != "metadata":
+        opening = await self._next(request_iterator)
+        if opening is None or opening.WhichOneof("payload") != "metadata":
             raise invalid("metadata", "must be the first message")
-        import_id = uuid_field(first.metadata.import_id, "metadata.import_id")
-        outcome = await self._service.append_transactions(_caller(), import_id, self._batches(request_iterator))
+        import_id = uuid_field(opening.metadata.import_id, "metadata.import_id")
+        fingerprints = partial(self._fingerprints, request_iterator, context)
+        outcome = await self._service.append_transactions(_caller(), import_id, self._batches(request_iterator), fingerprints)
+        for first in range(0, len(outcome.suspected), _SUSPECTED_PER_RESPONSE):
+            yield pb.AppendTransactionsResponse(
+                suspected_duplicates=map(to_suspected_duplicate, outcome.suspected[first : first + _SUSPECTED_PER_RESPONSE])
+            )
         duplicates = iter(outcome.duplicates)
         while part := list(islice(duplicates, _DUPLICATES_PER_RESPONSE)):
             yield pb.AppendTransactionsResponse(
@@ -103,6 +114,17 @@ class AccountsServicer(AccountsServiceServicer):
                     return
                 case other:
                     raise invalid(other or "payload", "a record_batch or the end must follow the metadata")
+
+    async def _fingerprints(self, requests: Requests, context: Context, rows: Sequence[RowIdentity]) -> list[str]:
+        """Asks the caller, while the transaction is open."""
+        await context.write(pb.AppendTransactionsResponse(renumbered_rows=map(to_renumbered_row, rows)))
+        request = await self._next(requests)
+        if request is None:
+            raise Aborted("The import stopped before its end; nothing was added.", reason="IMPORT_INCOMPLETE")
+        given = list(request.fingerprints.fingerprints)
+        if len(given) != len(rows):
+            raise invalid("fingerprints", f"{len(rows)} are needed, {len(given)} came")
+        return given
 
     async def _next(self, requests: Requests) -> pb.AppendTransactionsRequest | None:
         try:
@@ -152,6 +174,24 @@ class AccountsServicer(AccountsServiceServicer):
         transaction_id = uuid_field(request.transaction_id, "transaction_id")
         changed = await self._service.update_transaction(_caller(), transaction_id, changes)
         return pb.UpdateTransactionResponse(transaction=to_transaction(changed))
+
+    # Duplicates
+
+    async def MergeTransaction(self, request: pb.MergeTransactionRequest, context: Context) -> pb.MergeTransactionResponse:
+        """Makes a suspected duplicate one with the earlier transaction."""
+        merged = await self._service.merge_transaction(_caller(), uuid_field(request.transaction_id, "transaction_id"))
+        return pb.MergeTransactionResponse(transaction=to_transaction(merged))
+
+    async def KeepTransaction(self, request: pb.KeepTransactionRequest, context: Context) -> pb.KeepTransactionResponse:
+        """Says that a suspected duplicate is a payment of its own."""
+        kept = await self._service.keep_transaction(_caller(), uuid_field(request.transaction_id, "transaction_id"))
+        return pb.KeepTransactionResponse(transaction=to_transaction(kept))
+
+    async def UndoImport(self, request: pb.UndoImportRequest, context: Context) -> pb.UndoImportResponse:
+        """Takes out what an import brought."""
+        outcome = await self._service.undo_import(_caller(), uuid_field(request.import_id, "import_id"))
+        kept = [pb.KeptTransaction(transaction_id=str(one.transaction_id), reason=one.reason) for one in outcome.kept[:_KEPT_SHOWN]]
+        return pb.UndoImportResponse(removed_count=outcome.removed_count, kept_transactions=kept, kept_count=len(outcome.kept))
 
     # Accounts
 

@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 from services.accounts.domain import Account, ImportLine, NewAccount, Transaction, TransactionFilters
 from services.accounts.service import AccountsService
 from services.kit.errors import AlreadyExists, NotFound
-from tests.support.ledger_rows import batches, frame, row
+from tests.support.ledger_rows import batches, fingerprints, frame, row
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ async def test_append_keeps_every_value(service: AccountsService, user_id: UUID,
         row(account.id, 3, amount=Decimal("0.0001"), currency="JPY", description="", merchant="", status="pending"),
         row(account.id, 9, transaction_date=date(1, 1, 1), description="Ünïcödé 😀", payment_method="card", status="void"),
     ]
-    outcome = await service.append_transactions(user_id, import_id, batches(rows[:2], rows[2:]))
+    outcome = await service.append_transactions(user_id, import_id, batches(rows[:2], rows[2:]), fingerprints)
     assert (outcome.inserted_count, list(outcome.duplicates)) == (3, [])
     found = {one.description: one for one in await everything(service, user_id)}
     first, second, third = (found[one["description"]] for one in rows)
@@ -49,28 +49,28 @@ async def test_append_keeps_every_value(service: AccountsService, user_id: UUID,
 
 
 async def test_append_of_nothing(service: AccountsService, user_id: UUID) -> None:
-    outcome = await service.append_transactions(user_id, uuid7(), batches())
+    outcome = await service.append_transactions(user_id, uuid7(), batches(), fingerprints)
     assert (outcome.inserted_count, list(outcome.duplicates)) == (0, [])
 
 
 async def test_the_same_rows_in_another_import_are_duplicates(service: AccountsService, user_id: UUID, account: Account) -> None:
     rows = [row(account.id, line) for line in range(1, 6)]
     first = uuid7()
-    await service.append_transactions(user_id, first, batches(rows))
+    await service.append_transactions(user_id, first, batches(rows), fingerprints)
     before = {one.description: one.id for one in await everything(service, user_id)}
     later = [row(account.id, 7), *({**one, "line": 10 + one["line"]} for one in rows[:3])]
-    outcome = await service.append_transactions(user_id, uuid7(), batches(later))
+    outcome = await service.append_transactions(user_id, uuid7(), batches(later), fingerprints)
     assert outcome.inserted_count == 1
     assert list(outcome.duplicates) == [ImportLine(10 + line, before[f"Groceries {line}"]) for line in (1, 2, 3)]
     assert len(await everything(service, user_id)) == 6
 
 
 async def test_the_same_import_again_counts_its_rows_as_inserted(service: AccountsService, user_id: UUID, account: Account) -> None:
-    await service.append_transactions(user_id, uuid7(), batches([row(account.id, 1)]))
+    await service.append_transactions(user_id, uuid7(), batches([row(account.id, 1)]), fingerprints)
     import_id = uuid7()
     rows = [row(account.id, line) for line in (1, 2, 3)]
-    first = await service.append_transactions(user_id, import_id, batches(rows))
-    again = await service.append_transactions(user_id, import_id, batches(rows[:1], rows[1:]))
+    first = await service.append_transactions(user_id, import_id, batches(rows), fingerprints)
+    again = await service.append_transactions(user_id, import_id, batches(rows[:1], rows[1:]), fingerprints)
     assert first == again
     assert (first.inserted_count, len(first.duplicates)) == (2, 1)
     assert len(await everything(service, user_id)) == 3
@@ -78,13 +78,13 @@ async def test_the_same_import_again_counts_its_rows_as_inserted(service: Accoun
 
 async def test_the_same_import_with_other_rows_is_refused(service: AccountsService, user_id: UUID, account: Account) -> None:
     import_id = uuid7()
-    await service.append_transactions(user_id, import_id, batches([row(account.id, 1), row(account.id, 2)]))
+    await service.append_transactions(user_id, import_id, batches([row(account.id, 1), row(account.id, 2)]), fingerprints)
     for other in ([row(account.id, 1)], [row(account.id, 5)], [row(account.id, 1), row(account.id, 2), row(account.id, 3)]):
         if len(other) == 3:
             # More of the same is what a retry after a changed parser would send: also not the same import.
             other[0] = row(account.id, 1, description="changed")
         with pytest.raises(AlreadyExists) as caught:
-            await service.append_transactions(user_id, import_id, batches(other))
+            await service.append_transactions(user_id, import_id, batches(other), fingerprints)
         assert caught.value.reason == "IMPORT_ID_REUSED"
         assert len(await everything(service, user_id)) == 2
 
@@ -93,7 +93,7 @@ async def test_equal_fingerprints_within_one_import_are_kept_once(service: Accou
     first = row(account.id, 1)
     import_id = uuid7()
     for _ in range(2):
-        outcome = await service.append_transactions(user_id, import_id, batches([first, {**first, "line": 2}]))
+        outcome = await service.append_transactions(user_id, import_id, batches([first, {**first, "line": 2}]), fingerprints)
         kept = (await everything(service, user_id))[0]
         assert (outcome.inserted_count, list(outcome.duplicates)) == (1, [ImportLine(2, kept.id)])
     assert await service.list_import_lines(user_id, import_id, after_line=0, requested_size=0) == [ImportLine(1, kept.id)]
@@ -103,7 +103,7 @@ async def test_an_unknown_account_leaves_nothing(service: AccountsService, user_
     theirs, _ = await service.ensure_account(other_user_id, NewAccount("Theirs", "EUR"))
     for stranger in (uuid7(), theirs.id):
         with pytest.raises(NotFound) as caught:
-            await service.append_transactions(user_id, uuid7(), batches([row(account.id, 1)], [row(account.id, 2), row(stranger, 3)]))
+            await service.append_transactions(user_id, uuid7(), batches([row(account.id, 1)], [row(account.id, 2), row(stranger, 3)]), fingerprints)
         assert caught.value.metadata == {"account_id": str(stranger)}
     assert await everything(service, user_id) == []
 
@@ -114,17 +114,17 @@ async def test_a_source_that_breaks_leaves_nothing(service: AccountsService, use
         raise RuntimeError("gone")
 
     with pytest.raises(RuntimeError, match="gone"):
-        await service.append_transactions(user_id, uuid7(), broken())
+        await service.append_transactions(user_id, uuid7(), broken(), fingerprints)
     assert await everything(service, user_id) == []
 
 
 async def test_two_users_keep_the_same_rows_apart(service: AccountsService, user_id: UUID, other_user_id: UUID, account: Account) -> None:
     theirs, _ = await service.ensure_account(other_user_id, NewAccount("Everyday", "EUR"))
     mine = row(account.id, 1)
-    await service.append_transactions(user_id, uuid7(), batches([mine]))
+    await service.append_transactions(user_id, uuid7(), batches([mine]), fingerprints)
     outcome = await service.append_transactions(
         other_user_id, uuid7(), batches([{**row(theirs.id, 1), "fingerprint": mine["fingerprint"]}])
-    )
+    , fingerprints)
     assert (outcome.inserted_count, list(outcome.duplicates)) == (1, [])
     assert [one.account_id for one in await everything(service, user_id)] == [account.id]
 
@@ -146,7 +146,7 @@ async def test_labels_of_the_file_become_categories_only_when_they_are_known(
         None: None,
     }
     rows = [row(account.id, line, category=label) for line, label in enumerate(labels, start=1)]
-    await service.append_transactions(user_id, uuid7(), batches(rows))
+    await service.append_transactions(user_id, uuid7(), batches(rows), fingerprints)
     found = {one.description: one for one in await everything(service, user_id)}
     for line, slug in enumerate(labels.values(), start=1):
         one = found[f"Groceries {line}"]
@@ -158,7 +158,7 @@ async def test_labels_of_the_file_become_categories_only_when_they_are_known(
 async def test_import_lines_come_by_pages(service: AccountsService, user_id: UUID, account: Account) -> None:
     import_id = uuid7()
     lines = [2, 3, 5, 8, 13]
-    await service.append_transactions(user_id, import_id, batches([row(account.id, line) for line in lines]))
+    await service.append_transactions(user_id, import_id, batches([row(account.id, line) for line in lines]), fingerprints)
     first = await service.list_import_lines(user_id, import_id, after_line=0, requested_size=3)
     rest = await service.list_import_lines(user_id, import_id, after_line=first[-1].line, requested_size=3)
     assert [line for line, _ in first + rest] == lines

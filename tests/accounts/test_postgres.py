@@ -31,7 +31,7 @@ from services.kit.postgres import Database
 from services.kit.settings import DatabaseSettings
 from services.local import LocalSystem
 from tests.conftest import AsRole
-from tests.support.ledger_rows import batches, frame, row
+from tests.support.ledger_rows import batches, fingerprints, frame, row
 
 EVERYTHING = TransactionFilters()
 
@@ -74,7 +74,7 @@ async def test_overlapping_imports_at_once_keep_each_row_once(
 ) -> None:
     rows = [row(account.id, line) for line in range(1, 301)]
     imports = [rows, [{**one, "line": 301 - one["line"]} for one in reversed(rows)], rows[:150]]
-    outcomes = await asyncio.gather(*(postgres.append_transactions(user_id, uuid7(), batches(one[:50], one[50:])) for one in imports))
+    outcomes = await asyncio.gather(*(postgres.append_transactions(user_id, uuid7(), batches(one[:50], one[50:]), fingerprints) for one in imports))
     assert sum(outcome.inserted_count for outcome in outcomes) == 300
     for outcome, one in zip(outcomes, imports, strict=True):
         assert outcome.inserted_count + len(outcome.duplicates) == len(one)
@@ -84,7 +84,7 @@ async def test_overlapping_imports_at_once_keep_each_row_once(
 async def test_one_import_sent_at_once_is_in_once(postgres: PostgresAccountsRepository, user_id: UUID, account: Account) -> None:
     import_id = uuid7()
     rows = [row(account.id, line) for line in range(1, 101)]
-    outcomes = await asyncio.gather(*(postgres.append_transactions(user_id, import_id, batches(rows)) for _ in range(4)))
+    outcomes = await asyncio.gather(*(postgres.append_transactions(user_id, import_id, batches(rows), fingerprints) for _ in range(4)))
     assert [(outcome.inserted_count, len(outcome.duplicates)) for outcome in outcomes] == [(100, 0)] * 4
     assert await count(postgres, user_id) == 100
 
@@ -95,7 +95,7 @@ async def test_another_import_that_takes_too_long_is_waited_for_in_vain(
     async with database.transaction(user_id) as connection:
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('accounts.append ' || $1, 0))", str(user_id))
         with pytest.raises(Unavailable) as caught:
-            await postgres.append_transactions(user_id, uuid7(), batches([row(account.id, 1)]))
+            await postgres.append_transactions(user_id, uuid7(), batches([row(account.id, 1)]), fingerprints)
         assert (caught.value.reason, caught.value.retry_after_s) == ("IMPORT_IN_PROGRESS", 5)
     assert await count(postgres, user_id) == 0
 
@@ -108,9 +108,9 @@ async def test_a_slow_source_keeps_nobody_waiting(postgres: PostgresAccountsRepo
         staged.set()
         await go_on.wait()
 
-    waiting = asyncio.create_task(postgres.append_transactions(user_id, uuid7(), slow()))
+    waiting = asyncio.create_task(postgres.append_transactions(user_id, uuid7(), slow(), fingerprints))
     await staged.wait()
-    outcome = await postgres.append_transactions(user_id, uuid7(), batches([row(account.id, 2)]))
+    outcome = await postgres.append_transactions(user_id, uuid7(), batches([row(account.id, 2)]), fingerprints)
     assert outcome.inserted_count == 1
     go_on.set()
     assert (await waiting).inserted_count == 1
@@ -127,13 +127,13 @@ async def test_an_import_that_is_cancelled_leaves_nothing_and_the_connection_usa
             staged.set()
             await asyncio.sleep(30)
 
-        appending = asyncio.create_task(postgres.append_transactions(user_id, uuid7(), endless()))
+        appending = asyncio.create_task(postgres.append_transactions(user_id, uuid7(), endless(), fingerprints))
         await staged.wait()
         appending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await appending
     assert await count(postgres, user_id) == 0
-    assert (await postgres.append_transactions(user_id, uuid7(), batches([row(account.id, 1)]))).inserted_count == 1
+    assert (await postgres.append_transactions(user_id, uuid7(), batches([row(account.id, 1)]), fingerprints)).inserted_count == 1
 
 
 async def test_an_account_deleted_meanwhile_is_not_found(
@@ -146,7 +146,7 @@ async def test_an_account_deleted_meanwhile_is_not_found(
         await connection.close()
 
     with pytest.raises(NotFound):
-        await postgres.append_transactions(user_id, uuid7(), batches_then_delete())
+        await postgres.append_transactions(user_id, uuid7(), batches_then_delete(), fingerprints)
     assert await count(postgres, user_id) == 0
 
 
@@ -158,7 +158,7 @@ async def test_the_bulk_path_has_a_timeout_of_its_own(
     hurried = PostgresAccountsRepository(database, bulk_statement_timeout_s=0.03, lock_timeout_s=1)
     rows = [row(account.id, line) for line in range(1, 5001)]
     with pytest.raises(DeadlineExceeded) as caught:
-        await hurried.append_transactions(user_id, uuid7(), batches(rows))
+        await hurried.append_transactions(user_id, uuid7(), batches(rows), fingerprints)
     assert caught.value.reason == "DB_STATEMENT_TIMEOUT"
     await database.close()
     assert await count(postgres, user_id) == 0
@@ -169,7 +169,7 @@ async def test_works_without_prepared_statements(servers: LocalSystem, user_id: 
     database = Database(servers.service_url("accounts"), DatabaseSettings(DB_USE_NULL_POOL=True, DB_STATEMENT_CACHE_SIZE=0))
     repository = PostgresAccountsRepository(database, bulk_statement_timeout_s=30, lock_timeout_s=1)
     account, _ = await repository.ensure_account(user_id, NewAccount("Everyday", "EUR"), "EUR")
-    await repository.append_transactions(user_id, uuid7(), batches([row(account.id, 1)]))
+    await repository.append_transactions(user_id, uuid7(), batches([row(account.id, 1)]), fingerprints)
     assert await count(repository, user_id) == 1
     await database.close()
 
@@ -178,7 +178,7 @@ async def test_values_that_look_like_sql_are_values(service: AccountsService, us
     evil = "'; DROP TABLE accounts.transactions; -- {} $1 %s"
     await service.append_transactions(
         user_id, uuid7(), batches([row(account.id, 1, description=evil, merchant=evil, category=evil, payment_method=evil)])
-    )
+    , fingerprints)
     for filters in (TransactionFilters(merchant=evil), TransactionFilters(query=evil)):
         (found,), _ = await service.list_transactions(user_id, filters, requested_size=0, token="")
         assert (found.description, found.merchant, found.payment_method) == (evil, evil, evil)
@@ -216,7 +216,7 @@ async def test_a_page_costs_a_fixed_number_of_statements(
             return await original(self, query, *arguments, **rest)  # type: ignore[operator]
 
         monkeypatch.setattr(asyncpg.Connection, name, noted)
-    await postgres.append_transactions(user_id, uuid7(), batches([row(account.id, line, category="housing") for line in range(1, 200)]))
+    await postgres.append_transactions(user_id, uuid7(), batches([row(account.id, line, category="housing") for line in range(1, 200)]), fingerprints)
     lengths = []
     await postgres.list_transactions(user_id, EVERYTHING, after=None, limit=1)  # reads the taxonomy
     for limit in (1, 10, 200):
@@ -230,7 +230,7 @@ async def test_a_page_costs_a_fixed_number_of_statements(
 async def test_rows_are_invisible_in_sql_too(
     as_role: AsRole, service: AccountsService, user_id: UUID, other_user_id: UUID, account: Account
 ) -> None:
-    await service.append_transactions(user_id, uuid7(), batches([row(account.id, 1)]))
+    await service.append_transactions(user_id, uuid7(), batches([row(account.id, 1)]), fingerprints)
     seen = "SELECT count(*) FROM accounts.transactions"
     async with as_role("accounts", other_user_id) as connection:
         assert await connection.fetchval(seen) == 0

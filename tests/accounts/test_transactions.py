@@ -21,7 +21,7 @@ from services.accounts.domain import (
 )
 from services.accounts.service import AccountsService
 from services.kit.errors import InvalidArgument, NotFound
-from tests.support.ledger_rows import batches, row
+from tests.support.ledger_rows import batches, fingerprints, row
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ async def ledger(service: AccountsService, user_id: UUID, account: Account) -> N
         row(card.id, 7, transaction_date=date(2026, 2, 3), amount=Decimal("4"), description="REFUND tea", merchant="Shop"),
         row(card.id, 8, transaction_date=date(2026, 2, 4), amount=Decimal("-0.01"), description="Fee 100x bio", merchant=""),
     ]  # fmt: skip
-    await service.append_transactions(user_id, uuid7(), batches(rows))
+    await service.append_transactions(user_id, uuid7(), batches(rows), fingerprints)
 
 
 async def found(service: AccountsService, user_id: UUID, filters: TransactionFilters) -> list[str]:
@@ -153,7 +153,7 @@ async def test_keyset_pagination_walks_everything_once(service: AccountsService,
 async def test_keyset_pagination_under_concurrent_inserts(service: AccountsService, user_id: UUID, account: Account) -> None:
     """Rows that come in between appear where they belong, and none of the old ones is lost or doubled."""
     old = [row(account.id, line, transaction_date=date(2026, 1, 1 + line % 5)) for line in range(1, 61)]
-    await service.append_transactions(user_id, uuid7(), batches(old))
+    await service.append_transactions(user_id, uuid7(), batches(old), fingerprints)
     walked: list[Transaction] = []
     token, line = "", 100
     while True:
@@ -162,7 +162,7 @@ async def test_keyset_pagination_under_concurrent_inserts(service: AccountsServi
         if not token:
             break
         late = [row(account.id, line + day, transaction_date=date(2026, 1, day)) for day in range(1, 6)]
-        await service.append_transactions(user_id, uuid7(), batches(late))
+        await service.append_transactions(user_id, uuid7(), batches(late), fingerprints)
         line += 10
     assert len({one.id for one in walked}) == len(walked)
     assert {one["description"] for one in old} <= {one.description for one in walked}
@@ -186,7 +186,7 @@ async def test_a_page_token_is_bound_to_user_and_filters(service: AccountsServic
 
 async def test_page_sizes(service: AccountsService, user_id: UUID, account: Account) -> None:
     rows = [row(account.id, line) for line in range(1, 1102)]
-    await service.append_transactions(user_id, uuid7(), batches(rows))
+    await service.append_transactions(user_id, uuid7(), batches(rows), fingerprints)
     assert [len(page) for page in await pages(service, user_id, 5000)] == [1000, 101]
     assert len((await pages(service, user_id, 0))[0]) == 50
     with pytest.raises(InvalidArgument):

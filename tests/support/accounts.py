@@ -18,19 +18,23 @@ from services.accounts.domain import (
     AppendOutcome,
     Category,
     CategoryLabels,
+    FingerprintSource,
     FirstRequest,
     ImportLine,
     ImportLines,
+    KeptRow,
     NewAccount,
     Profile,
     Transaction,
     TransactionChanges,
     TransactionFilters,
     TransactionPosition,
+    UndoOutcome,
     account_exists,
     account_not_found,
     category_exists,
     import_id_reused,
+    not_suspected,
     request_id_reused,
     transaction_not_found,
     unknown_category,
@@ -64,7 +68,9 @@ class FakeAccountsRepository:
     def _categories(self, user_id: UUID) -> dict[str, Category]:
         return {category.slug: category for category in self._taxonomy} | self._shelf(user_id).categories
 
-    async def append_transactions(self, user_id: UUID, import_id: UUID, batches: AsyncIterator[pl.DataFrame]) -> AppendOutcome:
+    async def append_transactions(
+        self, user_id: UUID, import_id: UUID, batches: AsyncIterator[pl.DataFrame], fingerprints: FingerprintSource
+    ) -> AppendOutcome:
         shelf = self._shelf(user_id)
         labels = CategoryLabels(list(self._categories(user_id).values()))
         rows: list[dict[str, Any]] = []
@@ -109,6 +115,27 @@ class FakeAccountsRepository:
             shelf.transactions[transaction.id] = transaction
             shelf.lines[import_id, line] = transaction.id
         return AppendOutcome(inserted, ImportLines(duplicates))
+
+    async def merge_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction:
+        raise not_suspected((await self.get_transaction(user_id, transaction_id)).id)
+
+    async def keep_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction:
+        return await self.get_transaction(user_id, transaction_id)
+
+    async def undo_import(self, user_id: UUID, import_id: UUID) -> UndoOutcome:
+        shelf = self._shelf(user_id)
+        kept, removed = [], 0
+        for key, found in sorted(shelf.lines.items()):
+            if key[0] != import_id:
+                continue
+            one = shelf.transactions[found]
+            if one.note or one.category_source == "user":
+                kept.append(KeptRow(found, "you wrote a note on it" if one.category_source != "user" else "you set its category"))
+                continue
+            del shelf.lines[key], shelf.transactions[found]
+            shelf.fingerprints = {name: held for name, held in shelf.fingerprints.items() if held != found}
+            removed += 1
+        return UndoOutcome(removed, kept)
 
     async def list_import_lines(self, user_id: UUID, import_id: UUID, *, after_line: int, limit: int) -> list[ImportLine]:
         lines = sorted((line, found) for (held, line), found in self._shelf(user_id).lines.items() if held == import_id)

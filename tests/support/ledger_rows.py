@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -12,10 +11,14 @@ from uuid import UUID
 import polars as pl
 import pyarrow as pa
 
+from services.accounts.domain import RowIdentity
+from services.ingestion.fingerprint import canonical_description, generate_fingerprint
+
 SCHEMA = pa.schema([
     ("line", pa.int64()), ("account_id", pa.string()), ("transaction_date", pa.date32()), ("amount", pa.decimal128(19, 4)),
     ("currency", pa.string()), ("description", pa.string()), ("merchant", pa.string()), ("category", pa.string()),
     ("payment_method", pa.string()), ("status", pa.string()), ("fingerprint", pa.string()), ("raw_data", pa.string()),
+    ("description_key", pa.string()), ("occurrence", pa.int32()), ("source_id", pa.string()),
 ])  # fmt: skip
 
 
@@ -32,9 +35,19 @@ def row(account_id: UUID | str, line: int, **values: Any) -> dict[str, Any]:
         "payment_method": None,
         "status": "posted",
         "raw_data": '{"Betrag": "-12,34"}',
+        "occurrence": 1,
+        "source_id": None,
         **values,
     }
-    fingerprint = "v1:" + hashlib.sha256(repr(sorted(made.items())).encode()).hexdigest()
+    made.setdefault("description_key", canonical_description(made["description"]))
+    fingerprint = generate_fingerprint(
+        account_id=made["account_id"],
+        transaction_date=made["transaction_date"],
+        amount=made["amount"],
+        currency=made["currency"],
+        description=made["description"],
+        occurrence=made["occurrence"],
+    )
     return {"line": line, "fingerprint": fingerprint, **made}
 
 
@@ -49,6 +62,21 @@ def record_batch(rows: list[dict[str, Any]], schema: pa.Schema = SCHEMA) -> byte
 def frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
     """The rows as the servicer hands them on."""
     return pl.DataFrame(pa.RecordBatch.from_pylist(rows, schema=SCHEMA))
+
+
+async def fingerprints(rows: Sequence[RowIdentity]) -> list[str]:
+    """What ingestion answers when the ledger asks."""
+    return [
+        generate_fingerprint(
+            account_id=str(one.account_id),
+            transaction_date=one.transaction_date,
+            amount=one.amount,
+            currency=one.currency,
+            description=one.description,
+            occurrence=one.occurrence,
+        )
+        for one in rows
+    ]
 
 
 async def batches(*parts: list[dict[str, Any]]) -> AsyncIterator[pl.DataFrame]:

@@ -18,12 +18,16 @@ import uuid_utils
 from services.accounts.domain import (
     AppendOutcome,
     CategoryLabels,
+    FingerprintSource,
     ImportLines,
+    RowIdentity,
+    SuspectedDuplicate,
     account_deleted,
     account_not_found,
     import_id_reused,
 )
 from services.accounts.repository.categories import CategoryRows
+from services.accounts.repository.matching import Suspicion, match
 from services.kit.errors import InvalidArgument, Unavailable, invalid
 from services.kit.postgres import Connection
 
@@ -32,35 +36,78 @@ _MAX_CATEGORIES = 100_000
 _CREATE_INCOMING = """
     CREATE TEMPORARY TABLE incoming (
         line bigint, id uuid, account_id uuid, transaction_date date, amount numeric(19,4), currency text,
-        description text, merchant text, category text, payment_method text, status text, fingerprint text, raw_data jsonb
+        description text, merchant text, category text, payment_method text, status text, fingerprint text, raw_data jsonb,
+        description_key text, occurrence integer, source_id text, renumbered boolean DEFAULT false, books uuid
     ) ON COMMIT DROP
 """
 _COLUMNS = (
     "line", "id", "account_id", "transaction_date", "amount", "currency", "description", "merchant", "category",
-    "payment_method", "status", "fingerprint", "raw_data",
+    "payment_method", "status", "fingerprint", "raw_data", "description_key", "occurrence", "source_id",
 )  # fmt: skip
 _KNOWN_ACCOUNTS = "SELECT id FROM accounts.accounts WHERE user_id = $1 AND id = ANY($2)"
 # One import of a user at a time: two that bring the same rows in different order would wait for each other for ever.
 _SET_LOCK_TIMEOUT = "SELECT set_config('lock_timeout', $1, true)"
 _LOCK_USER = "SELECT pg_advisory_xact_lock(hashtextextended('accounts.append ' || $1, 0))"
 _COUNT_IMPORTED = "SELECT count(*) FROM accounts.transactions WHERE user_id = $1 AND import_id = $2"
+_SELECT_RENUMBERED = """
+    SELECT line, account_id, transaction_date, amount, currency, description, occurrence
+      FROM incoming WHERE renumbered ORDER BY line
+"""
+_SET_FINGERPRINTS = """
+    UPDATE incoming SET fingerprint = given.fingerprint
+      FROM unnest($1::bigint[], $2::text[]) AS given (line, fingerprint) WHERE incoming.line = given.line
+"""
 _INSERT = """
     INSERT INTO accounts.transactions (
         user_id, id, account_id, transaction_date, amount, currency, description, merchant_name, category, category_source,
-        payment_method, status, fingerprint, import_id, import_line, raw_data)
+        payment_method, status, fingerprint, import_id, import_line, raw_data, description_key, occurrence)
     SELECT $1, id, account_id, transaction_date, amount, currency, description, merchant, category,
-           CASE WHEN category IS NOT NULL THEN 'file' END, payment_method, status, fingerprint, $2, line, raw_data
-      FROM incoming ORDER BY line
+           CASE WHEN category IS NOT NULL THEN 'file' END, payment_method, status, fingerprint, $2, line, raw_data, description_key, occurrence
+      FROM incoming WHERE NOT EXISTS (SELECT FROM claims WHERE claims.line = incoming.line) ORDER BY line
     ON CONFLICT (user_id, fingerprint) DO NOTHING
 """
-# A row that this very import brought, at this very line, is no duplicate: the caller is repeating itself.
-_FIND_DUPLICATES = """
-    DECLARE duplicates NO SCROLL CURSOR FOR
-    SELECT incoming.line, held.id
+# The constraint has the last word: what it kept out is the row that holds the fingerprint.
+_CLAIM_CONFLICTS = """
+    INSERT INTO claims (line, transaction_id) SELECT incoming.line, held.id
       FROM incoming JOIN accounts.transactions AS held ON held.user_id = $1 AND held.fingerprint = incoming.fingerprint
-     WHERE (held.import_id, held.import_line) IS DISTINCT FROM ($2::uuid, incoming.line)
-     ORDER BY incoming.line
+     WHERE held.id <> incoming.id AND NOT EXISTS (SELECT FROM claims WHERE claims.line = incoming.line)
 """
+_KEEP_PENDING_FORM = """
+    INSERT INTO accounts.transaction_aliases (user_id, id, transaction_id, account_id, transaction_date, amount, currency,
+                                              description_key, occurrence, import_id)
+    SELECT $1, gen_random_uuid(), t.id, t.account_id, t.transaction_date, t.amount, t.currency, t.description_key, t.occurrence, t.import_id
+      FROM incoming JOIN accounts.transactions AS t ON t.user_id = $1 AND t.id = incoming.books
+     WHERE (t.transaction_date, t.description_key) IS DISTINCT FROM (incoming.transaction_date, incoming.description_key)
+"""
+_BOOK = """
+    UPDATE accounts.transactions AS t
+       SET status = 'posted', transaction_date = incoming.transaction_date, description = incoming.description,
+           description_key = incoming.description_key, occurrence = incoming.occurrence, fingerprint = incoming.fingerprint,
+           merchant_name = COALESCE(incoming.merchant, t.merchant_name), raw_data = incoming.raw_data,
+           duplicate_decision = 'booked', updated_at = now()
+      FROM incoming WHERE t.user_id = $1 AND t.id = incoming.books
+"""
+_BOOK_UNCHANGED = """
+    UPDATE accounts.transactions AS t SET status = 'posted', duplicate_decision = 'booked', updated_at = now()
+      FROM incoming JOIN claims USING (line)
+     WHERE t.user_id = $1 AND t.id = claims.transaction_id AND t.status = 'pending' AND incoming.status = 'posted' AND incoming.books IS NULL
+"""
+_KEEP_SOURCE_IDS = """
+    INSERT INTO accounts.source_ids (user_id, account_id, source_id, transaction_id, import_id)
+    SELECT $1, incoming.account_id, incoming.source_id, COALESCE(claims.transaction_id, incoming.id), $2
+      FROM incoming LEFT JOIN claims USING (line) WHERE incoming.source_id IS NOT NULL
+    ON CONFLICT DO NOTHING
+"""
+_SUSPECT = """
+    UPDATE accounts.transactions AS t SET suspected_duplicate_of = given.other, suspicion = given.reason
+      FROM unnest($3::bigint[], $4::uuid[], $5::text[]) AS given (line, other, reason)
+     WHERE t.user_id = $1 AND t.import_id = $2 AND t.import_line = given.line AND t.id <> given.other
+    RETURNING t.import_line, t.id
+"""
+_FIND_DUPLICATES = """
+    DECLARE duplicates NO SCROLL CURSOR FOR SELECT line, transaction_id FROM claims WHERE NOT own ORDER BY line
+"""
+_RENUMBERED_AT_ONCE = 1000
 _FETCH_DUPLICATES = "FETCH 10000 FROM duplicates"
 
 
@@ -70,8 +117,11 @@ class AppendedRows(CategoryRows):
     _bulk_statement_timeout_s: float
     _lock_timeout_s: float
 
-    async def append_transactions(self, user_id: UUID, import_id: UUID, batches: AsyncIterator[pl.DataFrame]) -> AppendOutcome:
-        """Adds all rows or none. Each frame has the columns of the contract's record batch, checked, and rising lines.
+    async def append_transactions(
+        self, user_id: UUID, import_id: UUID, batches: AsyncIterator[pl.DataFrame], fingerprints: FingerprintSource
+    ) -> AppendOutcome:
+        """Adds all rows or none. Each frame has the columns of the contract's record batch, checked, and rising lines. `fingerprints`
+        gives those of rows whose occurrence turns out to be another than in their file.
 
         Raises NotFound for an account that is not the user's, AlreadyExists when the ledger holds other rows of this
         import, Unavailable when another import of the user takes too long, and whatever `batches` raises.
@@ -80,16 +130,42 @@ class AppendedRows(CategoryRows):
             row_count = await self._stage(connection, user_id, batches)
             await self._lock(connection, user_id)
             held_before = await connection.fetchval(_COUNT_IMPORTED, user_id, import_id)
-            added = await self._insert(connection, user_id, import_id)
+            matches = await match(connection, import_id)
+            if matches.own_count != held_before:
+                raise import_id_reused(import_id)
+            await self._renumber(connection, fingerprints)
+            inserted = matches.own_count + await self._insert(connection, user_id, import_id)
             duplicates = ImportLines()
-            if added < row_count:
-                await connection.execute(_FIND_DUPLICATES, user_id, import_id)
+            if inserted < row_count:
+                await connection.execute(_CLAIM_CONFLICTS, user_id)
+            await self._remember(connection, user_id, import_id)
+            suspected = await self._suspect(connection, user_id, import_id, matches.suspicions)
+            if inserted < row_count:
+                await connection.execute(_FIND_DUPLICATES)
                 while found := await connection.fetch(_FETCH_DUPLICATES):
                     duplicates.extend(found)
-            inserted = row_count - len(duplicates)
-            if added + held_before != inserted:
+            if inserted + len(duplicates) != row_count:
                 raise import_id_reused(import_id)
-            return AppendOutcome(inserted, duplicates)
+            return AppendOutcome(inserted, duplicates, suspected)
+
+    async def _renumber(self, connection: Connection, fingerprints: FingerprintSource) -> None:
+        rows = [RowIdentity(*record) for record in await connection.fetch(_SELECT_RENUMBERED)]
+        for start in range(0, len(rows), _RENUMBERED_AT_ONCE):
+            part = rows[start : start + _RENUMBERED_AT_ONCE]
+            await connection.execute(_SET_FINGERPRINTS, [one.line for one in part], await fingerprints(part))
+
+    async def _remember(self, connection: Connection, user_id: UUID, import_id: UUID) -> None:
+        await connection.execute(_KEEP_PENDING_FORM, user_id)
+        await connection.execute(_BOOK, user_id)
+        await connection.execute(_BOOK_UNCHANGED, user_id)
+        await connection.execute(_KEEP_SOURCE_IDS, user_id, import_id)
+
+    async def _suspect(self, connection: Connection, user_id: UUID, import_id: UUID, found: list[Suspicion]) -> list[SuspectedDuplicate]:
+        if not found:
+            return []
+        columns = [one.line for one in found], [one.transaction_id for one in found], [one.reason for one in found]
+        ids = {line: made for line, made in await connection.fetch(_SUSPECT, user_id, import_id, *columns)}
+        return [SuspectedDuplicate(one.line, ids[one.line], one.transaction_id, one.reason) for one in found if one.line in ids]
 
     async def _stage(self, connection: Connection, user_id: UUID, batches: AsyncIterator[pl.DataFrame]) -> int:
         await connection.execute(_CREATE_INCOMING)

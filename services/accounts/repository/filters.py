@@ -9,7 +9,7 @@ from services.accounts.domain import UNCATEGORIZED, TransactionFilters, Transact
 # The amount as one exact integer: decoding it costs a tenth of a numeric. raw_data stays out: it is large and not shown.
 COLUMNS = (
     "id, account_id, transaction_date, (amount * 10000)::bigint, currency, description, merchant_name, category, "
-    "category_source, confidence, status, note, payment_method, import_id, created_at"
+    "category_source, confidence, status, note, payment_method, import_id, created_at, suspected_duplicate_of, suspicion"
 )
 
 _SELECT = f"SELECT {COLUMNS} FROM accounts.transactions WHERE user_id = $1"  # nosec B608

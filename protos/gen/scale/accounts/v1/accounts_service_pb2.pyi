@@ -11,14 +11,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AppendTransactionsRequest(_message.Message):
-    __slots__ = ("metadata", "record_batch", "end")
+    __slots__ = ("metadata", "record_batch", "end", "fingerprints")
     METADATA_FIELD_NUMBER: _ClassVar[int]
     RECORD_BATCH_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINTS_FIELD_NUMBER: _ClassVar[int]
     metadata: AppendTransactionsMetadata
     record_batch: bytes
     end: AppendTransactionsEnd
-    def __init__(self, metadata: _Optional[_Union[AppendTransactionsMetadata, _Mapping]] = ..., record_batch: _Optional[bytes] = ..., end: _Optional[_Union[AppendTransactionsEnd, _Mapping]] = ...) -> None: ...
+    fingerprints: AppendTransactionsFingerprints
+    def __init__(self, metadata: _Optional[_Union[AppendTransactionsMetadata, _Mapping]] = ..., record_batch: _Optional[bytes] = ..., end: _Optional[_Union[AppendTransactionsEnd, _Mapping]] = ..., fingerprints: _Optional[_Union[AppendTransactionsFingerprints, _Mapping]] = ...) -> None: ...
 
 class AppendTransactionsMetadata(_message.Message):
     __slots__ = ("import_id",)
@@ -32,15 +34,101 @@ class AppendTransactionsEnd(_message.Message):
     row_count: int
     def __init__(self, row_count: _Optional[int] = ...) -> None: ...
 
+class AppendTransactionsFingerprints(_message.Message):
+    __slots__ = ("fingerprints",)
+    FINGERPRINTS_FIELD_NUMBER: _ClassVar[int]
+    fingerprints: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, fingerprints: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class RenumberedRow(_message.Message):
+    __slots__ = ("line", "account_id", "transaction_date", "amount", "description", "occurrence")
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_DATE_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    OCCURRENCE_FIELD_NUMBER: _ClassVar[int]
+    line: int
+    account_id: str
+    transaction_date: _date_pb2.Date
+    amount: _money_pb2.Money
+    description: str
+    occurrence: int
+    def __init__(self, line: _Optional[int] = ..., account_id: _Optional[str] = ..., transaction_date: _Optional[_Union[_date_pb2.Date, _Mapping]] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., description: _Optional[str] = ..., occurrence: _Optional[int] = ...) -> None: ...
+
+class SuspectedDuplicate(_message.Message):
+    __slots__ = ("line", "transaction_id", "duplicate_of", "reason")
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    DUPLICATE_OF_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    line: int
+    transaction_id: str
+    duplicate_of: str
+    reason: str
+    def __init__(self, line: _Optional[int] = ..., transaction_id: _Optional[str] = ..., duplicate_of: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
 class AppendTransactionsResponse(_message.Message):
-    __slots__ = ("duplicate_lines", "duplicate_transaction_ids", "inserted_count")
+    __slots__ = ("duplicate_lines", "duplicate_transaction_ids", "inserted_count", "renumbered_rows", "suspected_duplicates")
     DUPLICATE_LINES_FIELD_NUMBER: _ClassVar[int]
     DUPLICATE_TRANSACTION_IDS_FIELD_NUMBER: _ClassVar[int]
     INSERTED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    RENUMBERED_ROWS_FIELD_NUMBER: _ClassVar[int]
+    SUSPECTED_DUPLICATES_FIELD_NUMBER: _ClassVar[int]
     duplicate_lines: _containers.RepeatedScalarFieldContainer[int]
     duplicate_transaction_ids: _containers.RepeatedScalarFieldContainer[str]
     inserted_count: int
-    def __init__(self, duplicate_lines: _Optional[_Iterable[int]] = ..., duplicate_transaction_ids: _Optional[_Iterable[str]] = ..., inserted_count: _Optional[int] = ...) -> None: ...
+    renumbered_rows: _containers.RepeatedCompositeFieldContainer[RenumberedRow]
+    suspected_duplicates: _containers.RepeatedCompositeFieldContainer[SuspectedDuplicate]
+    def __init__(self, duplicate_lines: _Optional[_Iterable[int]] = ..., duplicate_transaction_ids: _Optional[_Iterable[str]] = ..., inserted_count: _Optional[int] = ..., renumbered_rows: _Optional[_Iterable[_Union[RenumberedRow, _Mapping]]] = ..., suspected_duplicates: _Optional[_Iterable[_Union[SuspectedDuplicate, _Mapping]]] = ...) -> None: ...
+
+class MergeTransactionRequest(_message.Message):
+    __slots__ = ("transaction_id",)
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    transaction_id: str
+    def __init__(self, transaction_id: _Optional[str] = ...) -> None: ...
+
+class MergeTransactionResponse(_message.Message):
+    __slots__ = ("transaction",)
+    TRANSACTION_FIELD_NUMBER: _ClassVar[int]
+    transaction: _transaction_pb2.Transaction
+    def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ...) -> None: ...
+
+class KeepTransactionRequest(_message.Message):
+    __slots__ = ("transaction_id",)
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    transaction_id: str
+    def __init__(self, transaction_id: _Optional[str] = ...) -> None: ...
+
+class KeepTransactionResponse(_message.Message):
+    __slots__ = ("transaction",)
+    TRANSACTION_FIELD_NUMBER: _ClassVar[int]
+    transaction: _transaction_pb2.Transaction
+    def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ...) -> None: ...
+
+class UndoImportRequest(_message.Message):
+    __slots__ = ("import_id",)
+    IMPORT_ID_FIELD_NUMBER: _ClassVar[int]
+    import_id: str
+    def __init__(self, import_id: _Optional[str] = ...) -> None: ...
+
+class KeptTransaction(_message.Message):
+    __slots__ = ("transaction_id", "reason")
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    transaction_id: str
+    reason: str
+    def __init__(self, transaction_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class UndoImportResponse(_message.Message):
+    __slots__ = ("removed_count", "kept_transactions", "kept_count")
+    REMOVED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    KEPT_TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
+    KEPT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    removed_count: int
+    kept_transactions: _containers.RepeatedCompositeFieldContainer[KeptTransaction]
+    kept_count: int
+    def __init__(self, removed_count: _Optional[int] = ..., kept_transactions: _Optional[_Iterable[_Union[KeptTransaction, _Mapping]]] = ..., kept_count: _Optional[int] = ...) -> None: ...
 
 class ListImportLinesRequest(_message.Message):
     __slots__ = ("import_id", "after_line", "page_size")

@@ -60,6 +60,21 @@ class AccountsServiceStub:
                 request_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UpdateTransactionRequest.SerializeToString,
                 response_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UpdateTransactionResponse.FromString,
                 _registered_method=True)
+        self.MergeTransaction = channel.unary_unary(
+                '/scale.accounts.v1.AccountsService/MergeTransaction',
+                request_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.MergeTransactionRequest.SerializeToString,
+                response_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.MergeTransactionResponse.FromString,
+                _registered_method=True)
+        self.KeepTransaction = channel.unary_unary(
+                '/scale.accounts.v1.AccountsService/KeepTransaction',
+                request_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.KeepTransactionRequest.SerializeToString,
+                response_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.KeepTransactionResponse.FromString,
+                _registered_method=True)
+        self.UndoImport = channel.unary_unary(
+                '/scale.accounts.v1.AccountsService/UndoImport',
+                request_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UndoImportRequest.SerializeToString,
+                response_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UndoImportResponse.FromString,
+                _registered_method=True)
         self.CreateAccount = channel.unary_unary(
                 '/scale.accounts.v1.AccountsService/CreateAccount',
                 request_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.CreateAccountRequest.SerializeToString,
@@ -144,6 +159,28 @@ class AccountsServiceServicer:
 
     def UpdateTransaction(self, request, context):
         """Changes the note or the category of one transaction. A category set here is the user's own word: its source becomes USER.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MergeTransaction(self, request, context):
+        """Makes a suspected duplicate one with the earlier transaction: it leaves the ledger, and its row in a file is from now on known as the
+        earlier one. FAILED_PRECONDITION when it is not suspected.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def KeepTransaction(self, request, context):
+        """Says that a suspected duplicate is a payment of its own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndoImport(self, request, context):
+        """Takes out exactly what an import brought, but for rows that the user has changed since. Harmless to repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -239,6 +276,21 @@ def add_AccountsServiceServicer_to_server(servicer, server):
                     servicer.UpdateTransaction,
                     request_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UpdateTransactionRequest.FromString,
                     response_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UpdateTransactionResponse.SerializeToString,
+            ),
+            'MergeTransaction': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergeTransaction,
+                    request_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.MergeTransactionRequest.FromString,
+                    response_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.MergeTransactionResponse.SerializeToString,
+            ),
+            'KeepTransaction': grpc.unary_unary_rpc_method_handler(
+                    servicer.KeepTransaction,
+                    request_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.KeepTransactionRequest.FromString,
+                    response_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.KeepTransactionResponse.SerializeToString,
+            ),
+            'UndoImport': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndoImport,
+                    request_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UndoImportRequest.FromString,
+                    response_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UndoImportResponse.SerializeToString,
             ),
             'CreateAccount': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateAccount,
@@ -422,6 +474,87 @@ class AccountsService:
             '/scale.accounts.v1.AccountsService/UpdateTransaction',
             scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UpdateTransactionRequest.SerializeToString,
             scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UpdateTransactionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MergeTransaction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scale.accounts.v1.AccountsService/MergeTransaction',
+            scale_dot_accounts_dot_v1_dot_accounts__service__pb2.MergeTransactionRequest.SerializeToString,
+            scale_dot_accounts_dot_v1_dot_accounts__service__pb2.MergeTransactionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def KeepTransaction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scale.accounts.v1.AccountsService/KeepTransaction',
+            scale_dot_accounts_dot_v1_dot_accounts__service__pb2.KeepTransactionRequest.SerializeToString,
+            scale_dot_accounts_dot_v1_dot_accounts__service__pb2.KeepTransactionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndoImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scale.accounts.v1.AccountsService/UndoImport',
+            scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UndoImportRequest.SerializeToString,
+            scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UndoImportResponse.FromString,
             options,
             channel_credentials,
             insecure,

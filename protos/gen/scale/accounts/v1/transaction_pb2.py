@@ -27,27 +27,27 @@ from google.type import date_pb2 as google_dot_type_dot_date__pb2
 from google.type import money_pb2 as google_dot_type_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#scale/accounts/v1/transaction.proto\x12\x11scale.accounts.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x17google/type/money.proto\"\x93\x04\n\x0bTransaction\x12\x16\n\x0etransaction_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12+\n\x10transaction_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12\"\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x12.google.type.Money\x12\x30\n\x04type\x18\x05 \x01(\x0e\x32\".scale.accounts.v1.TransactionType\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12\x10\n\x08merchant\x18\x07 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x08 \x01(\t\x12\x18\n\x10primary_category\x18\t \x01(\t\x12:\n\x0f\x63\x61tegory_source\x18\n \x01(\x0e\x32!.scale.accounts.v1.CategorySource\x12\x17\n\nconfidence\x18\x0b \x01(\x01H\x00\x88\x01\x01\x12\x34\n\x06status\x18\x0c \x01(\x0e\x32$.scale.accounts.v1.TransactionStatus\x12\x0c\n\x04note\x18\r \x01(\t\x12\x16\n\x0epayment_method\x18\x0e \x01(\t\x12\x11\n\timport_id\x18\x0f \x01(\t\x12/\n\x0b\x63reate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\r\n\x0b_confidence\"\xed\x01\n\x07\x41\x63\x63ount\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12,\n\x04type\x18\x03 \x01(\x0e\x32\x1e.scale.accounts.v1.AccountType\x12\x10\n\x08\x63urrency\x18\x04 \x01(\t\x12\x12\n\nidentifier\x18\x05 \x01(\t\x12+\n\x0fopening_balance\x18\x06 \x01(\x0b\x32\x12.google.type.Money\x12\x0e\n\x06\x61\x63tive\x18\x07 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xcf\x01\n\x07Profile\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x18\n\x10\x64\x65\x66\x61ult_currency\x18\x03 \x01(\t\x12\x0e\n\x06locale\x18\x04 \x01(\t\x12\x11\n\ttime_zone\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"L\n\x08\x43\x61tegory\x12\x0c\n\x04slug\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x14\n\x0cprimary_slug\x18\x03 \x01(\t\x12\x0e\n\x06\x63ustom\x18\x04 \x01(\x08*l\n\x0fTransactionType\x12 \n\x1cTRANSACTION_TYPE_UNSPECIFIED\x10\x00\x12\x1b\n\x17TRANSACTION_TYPE_CREDIT\x10\x01\x12\x1a\n\x16TRANSACTION_TYPE_DEBIT\x10\x02*\x93\x01\n\x11TransactionStatus\x12\"\n\x1eTRANSACTION_STATUS_UNSPECIFIED\x10\x00\x12\x1d\n\x19TRANSACTION_STATUS_POSTED\x10\x01\x12\x1e\n\x1aTRANSACTION_STATUS_PENDING\x10\x02\x12\x1b\n\x17TRANSACTION_STATUS_VOID\x10\x03*\xb8\x01\n\x0e\x43\x61tegorySource\x12\x1f\n\x1b\x43\x41TEGORY_SOURCE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43\x41TEGORY_SOURCE_USER\x10\x01\x12\x18\n\x14\x43\x41TEGORY_SOURCE_RULE\x10\x02\x12\x19\n\x15\x43\x41TEGORY_SOURCE_MODEL\x10\x03\x12\x18\n\x14\x43\x41TEGORY_SOURCE_FILE\x10\x04\x12\x1c\n\x18\x43\x41TEGORY_SOURCE_FALLBACK\x10\x05*\xe1\x01\n\x0b\x41\x63\x63ountType\x12\x1c\n\x18\x41\x43\x43OUNT_TYPE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41\x43\x43OUNT_TYPE_CHECKING\x10\x01\x12\x18\n\x14\x41\x43\x43OUNT_TYPE_SAVINGS\x10\x02\x12\x1c\n\x18\x41\x43\x43OUNT_TYPE_CREDIT_CARD\x10\x03\x12\x15\n\x11\x41\x43\x43OUNT_TYPE_CASH\x10\x04\x12\x15\n\x11\x41\x43\x43OUNT_TYPE_LOAN\x10\x05\x12\x1b\n\x17\x41\x43\x43OUNT_TYPE_INVESTMENT\x10\x06\x12\x16\n\x12\x41\x43\x43OUNT_TYPE_OTHER\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#scale/accounts/v1/transaction.proto\x12\x11scale.accounts.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x17google/type/money.proto\"\xc6\x04\n\x0bTransaction\x12\x16\n\x0etransaction_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12+\n\x10transaction_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12\"\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x12.google.type.Money\x12\x30\n\x04type\x18\x05 \x01(\x0e\x32\".scale.accounts.v1.TransactionType\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12\x10\n\x08merchant\x18\x07 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x08 \x01(\t\x12\x18\n\x10primary_category\x18\t \x01(\t\x12:\n\x0f\x63\x61tegory_source\x18\n \x01(\x0e\x32!.scale.accounts.v1.CategorySource\x12\x17\n\nconfidence\x18\x0b \x01(\x01H\x00\x88\x01\x01\x12\x34\n\x06status\x18\x0c \x01(\x0e\x32$.scale.accounts.v1.TransactionStatus\x12\x0c\n\x04note\x18\r \x01(\t\x12\x16\n\x0epayment_method\x18\x0e \x01(\t\x12\x11\n\timport_id\x18\x0f \x01(\t\x12/\n\x0b\x63reate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x16suspected_duplicate_of\x18\x11 \x01(\t\x12\x11\n\tsuspicion\x18\x12 \x01(\tB\r\n\x0b_confidence\"\xed\x01\n\x07\x41\x63\x63ount\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12,\n\x04type\x18\x03 \x01(\x0e\x32\x1e.scale.accounts.v1.AccountType\x12\x10\n\x08\x63urrency\x18\x04 \x01(\t\x12\x12\n\nidentifier\x18\x05 \x01(\t\x12+\n\x0fopening_balance\x18\x06 \x01(\x0b\x32\x12.google.type.Money\x12\x0e\n\x06\x61\x63tive\x18\x07 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xcf\x01\n\x07Profile\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x18\n\x10\x64\x65\x66\x61ult_currency\x18\x03 \x01(\t\x12\x0e\n\x06locale\x18\x04 \x01(\t\x12\x11\n\ttime_zone\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"L\n\x08\x43\x61tegory\x12\x0c\n\x04slug\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x14\n\x0cprimary_slug\x18\x03 \x01(\t\x12\x0e\n\x06\x63ustom\x18\x04 \x01(\x08*l\n\x0fTransactionType\x12 \n\x1cTRANSACTION_TYPE_UNSPECIFIED\x10\x00\x12\x1b\n\x17TRANSACTION_TYPE_CREDIT\x10\x01\x12\x1a\n\x16TRANSACTION_TYPE_DEBIT\x10\x02*\x93\x01\n\x11TransactionStatus\x12\"\n\x1eTRANSACTION_STATUS_UNSPECIFIED\x10\x00\x12\x1d\n\x19TRANSACTION_STATUS_POSTED\x10\x01\x12\x1e\n\x1aTRANSACTION_STATUS_PENDING\x10\x02\x12\x1b\n\x17TRANSACTION_STATUS_VOID\x10\x03*\xb8\x01\n\x0e\x43\x61tegorySource\x12\x1f\n\x1b\x43\x41TEGORY_SOURCE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43\x41TEGORY_SOURCE_USER\x10\x01\x12\x18\n\x14\x43\x41TEGORY_SOURCE_RULE\x10\x02\x12\x19\n\x15\x43\x41TEGORY_SOURCE_MODEL\x10\x03\x12\x18\n\x14\x43\x41TEGORY_SOURCE_FILE\x10\x04\x12\x1c\n\x18\x43\x41TEGORY_SOURCE_FALLBACK\x10\x05*\xe1\x01\n\x0b\x41\x63\x63ountType\x12\x1c\n\x18\x41\x43\x43OUNT_TYPE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41\x43\x43OUNT_TYPE_CHECKING\x10\x01\x12\x18\n\x14\x41\x43\x43OUNT_TYPE_SAVINGS\x10\x02\x12\x1c\n\x18\x41\x43\x43OUNT_TYPE_CREDIT_CARD\x10\x03\x12\x15\n\x11\x41\x43\x43OUNT_TYPE_CASH\x10\x04\x12\x15\n\x11\x41\x43\x43OUNT_TYPE_LOAN\x10\x05\x12\x1b\n\x17\x41\x43\x43OUNT_TYPE_INVESTMENT\x10\x06\x12\x16\n\x12\x41\x43\x43OUNT_TYPE_OTHER\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'scale.accounts.v1.transaction_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TRANSACTIONTYPE']._serialized_start=1202
-  _globals['_TRANSACTIONTYPE']._serialized_end=1310
-  _globals['_TRANSACTIONSTATUS']._serialized_start=1313
-  _globals['_TRANSACTIONSTATUS']._serialized_end=1460
-  _globals['_CATEGORYSOURCE']._serialized_start=1463
-  _globals['_CATEGORYSOURCE']._serialized_end=1647
-  _globals['_ACCOUNTTYPE']._serialized_start=1650
-  _globals['_ACCOUNTTYPE']._serialized_end=1875
+  _globals['_TRANSACTIONTYPE']._serialized_start=1253
+  _globals['_TRANSACTIONTYPE']._serialized_end=1361
+  _globals['_TRANSACTIONSTATUS']._serialized_start=1364
+  _globals['_TRANSACTIONSTATUS']._serialized_end=1511
+  _globals['_CATEGORYSOURCE']._serialized_start=1514
+  _globals['_CATEGORYSOURCE']._serialized_end=1698
+  _globals['_ACCOUNTTYPE']._serialized_start=1701
+  _globals['_ACCOUNTTYPE']._serialized_end=1926
   _globals['_TRANSACTION']._serialized_start=141
-  _globals['_TRANSACTION']._serialized_end=672
-  _globals['_ACCOUNT']._serialized_start=675
-  _globals['_ACCOUNT']._serialized_end=912
-  _globals['_PROFILE']._serialized_start=915
-  _globals['_PROFILE']._serialized_end=1122
-  _globals['_CATEGORY']._serialized_start=1124
-  _globals['_CATEGORY']._serialized_end=1200
+  _globals['_TRANSACTION']._serialized_end=723
+  _globals['_ACCOUNT']._serialized_start=726
+  _globals['_ACCOUNT']._serialized_end=963
+  _globals['_PROFILE']._serialized_start=966
+  _globals['_PROFILE']._serialized_end=1173
+  _globals['_CATEGORY']._serialized_start=1175
+  _globals['_CATEGORY']._serialized_end=1251
 # @@protoc_insertion_point(module_scope)

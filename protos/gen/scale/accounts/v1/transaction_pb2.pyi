@@ -66,7 +66,7 @@ ACCOUNT_TYPE_INVESTMENT: AccountType
 ACCOUNT_TYPE_OTHER: AccountType
 
 class Transaction(_message.Message):
-    __slots__ = ("transaction_id", "account_id", "transaction_date", "amount", "type", "description", "merchant", "category", "primary_category", "category_source", "confidence", "status", "note", "payment_method", "import_id", "create_time")
+    __slots__ = ("transaction_id", "account_id", "transaction_date", "amount", "type", "description", "merchant", "category", "primary_category", "category_source", "confidence", "status", "note", "payment_method", "import_id", "create_time", "suspected_duplicate_of", "suspicion")
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
     TRANSACTION_DATE_FIELD_NUMBER: _ClassVar[int]
@@ -83,6 +83,8 @@ class Transaction(_message.Message):
     PAYMENT_METHOD_FIELD_NUMBER: _ClassVar[int]
     IMPORT_ID_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    SUSPECTED_DUPLICATE_OF_FIELD_NUMBER: _ClassVar[int]
+    SUSPICION_FIELD_NUMBER: _ClassVar[int]
     transaction_id: str
     account_id: str
     transaction_date: _date_pb2.Date
@@ -99,7 +101,9 @@ class Transaction(_message.Message):
     payment_method: str
     import_id: str
     create_time: _timestamp_pb2.Timestamp
-    def __init__(self, transaction_id: _Optional[str] = ..., account_id: _Optional[str] = ..., transaction_date: _Optional[_Union[_date_pb2.Date, _Mapping]] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., type: _Optional[_Union[TransactionType, str]] = ..., description: _Optional[str] = ..., merchant: _Optional[str] = ..., category: _Optional[str] = ..., primary_category: _Optional[str] = ..., category_source: _Optional[_Union[CategorySource, str]] = ..., confidence: _Optional[float] = ..., status: _Optional[_Union[TransactionStatus, str]] = ..., note: _Optional[str] = ..., payment_method: _Optional[str] = ..., import_id: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    suspected_duplicate_of: str
+    suspicion: str
+    def __init__(self, transaction_id: _Optional[str] = ..., account_id: _Optional[str] = ..., transaction_date: _Optional[_Union[_date_pb2.Date, _Mapping]] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., type: _Optional[_Union[TransactionType, str]] = ..., description: _Optional[str] = ..., merchant: _Optional[str] = ..., category: _Optional[str] = ..., primary_category: _Optional[str] = ..., category_source: _Optional[_Union[CategorySource, str]] = ..., confidence: _Optional[float] = ..., status: _Optional[_Union[TransactionStatus, str]] = ..., note: _Optional[str] = ..., payment_method: _Optional[str] = ..., import_id: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., suspected_duplicate_of: _Optional[str] = ..., suspicion: _Optional[str] = ...) -> None: ...
 
 class Account(_message.Message):
     __slots__ = ("account_id", "name", "type", "currency", "identifier", "opening_balance", "active", "create_time")

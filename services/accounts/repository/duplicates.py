@@ -1,0 +1,118 @@
+"""What the user decides about suspected duplicates, and taking a whole import back."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from services.accounts.domain import KeptRow, Transaction, UndoOutcome, not_suspected, transaction_not_found
+from services.accounts.repository.filters import COLUMNS
+from services.accounts.repository.transactions import TransactionRows
+from services.kit.postgres import Connection
+
+_LOCK_USER = "SELECT pg_advisory_xact_lock(hashtextextended('accounts.append ' || $1, 0))"
+_SELECT_SUSPECT = "SELECT suspected_duplicate_of FROM accounts.transactions WHERE user_id = $1 AND id = $2 FOR UPDATE"
+# From now on the row in the file is the earlier transaction.
+_ALIAS = """
+    INSERT INTO accounts.transaction_aliases (user_id, id, transaction_id, account_id, transaction_date, amount, currency,
+                                              description_key, occurrence, import_id)
+    SELECT user_id, id, $3, account_id, transaction_date, amount, currency, description_key, occurrence, import_id
+      FROM accounts.transactions WHERE user_id = $1 AND id = $2
+"""
+_MOVE_ALIASES = "UPDATE accounts.transaction_aliases SET transaction_id = $3 WHERE user_id = $1 AND transaction_id = $2"
+_MOVE_SOURCE_IDS = """
+    INSERT INTO accounts.source_ids (user_id, account_id, source_id, transaction_id, import_id)
+    SELECT user_id, account_id, source_id, $3, import_id FROM accounts.source_ids WHERE user_id = $1 AND transaction_id = $2
+    ON CONFLICT DO NOTHING
+"""
+_MOVE_SUSPICIONS = """
+    UPDATE accounts.transactions SET suspected_duplicate_of = $3 WHERE user_id = $1 AND suspected_duplicate_of = $2 AND id <> $3
+"""
+# What the user said of the later one is not lost: their category and note, where the earlier one has none of theirs.
+_INHERIT = f"""
+    UPDATE accounts.transactions AS t
+       SET note = CASE WHEN t.note = '' THEN later.note ELSE t.note END,
+           category = CASE WHEN takes_category THEN later.category ELSE t.category END,
+           category_source = CASE WHEN takes_category THEN later.category_source ELSE t.category_source END,
+           confidence = CASE WHEN takes_category THEN later.confidence ELSE t.confidence END,
+           merchant_name = COALESCE(t.merchant_name, later.merchant_name),
+           duplicate_decision = 'merged', updated_at = now()
+      FROM (SELECT later.*, later.category_source = 'user' AND earlier.category_source IS DISTINCT FROM 'user' AS takes_category
+              FROM accounts.transactions AS later, accounts.transactions AS earlier
+             WHERE (later.user_id, later.id) = ($1, $2) AND (earlier.user_id, earlier.id) = ($1, $3)) AS later
+     WHERE t.user_id = $1 AND t.id = $3
+    RETURNING {", ".join(f"t.{column}" if not column.startswith("(") else "(t.amount * 10000)::bigint" for column in COLUMNS.split(", "))}
+"""  # nosec B608 - only constants
+_DELETE = "DELETE FROM accounts.transactions WHERE user_id = $1 AND id = $2"
+_KEEP = f"""
+    UPDATE accounts.transactions
+       SET duplicate_decision = CASE WHEN suspected_duplicate_of IS NULL THEN duplicate_decision ELSE 'kept' END,
+           suspected_duplicate_of = NULL, suspicion = NULL, updated_at = now()
+     WHERE user_id = $1 AND id = $2
+    RETURNING {COLUMNS}
+"""  # nosec B608
+_SELECT_CHANGED = """
+    SELECT id, CASE WHEN category_source = 'user' THEN 'you set its category'
+                    WHEN note <> '' THEN 'you wrote a note on it'
+                    WHEN duplicate_decision = 'kept' THEN 'you decided to keep it'
+                    WHEN duplicate_decision = 'merged' THEN 'you merged another row into it'
+                    ELSE 'a later import booked it' END
+      FROM accounts.transactions
+     WHERE user_id = $1 AND import_id = $2
+       AND (category_source = 'user' OR note <> '' OR duplicate_decision IS NOT NULL)
+     ORDER BY import_line
+"""
+_REMOVE = """
+    DELETE FROM accounts.transactions
+     WHERE user_id = $1 AND import_id = $2
+       AND NOT (category_source IS NOT DISTINCT FROM 'user' OR note <> '' OR duplicate_decision IS NOT NULL)
+"""
+_REMOVE_ALIASES = "DELETE FROM accounts.transaction_aliases WHERE user_id = $1 AND import_id = $2"
+_REMOVE_SOURCE_IDS = """
+    DELETE FROM accounts.source_ids AS ids WHERE user_id = $1 AND import_id = $2
+       AND NOT EXISTS (SELECT FROM accounts.transactions AS t WHERE t.user_id = $1 AND t.id = ids.transaction_id AND t.import_id = $2)
+"""
+
+
+class DuplicateRows(TransactionRows):
+    """Decisions about rows that imports brought."""
+
+    _bulk_statement_timeout_s: float
+
+    async def merge_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction:
+        """The earlier transaction. Raises NotFound, and FailedPrecondition when nothing is suspected."""
+        async with self._database.transaction(user_id) as connection:
+            await connection.execute(_LOCK_USER, str(user_id))
+            earlier = await self._suspected(connection, user_id, transaction_id)
+            ids = (user_id, transaction_id, earlier)
+            for statement in (_ALIAS, _MOVE_ALIASES, _MOVE_SOURCE_IDS, _MOVE_SUSPICIONS):
+                await connection.execute(statement, *ids)
+            records = await connection.fetch(_INHERIT, *ids)
+            await connection.execute(_DELETE, user_id, transaction_id)
+            return (await self._complete(connection, user_id, records))[0]
+
+    async def _suspected(self, connection: Connection, user_id: UUID, transaction_id: UUID) -> UUID:
+        record = await connection.fetchrow(_SELECT_SUSPECT, user_id, transaction_id)
+        if record is None:
+            raise transaction_not_found(transaction_id)
+        earlier: UUID | None = record[0]
+        if earlier is None:
+            raise not_suspected(transaction_id)
+        return earlier
+
+    async def keep_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction:
+        """The transaction, no longer suspected. Raises NotFound."""
+        async with self._database.transaction(user_id) as connection:
+            records = await connection.fetch(_KEEP, user_id, transaction_id)
+            if not records:
+                raise transaction_not_found(transaction_id)
+            return (await self._complete(connection, user_id, records))[0]
+
+    async def undo_import(self, user_id: UUID, import_id: UUID) -> UndoOutcome:
+        """Deletes the import's rows that the user has not touched, and what it said of other imports' rows."""
+        async with self._database.transaction(user_id, statement_timeout_s=self._bulk_statement_timeout_s) as connection:
+            await connection.execute(_LOCK_USER, str(user_id))
+            kept = [KeptRow(*record) for record in await connection.fetch(_SELECT_CHANGED, user_id, import_id)]
+            removed = int((await connection.execute(_REMOVE, user_id, import_id)).rpartition(" ")[2])
+            await connection.execute(_REMOVE_ALIASES, user_id, import_id)
+            await connection.execute(_REMOVE_SOURCE_IDS, user_id, import_id)
+            return UndoOutcome(removed, kept)
