@@ -46,7 +46,6 @@ async def run(settings: AccountsSettings) -> None:
         register=partial(add_AccountsServiceServicer_to_server, build(settings, database)),
         check=database_answers,
         figures=database.figures,
-        figures=database.figures,
     )
     try:
         await server.run_until_signal()

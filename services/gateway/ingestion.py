@@ -65,9 +65,9 @@ def _form(fields: dict[str, str]) -> schemas.ImportForm:
         return schemas.ImportForm.model_validate(given)
     except ValidationError as error:
         # Not a RequestValidationError: outside of JSON bodies that is answered with 415.
-        fields = field_errors(error.errors(include_url=False, include_context=False, include_input=False))
-        detail = "; ".join(f"{one.field}: {one.reason}" for one in fields[:5])
-        raise InvalidArgument(detail, fields=fields) from None
+        wrong = field_errors(error.errors(include_url=False, include_context=False, include_input=False))
+        detail = "; ".join(f"{one.field}: {one.reason}" for one in wrong[:5])
+        raise InvalidArgument(detail, fields=wrong) from None
 
 
 async def _messages(metadata: pb.ImportMetadata, upload: Upload) -> AsyncIterator[pb.ImportStatementRequest]:

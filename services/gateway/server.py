@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import structlog
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from services.gateway.settings import GatewaySettings
 
@@ -20,6 +20,7 @@ log = structlog.get_logger()
 MAX_HEAD_BYTES = 64 * 1024
 _HEAD_TIMEOUT_S = 15.0
 _KEEP_ALIVE_S = 75
+_LAST_CALL_S = 1.0
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -27,6 +28,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     _head_bytes = 0
     _head_timer: TimerHandle | None = None
+    _leaving = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Starts the clock: whoever connects has something to ask."""
@@ -59,6 +61,18 @@ class BoundedProtocol(HttpToolsProtocol):
         """The end of the head."""
         self._stop_clock()
         super().on_headers_complete()
+        if self._leaving:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """The door is closed. Whoever has just come in is still answered, once; idle connections end."""
+        first: RequestResponseCycle | None = self.cycle
+        if first is None:
+            self._stop_clock()
+            self._head_timer = self.loop.call_later(_LAST_CALL_S, self._too_slow)
+            self._leaving = True
+        else:
+            super().shutdown()
 
     def _count(self, size: int) -> None:
         self._head_bytes += size

@@ -9,13 +9,16 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from datetime import date
+from decimal import Decimal
+from typing import NamedTuple
 
 import polars as pl
 import pyarrow as pa
 
 from services.ingestion.domain import AccountRef, ImportOptions
 from services.ingestion.fingerprint import VERSION, generate_fingerprint
+from services.ingestion.occurrences import Occurrences
 from services.ingestion.outcomes import RowOutcomes
 from services.ingestion.readers.statement import Batch, Statement
 from services.kit.errors import InvalidArgument, invalid
@@ -48,8 +51,8 @@ LEDGER_SCHEMA = pa.schema(
 )
 """As accounts_service.proto fixes it."""
 
-_DIGEST = slice(len(VERSION) + 1, len(VERSION) + 1 + 24)
-"""96 bits of a fingerprint tell apart more rows than a file can hold."""
+_DIGEST = slice(len(VERSION) + 1, len(VERSION) + 1 + 16)
+"""64 bits of a fingerprint."""
 
 
 class AccountKey(NamedTuple):
@@ -76,7 +79,7 @@ class Normaliser:
         # An account given by the caller is the account of all rows.
         self._ignore_identifiers = options.account_id is not None
         self._outcomes = outcomes
-        self._seen: dict[int, int] = {}
+        self._occurrences = Occurrences()
         self._keys: set[AccountKey] = set()
         self.rows_sent = 0
 
@@ -168,24 +171,22 @@ class Normaliser:
         return list(_messages(rows))
 
     def _fingerprints(self, rows: pl.DataFrame) -> list[str]:
-        columns = [rows[name].to_list() for name in ("account_id", "transaction_date", "amount", "currency", "description")]
-        seen = self._seen
-        result = []
-        for account_id, day, amount, currency, description in zip(*columns, strict=True):
-            fields: dict[str, Any] = {
-                "account_id": account_id,
-                "transaction_date": day,
-                "amount": amount,
-                "currency": currency,
-                "description": description,
-            }
-            fingerprint = generate_fingerprint(**fields, occurrence=1)
-            # The fingerprint of a first occurrence is the five-field row itself: equal ones are counted by it.
-            row = int(fingerprint[_DIGEST], 16)
-            occurrence = seen.get(row, 0) + 1
-            seen[row] = occurrence
-            result.append(fingerprint if occurrence == 1 else generate_fingerprint(**fields, occurrence=occurrence))
+        names = ("account_id", "transaction_date", "amount", "currency", "description")
+        fields = list(zip(*(rows[name].to_list() for name in names), strict=True))
+        result = [_fingerprint(row, 1) for row in fields]
+        # The fingerprint of a first occurrence stands for the five-field row itself: equal rows are counted by it.
+        numbers = self._occurrences.number([int(fingerprint[_DIGEST], 16) for fingerprint in result])
+        for index, number in enumerate(numbers):
+            if number > 1:
+                result[index] = _fingerprint(fields[index], number)
         return result
+
+
+def _fingerprint(row: tuple[str, date, Decimal, str, str], occurrence: int) -> str:
+    account_id, day, amount, currency, description = row
+    return generate_fingerprint(
+        account_id=account_id, transaction_date=day, amount=amount, currency=currency, description=description, occurrence=occurrence
+    )
 
 
 def layout_hash(statement: Statement) -> str:

@@ -54,7 +54,9 @@ class _Watch:
     async def receive(self) -> Message:
         """The server's receive, watched for the end of the body."""
         message = await self._receive()
-        if not message.get("more_body"):
+        if message["type"] == "http.disconnect":
+            self.hung_up = not self._exchange.complete
+        elif not message.get("more_body"):
             self._reading = False
         return message
 

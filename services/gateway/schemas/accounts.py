@@ -196,7 +196,7 @@ class AccountChange(_ChangesSomething):
 
     name: Text = Field(_ABSENT, min_length=1, max_length=200, description="Shown to people.")
     type: AccountKind = Field(_ABSENT, description="What kind of account.")
-    active: bool = Field(_ABSENT, description="False hides it from lists.")
+    active: bool = Field(_ABSENT, strict=True, description="False hides it from lists.")
     opening_balance: Balance = Field(_ABSENT, description="What it held before its first transaction, in the account's currency.")
 
 

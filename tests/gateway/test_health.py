@@ -1,0 +1,111 @@
+"""Liveness and readiness."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+
+import pytest
+
+from services.gateway.schemas.health import Readiness
+from tests.support.gateway_app import Gateway, RedisProcess, StartGateway, assert_problem, free_port
+from tests.support.upstream_fakes import FIGURES
+
+READY_PATHS = ("/ready", "/health/ready", "/api/v1/health/ready")
+
+
+async def wait_until_ready(gateway: Gateway) -> None:
+    for _ in range(100):
+        if (await gateway.client.get("/ready")).status_code == 200:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError((await gateway.client.get("/ready")).text)
+
+
+async def test_health_liveness(start_gateway: StartGateway) -> None:
+    """Also when nothing else is up."""
+    gateway = await start_gateway(accounts_up=False, ingestion_up=False, redis_url=f"redis://127.0.0.1:{free_port()}/0")
+    for path in ("/health", "/api/v1/health"):
+        response = await gateway.client.get(path)
+        assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+
+async def test_health_readiness_all_up(gateway: Gateway) -> None:
+    await wait_until_ready(gateway)
+    for path in READY_PATHS:
+        body = (await gateway.client.get(path)).json()
+        Readiness.model_validate(body)
+        assert body["state"] == "ready"
+        assert {name: found["status"] for name, found in body["dependencies"].items()} == {
+            "redis": "up",
+            "accounts": "up",
+            "ingestion": "up",
+        }
+        for service in ("accounts", "ingestion"):
+            assert body["dependencies"][service]["database"] == {"ok": True, **FIGURES}
+
+
+async def test_health_readiness_redis_down(start_gateway: StartGateway, own_redis: RedisProcess) -> None:
+    """503 with the details, and requests go on being answered; when Redis is back, so is readiness."""
+    gateway = await start_gateway(redis_url=own_redis.url)
+    await wait_until_ready(gateway)
+    own_redis.kill()
+    await asyncio.sleep(0.6)
+    for path in READY_PATHS:
+        body = assert_problem(await gateway.client.get(path), 503, "NOT_READY")
+        assert body["state"] == "degraded"
+        assert body["dependencies"]["redis"]["status"] == "down"
+        assert body["dependencies"]["accounts"]["status"] == "up"
+    assert (await gateway.get("/api/v1/transactions")).status_code == 200
+    own_redis.start()
+    await wait_until_ready(gateway)
+
+
+async def test_readiness_names_each_dependency_that_is_down(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(accounts_up=False)
+    body = assert_problem(await gateway.client.get("/ready"), 503, "NOT_READY")
+    assert body["state"] == "unavailable"
+    assert body["dependencies"]["accounts"] == {**body["dependencies"]["accounts"], "status": "down", "error": "no answer"}
+    assert "accounts" in body["detail"]
+    assert "127.0.0.1" not in str(body)
+
+
+async def test_readiness_follows_a_services_database(start_gateway: StartGateway) -> None:
+    database = {"up": True}
+    gateway = await start_gateway(well=lambda: database["up"])
+    await wait_until_ready(gateway)
+    database["up"] = False
+    await asyncio.sleep(1.7)
+    body = assert_problem(await gateway.client.get("/ready"), 503)
+    assert body["dependencies"]["accounts"]["error"] == "its database does not answer"
+    assert body["dependencies"]["accounts"]["database"]["ok"] is False
+    database["up"] = True
+    await wait_until_ready(gateway)
+
+
+async def test_readiness_without_redis_url(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(redis_url=None)
+    body = assert_problem(await gateway.client.get("/ready"), 503)
+    assert "SCALE_REDIS_URL" in body["dependencies"]["redis"]["error"]
+
+
+async def test_readiness_is_bounded_in_time_and_number(start_gateway: StartGateway) -> None:
+    """A Redis that accepts and never answers: one second, and many askers ask it once."""
+    with socket.socket() as hole:
+        hole.bind(("127.0.0.1", 0))
+        hole.listen(100)
+        gateway = await start_gateway(redis_url=f"redis://127.0.0.1:{hole.getsockname()[1]}/0")
+        started = time.perf_counter()
+        answers = await asyncio.gather(*[gateway.client.get("/ready") for _ in range(20)])
+        assert time.perf_counter() - started < 2.5
+        assert {answer.status_code for answer in answers} == {503}
+        assert answers[0].json()["dependencies"]["redis"]["error"] == "no answer within 1 s"
+        assert len({answer.json()["dependencies"]["redis"]["latency_ms"] for answer in answers}) == 1
+
+
+@pytest.mark.parametrize("path", READY_PATHS)
+async def test_readiness_needs_no_token_and_leaks_nothing(gateway: Gateway, path: str) -> None:
+    response = await gateway.client.get(path, headers={"Authorization": "Bearer rubbish"})
+    assert response.status_code in {200, 503}
+    assert "redis://" not in response.text
