@@ -43,7 +43,7 @@ def _extend_transactions() -> None:
     op.execute("""
         ALTER TABLE accounts.transactions ADD CONSTRAINT transactions_suspected_duplicate_of_fkey
         FOREIGN KEY (user_id, suspected_duplicate_of) REFERENCES accounts.transactions (user_id, id)
-        ON DELETE SET NULL (suspected_duplicate_of, suspicion)
+        ON DELETE SET NULL (suspected_duplicate_of)
     """)
     op.execute("""
         CREATE INDEX idx_transactions_suspected ON accounts.transactions (user_id, suspected_duplicate_of)

@@ -8,7 +8,7 @@ from datetime import date
 from uuid import UUID
 
 PENDING_DAYS = 10
-"""A pending row is booked within this many days; it may also be booked with yesterday's date."""
+"""A pending row is booked within this many days, and never with an earlier date: that is another visit to the same shop."""
 _SHARED_WORDS = 0.6
 _SHORT_KEY = 4
 
@@ -54,7 +54,7 @@ class Candidate:
             late = (self.old_date - self.new_date).days
         else:
             return False
-        return -1 <= late <= PENDING_DAYS and resemble(self.new_key, self.old_key)
+        return 0 <= late <= PENDING_DAYS and resemble(self.new_key, self.old_key)
 
     @property
     def suspicion(self) -> str | None:

@@ -89,21 +89,22 @@ async def test_the_same_import_with_other_rows_is_refused(service: AccountsServi
         assert len(await everything(service, user_id)) == 2
 
 
-async def test_equal_fingerprints_within_one_import_are_kept_once(service: AccountsService, user_id: UUID, account: Account) -> None:
-    first = row(account.id, 1)
+async def test_equal_rows_of_one_file_are_all_kept(service: AccountsService, user_id: UUID, account: Account) -> None:
     import_id = uuid7()
+    rows = [row(account.id, line, description="Coffee", occurrence=line) for line in (1, 2)]
     for _ in range(2):
-        outcome = await service.append_transactions(user_id, import_id, batches([first, {**first, "line": 2}]), fingerprints)
-        kept = (await everything(service, user_id))[0]
-        assert (outcome.inserted_count, list(outcome.duplicates)) == (1, [ImportLine(2, kept.id)])
-    assert await service.list_import_lines(user_id, import_id, after_line=0, requested_size=0) == [ImportLine(1, kept.id)]
+        outcome = await service.append_transactions(user_id, import_id, batches(rows), fingerprints)
+        assert (outcome.inserted_count, list(outcome.duplicates)) == (2, [])
+    assert len(await everything(service, user_id)) == 2
 
 
 async def test_an_unknown_account_leaves_nothing(service: AccountsService, user_id: UUID, other_user_id: UUID, account: Account) -> None:
     theirs, _ = await service.ensure_account(other_user_id, NewAccount("Theirs", "EUR"))
     for stranger in (uuid7(), theirs.id):
         with pytest.raises(NotFound) as caught:
-            await service.append_transactions(user_id, uuid7(), batches([row(account.id, 1)], [row(account.id, 2), row(stranger, 3)]), fingerprints)
+            await service.append_transactions(
+                user_id, uuid7(), batches([row(account.id, 1)], [row(account.id, 2), row(stranger, 3)]), fingerprints
+            )
         assert caught.value.metadata == {"account_id": str(stranger)}
     assert await everything(service, user_id) == []
 
@@ -123,8 +124,8 @@ async def test_two_users_keep_the_same_rows_apart(service: AccountsService, user
     mine = row(account.id, 1)
     await service.append_transactions(user_id, uuid7(), batches([mine]), fingerprints)
     outcome = await service.append_transactions(
-        other_user_id, uuid7(), batches([{**row(theirs.id, 1), "fingerprint": mine["fingerprint"]}])
-    , fingerprints)
+        other_user_id, uuid7(), batches([{**row(theirs.id, 1), "fingerprint": mine["fingerprint"]}]), fingerprints
+    )
     assert (outcome.inserted_count, list(outcome.duplicates)) == (1, [])
     assert [one.account_id for one in await everything(service, user_id)] == [account.id]
 

@@ -25,7 +25,7 @@ from services.accounts.domain import (
 from services.accounts.repository import PostgresAccountsRepository
 from services.accounts.repository.filters import page_statement
 from services.accounts.service import AccountsService
-from services.kit.errors import DeadlineExceeded, NotFound, Unavailable
+from services.kit.errors import DeadlineExceeded, InvalidArgument, NotFound, Unavailable
 from services.kit.pagination import PageTokens
 from services.kit.postgres import Database
 from services.kit.settings import DatabaseSettings
@@ -74,7 +74,9 @@ async def test_overlapping_imports_at_once_keep_each_row_once(
 ) -> None:
     rows = [row(account.id, line) for line in range(1, 301)]
     imports = [rows, [{**one, "line": 301 - one["line"]} for one in reversed(rows)], rows[:150]]
-    outcomes = await asyncio.gather(*(postgres.append_transactions(user_id, uuid7(), batches(one[:50], one[50:]), fingerprints) for one in imports))
+    outcomes = await asyncio.gather(
+        *(postgres.append_transactions(user_id, uuid7(), batches(one[:50], one[50:]), fingerprints) for one in imports)
+    )
     assert sum(outcome.inserted_count for outcome in outcomes) == 300
     for outcome, one in zip(outcomes, imports, strict=True):
         assert outcome.inserted_count + len(outcome.duplicates) == len(one)
@@ -177,8 +179,8 @@ async def test_works_without_prepared_statements(servers: LocalSystem, user_id: 
 async def test_values_that_look_like_sql_are_values(service: AccountsService, user_id: UUID, account: Account) -> None:
     evil = "'; DROP TABLE accounts.transactions; -- {} $1 %s"
     await service.append_transactions(
-        user_id, uuid7(), batches([row(account.id, 1, description=evil, merchant=evil, category=evil, payment_method=evil)])
-    , fingerprints)
+        user_id, uuid7(), batches([row(account.id, 1, description=evil, merchant=evil, category=evil, payment_method=evil)]), fingerprints
+    )
     for filters in (TransactionFilters(merchant=evil), TransactionFilters(query=evil)):
         (found,), _ = await service.list_transactions(user_id, filters, requested_size=0, token="")
         assert (found.description, found.merchant, found.payment_method) == (evil, evil, evil)
@@ -216,7 +218,9 @@ async def test_a_page_costs_a_fixed_number_of_statements(
             return await original(self, query, *arguments, **rest)  # type: ignore[operator]
 
         monkeypatch.setattr(asyncpg.Connection, name, noted)
-    await postgres.append_transactions(user_id, uuid7(), batches([row(account.id, line, category="housing") for line in range(1, 200)]), fingerprints)
+    await postgres.append_transactions(
+        user_id, uuid7(), batches([row(account.id, line, category="housing") for line in range(1, 200)]), fingerprints
+    )
     lengths = []
     await postgres.list_transactions(user_id, EVERYTHING, after=None, limit=1)  # reads the taxonomy
     for limit in (1, 10, 200):
@@ -237,3 +241,13 @@ async def test_rows_are_invisible_in_sql_too(
         assert await connection.execute("DELETE FROM accounts.transactions") == "DELETE 0"
     async with as_role("accounts", user_id) as connection:
         assert await connection.fetchval(seen) == 1
+
+
+async def test_two_rows_of_one_import_may_not_share_a_fingerprint(postgres: PostgresAccountsRepository, user_id: UUID) -> None:
+    service = AccountsService(postgres, PageTokens(b"a page token key for tests only!"))
+    account, _ = await service.ensure_account(user_id, NewAccount("Everyday", "EUR"))
+    first = row(account.id, 1)
+    with pytest.raises(InvalidArgument) as caught:
+        await service.append_transactions(user_id, uuid7(), batches([first, {**first, "line": 2}]), fingerprints)
+    assert [(one.field, one.line) for one in caught.value.fields] == [("fingerprint", 2)]
+    assert not (await service.list_transactions(user_id, TransactionFilters(), requested_size=0, token=""))[0]

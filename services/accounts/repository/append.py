@@ -72,6 +72,12 @@ _CLAIM_CONFLICTS = """
       FROM incoming JOIN accounts.transactions AS held ON held.user_id = $1 AND held.fingerprint = incoming.fingerprint
      WHERE held.id <> incoming.id AND NOT EXISTS (SELECT FROM claims WHERE claims.line = incoming.line)
 """
+_SELECT_REPEATED = """
+    SELECT incoming.line, held.import_line
+      FROM incoming JOIN accounts.transactions AS held ON held.user_id = $1 AND held.fingerprint = incoming.fingerprint
+     WHERE held.id <> incoming.id AND held.import_id = $2 AND NOT EXISTS (SELECT FROM claims WHERE claims.line = incoming.line)
+     ORDER BY incoming.line LIMIT 1
+"""
 _KEEP_PENDING_FORM = """
     INSERT INTO accounts.transaction_aliases (user_id, id, transaction_id, account_id, transaction_date, amount, currency,
                                               description_key, occurrence, import_id)
@@ -137,7 +143,7 @@ class AppendedRows(CategoryRows):
             inserted = matches.own_count + await self._insert(connection, user_id, import_id)
             duplicates = ImportLines()
             if inserted < row_count:
-                await connection.execute(_CLAIM_CONFLICTS, user_id)
+                await self._claim_conflicts(connection, user_id, import_id)
             await self._remember(connection, user_id, import_id)
             suspected = await self._suspect(connection, user_id, import_id, matches.suspicions)
             if inserted < row_count:
@@ -153,6 +159,14 @@ class AppendedRows(CategoryRows):
         for start in range(0, len(rows), _RENUMBERED_AT_ONCE):
             part = rows[start : start + _RENUMBERED_AT_ONCE]
             await connection.execute(_SET_FINGERPRINTS, [one.line for one in part], await fingerprints(part))
+
+    async def _claim_conflicts(self, connection: Connection, user_id: UUID, import_id: UUID) -> None:
+        repeated = await connection.fetchrow(_SELECT_REPEATED, user_id, import_id)
+        if repeated is not None:
+            raise invalid(
+                "fingerprint", f"is that of line {repeated['import_line']}; equal rows need rising occurrences", line=repeated["line"]
+            )
+        await connection.execute(_CLAIM_CONFLICTS, user_id)
 
     async def _remember(self, connection: Connection, user_id: UUID, import_id: UUID) -> None:
         await connection.execute(_KEEP_PENDING_FORM, user_id)

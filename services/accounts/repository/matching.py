@@ -84,7 +84,7 @@ _SELECT_CANDIDATES = f"""
      LIMIT {_MOST_CANDIDATES}
 """  # nosec B608
 _ADD_CLAIMS = "INSERT INTO claims (line, place, transaction_id) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::uuid[])"
-_MARK_BOOKINGS = "UPDATE incoming SET books = $2::uuid[] [array_position($1::bigint[], line)] WHERE line = ANY ($1)"
+_MARK_BOOKINGS = "UPDATE incoming SET books = ($2::uuid[])[array_position($1::bigint[], line)] WHERE line = ANY ($1)"
 # The same id on other days or with other amounts, in the ledger or earlier in this file.
 _SELECT_SAME_SOURCE = f"""
     SELECT DISTINCT ON (line) line, other, reason FROM (
