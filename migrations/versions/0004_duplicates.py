@@ -52,7 +52,8 @@ def _extend_transactions() -> None:
 
 
 def _create_source_ids() -> None:
-    # Banks reuse ids, and one file may name one twice: an id does not name one transaction, it only points at some.
+    # Banks reuse ids, and one file may name one twice: an id does not name one transaction, it only points at some. No foreign key and
+    # no second index: both would cost a large import more than the rows themselves, and what deletes a transaction deletes its ids.
     op.execute("""
         CREATE TABLE accounts.source_ids (
             user_id        uuid NOT NULL,
@@ -60,11 +61,9 @@ def _create_source_ids() -> None:
             source_id      text NOT NULL CHECK (source_id <> ''),
             transaction_id uuid NOT NULL,
             import_id      uuid,
-            PRIMARY KEY (user_id, account_id, source_id, transaction_id),
-            FOREIGN KEY (user_id, transaction_id) REFERENCES accounts.transactions (user_id, id) ON DELETE CASCADE
+            PRIMARY KEY (user_id, account_id, source_id, transaction_id)
         )
     """)
-    op.execute("CREATE INDEX idx_source_ids_transaction ON accounts.source_ids (user_id, transaction_id)")
     protect("accounts.source_ids", "scale_accounts")
 
 

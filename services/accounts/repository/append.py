@@ -27,7 +27,7 @@ from services.accounts.domain import (
     import_id_reused,
 )
 from services.accounts.repository.categories import CategoryRows
-from services.accounts.repository.matching import Suspicion, match
+from services.accounts.repository.matching import Matches, Suspicion, match
 from services.kit.errors import InvalidArgument, Unavailable, invalid
 from services.kit.postgres import Connection
 
@@ -62,7 +62,8 @@ _INSERT = """
         user_id, id, account_id, transaction_date, amount, currency, description, merchant_name, category, category_source,
         payment_method, status, fingerprint, import_id, import_line, raw_data, description_key, occurrence)
     SELECT $1, id, account_id, transaction_date, amount, currency, description, merchant, category,
-           CASE WHEN category IS NOT NULL THEN 'file' END, payment_method, status, fingerprint, $2, line, raw_data, description_key, occurrence
+           CASE WHEN category IS NOT NULL THEN 'file' END, payment_method, status, fingerprint, $2, line, raw_data, description_key,
+           occurrence
       FROM incoming WHERE NOT EXISTS (SELECT FROM claims WHERE claims.line = incoming.line) ORDER BY line
     ON CONFLICT (user_id, fingerprint) DO NOTHING
 """
@@ -96,7 +97,8 @@ _BOOK = """
 _BOOK_UNCHANGED = """
     UPDATE accounts.transactions AS t SET status = 'posted', duplicate_decision = 'booked', updated_at = now()
       FROM incoming JOIN claims USING (line)
-     WHERE t.user_id = $1 AND t.id = claims.transaction_id AND t.status = 'pending' AND incoming.status = 'posted' AND incoming.books IS NULL
+     WHERE t.user_id = $1 AND t.id = claims.transaction_id AND t.status = 'pending'
+       AND incoming.status = 'posted' AND incoming.books IS NULL
 """
 _KEEP_SOURCE_IDS = """
     INSERT INTO accounts.source_ids (user_id, account_id, source_id, transaction_id, import_id)
@@ -144,7 +146,7 @@ class AppendedRows(CategoryRows):
             duplicates = ImportLines()
             if inserted < row_count:
                 await self._claim_conflicts(connection, user_id, import_id)
-            await self._remember(connection, user_id, import_id)
+            await self._remember(connection, user_id, import_id, matches)
             suspected = await self._suspect(connection, user_id, import_id, matches.suspicions)
             if inserted < row_count:
                 await connection.execute(_FIND_DUPLICATES)
@@ -168,17 +170,18 @@ class AppendedRows(CategoryRows):
             )
         await connection.execute(_CLAIM_CONFLICTS, user_id)
 
-    async def _remember(self, connection: Connection, user_id: UUID, import_id: UUID) -> None:
-        await connection.execute(_KEEP_PENDING_FORM, user_id)
-        await connection.execute(_BOOK, user_id)
-        await connection.execute(_BOOK_UNCHANGED, user_id)
-        await connection.execute(_KEEP_SOURCE_IDS, user_id, import_id)
+    async def _remember(self, connection: Connection, user_id: UUID, import_id: UUID, matches: Matches) -> None:
+        if matches.with_pending:
+            for statement in (_KEEP_PENDING_FORM, _BOOK, _BOOK_UNCHANGED):
+                await connection.execute(statement, user_id)
+        if matches.with_source:
+            await connection.execute(_KEEP_SOURCE_IDS, user_id, import_id)
 
     async def _suspect(self, connection: Connection, user_id: UUID, import_id: UUID, found: list[Suspicion]) -> list[SuspectedDuplicate]:
         if not found:
             return []
         columns = [one.line for one in found], [one.transaction_id for one in found], [one.reason for one in found]
-        ids = {line: made for line, made in await connection.fetch(_SUSPECT, user_id, import_id, *columns)}
+        ids = dict(await connection.fetch(_SUSPECT, user_id, import_id, *columns))
         return [SuspectedDuplicate(one.line, ids[one.line], one.transaction_id, one.reason) for one in found if one.line in ids]
 
     async def _stage(self, connection: Connection, user_id: UUID, batches: AsyncIterator[pl.DataFrame]) -> int:

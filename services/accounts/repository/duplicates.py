@@ -24,6 +24,7 @@ _MOVE_SOURCE_IDS = """
     SELECT user_id, account_id, source_id, $3, import_id FROM accounts.source_ids WHERE user_id = $1 AND transaction_id = $2
     ON CONFLICT DO NOTHING
 """
+_DROP_SOURCE_IDS = "DELETE FROM accounts.source_ids WHERE user_id = $1 AND transaction_id = $2"
 _MOVE_SUSPICIONS = """
     UPDATE accounts.transactions SET suspected_duplicate_of = $3 WHERE user_id = $1 AND suspected_duplicate_of = $2 AND id <> $3
 """
@@ -67,9 +68,12 @@ _REMOVE = """
        AND NOT (category_source IS NOT DISTINCT FROM 'user' OR note <> '' OR duplicate_decision IS NOT NULL)
 """
 _REMOVE_ALIASES = "DELETE FROM accounts.transaction_aliases WHERE user_id = $1 AND import_id = $2"
+# Also those that later imports gave to rows that are gone now.
 _REMOVE_SOURCE_IDS = """
-    DELETE FROM accounts.source_ids AS ids WHERE user_id = $1 AND import_id = $2
-       AND NOT EXISTS (SELECT FROM accounts.transactions AS t WHERE t.user_id = $1 AND t.id = ids.transaction_id AND t.import_id = $2)
+    DELETE FROM accounts.source_ids AS ids
+     WHERE user_id = $1
+       AND NOT EXISTS (SELECT FROM accounts.transactions AS t
+                        WHERE t.user_id = $1 AND t.id = ids.transaction_id AND (t.import_id = $2 OR ids.import_id IS DISTINCT FROM $2))
 """
 
 
@@ -87,7 +91,8 @@ class DuplicateRows(TransactionRows):
             for statement in (_ALIAS, _MOVE_ALIASES, _MOVE_SOURCE_IDS, _MOVE_SUSPICIONS):
                 await connection.execute(statement, *ids)
             records = await connection.fetch(_INHERIT, *ids)
-            await connection.execute(_DELETE, user_id, transaction_id)
+            for statement in (_DROP_SOURCE_IDS, _DELETE):
+                await connection.execute(statement, user_id, transaction_id)
             return (await self._complete(connection, user_id, records))[0]
 
     async def _suspected(self, connection: Connection, user_id: UUID, transaction_id: UUID) -> UUID:

@@ -127,6 +127,10 @@ class Matches(NamedTuple):
     own_count: int
     """Rows that this very import brought before."""
     suspicions: list[Suspicion]
+    with_source: bool
+    """Whether rows carry the bank's own ids."""
+    with_pending: bool
+    """Whether the ledger holds pending rows near these days: some may be booked now."""
 
 
 async def match(connection: Connection, import_id: UUID) -> Matches:
@@ -155,7 +159,10 @@ async def match(connection: Connection, import_id: UUID) -> Matches:
         suspicions += [Suspicion(*record) for record in records if record["line"] not in flagged]
     if held_any:
         await connection.execute(_NUMBER)
-    return Matches(own_count, suspicions)
+    with_pending = held_any and bool(
+        await connection.fetchval("SELECT EXISTS (SELECT FROM held WHERE status = 'pending' AND NOT is_alias)")
+    )
+    return Matches(own_count, suspicions, with_source, with_pending)
 
 
 async def _look_closer(connection: Connection, import_id: UUID) -> list[Suspicion]:
