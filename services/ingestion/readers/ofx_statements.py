@@ -130,7 +130,7 @@ class Answer:
         """The statement to which a transaction on this line belongs."""
         if self.current is None:
             self._open_statement("", line)
-        assert self.current is not None
+        assert self.current is not None  # nosec B101  # tells mypy what the lines above made sure of
         self._inside = ""
         return self.current
 
