@@ -68,7 +68,7 @@ class _Reader:
         self.file_format = ""
         self.accounts: list[str] = []
         self.detected: dict[str, Any] = {
-            "format_version": xml.namespace.rpartition(":")[2] or None, "encoding": xml.encoding, "currency": currency,
+            "format_version": None, "encoding": xml.encoding, "currency": currency,
             "accounts": self.accounts, "balances": [], "notes": [],
         }  # fmt: skip
 
@@ -91,8 +91,10 @@ class _Reader:
             elif name in _STATEMENTS:
                 self._start_or_end(event, element, line)
             elif event == "start":
-                self.file_format = self.file_format or _MESSAGES[name.removesuffix("V01")]
                 self._tally.messages += 1
+                if not self.file_format:
+                    self.file_format = _MESSAGES[name.removesuffix("V01")]
+                    self.detected["format_version"] = element.tag[1:].rpartition("}")[0].rpartition(":")[2] or None
                 _check(self._tally.messages <= MAX_STATEMENTS, line, f"the file holds more than {MAX_STATEMENTS} messages")
             else:
                 done(element)
