@@ -39,7 +39,7 @@ class IngestionApp:
             parallel_imports=settings.parallel_imports,
             queued_imports=settings.queued_imports,
         )
-        spool = UploadSpool(max_bytes=settings.max_file_bytes, directory=settings.spool_dir)
+        spool = UploadSpool(max_bytes=settings.max_file_bytes, max_total_bytes=settings.max_spool_bytes, directory=settings.spool_dir)
         self.servicer = IngestionServicer(self.service, spool, PageTokens(settings.page_token_secret))
         self.server = Server(
             settings, name=NAME, services=[SERVICE], register=self._register, check=self._ready, figures=self.database.figures

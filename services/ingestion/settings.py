@@ -18,6 +18,9 @@ class IngestionSettings(ServiceSettings):
         "127.0.0.1:8081", validation_alias="SCALE_ACCOUNTS_ADDRESS", description="Where the accounts service listens."
     )
     max_file_bytes: int = Field(256 * 1024 * 1024, ge=1, description="Largest file taken in, in bytes.")
+    max_spool_bytes: int = Field(
+        4 * 1024 * 1024 * 1024, ge=1, description="What all uploads in hand may take up together, in bytes; more are refused (429)."
+    )
     spool_dir: Path | None = Field(
         None, description="Where an upload lies while it is read; never longer. Default: the system's temporary directory."
     )

@@ -8,7 +8,11 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
+
+import polars as pl
+import structlog
 
 from services.ingestion.account_finder import AccountFinder
 from services.ingestion.domain import Counts, ImportOptions, ImportsRepository, Ledger, RowOutcome, Success
@@ -18,7 +22,10 @@ from services.ingestion.readers.statement import MAX_ERRORS_SHOWN, ReadOptions, 
 from services.ingestion.threads import run_to_end
 from services.kit.errors import ScaleError
 
+log = structlog.get_logger()
+
 Reader = Callable[[Path, ReadOptions], Statement]
+Result = TypeVar("Result")
 Message = tuple[int, bytes]
 """Row count, Arrow IPC stream."""
 
@@ -68,7 +75,7 @@ class _Messages:
         return bool(self._ready)
 
     async def _next_batch(self) -> list[Message] | None:
-        batch = await run_to_end(self._executor, self._normaliser.read)
+        batch = await run_to_end(self._executor, _reading, self._normaliser.read)
         if batch is None:
             return None
         if batch.rows.is_empty():
@@ -98,7 +105,8 @@ class StatementImport:
 
         Raises UnreadableStatement, also when no row is good; InvalidArgument for wrong options; what the ledger raises.
         """
-        statement = await run_to_end(self._executor, self._reader, path, _read_options(options, file_name))
+        read_options = _read_options(options, file_name)
+        statement = await run_to_end(self._executor, _reading, lambda: self._reader(path, read_options))
         accounts = AccountFinder(self._ledger, self._repository, user_id=user_id, options=options, layout_hash=layout_hash(statement))
         await accounts.check_named_by_caller()
         normaliser = Normaliser(statement, options, self.outcomes)
@@ -139,6 +147,17 @@ class StatementImport:
         if duplicates > sent:
             raise ScaleError(f"the ledger named {duplicates} duplicates among {sent} rows")
         return Counts(sent + zero + rejected, sent - duplicates, duplicates, 0, zero, rejected)
+
+
+def _reading(step: Callable[[], Result]) -> Result:
+    """One step of a reader. A file that breaks it is refused, not tried again for ever; what went wrong is for us to see."""
+    try:
+        return step()
+    except (UnreadableStatement, ScaleError, OSError, MemoryError):
+        raise
+    except (Exception, pl.exceptions.PanicException) as error:
+        log.error("a reader failed", exc_info=error)
+        raise UnreadableStatement("This file cannot be read: the reader failed on it. That is our fault; please report it.") from error
 
 
 def _read_options(options: ImportOptions, file_name: str) -> ReadOptions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ import structlog
 
 from services.ingestion.formats import HEAD_BYTES
 from services.ingestion.threads import run_to_end
-from services.kit.errors import InvalidArgument, Unavailable, invalid
+from services.kit.errors import InvalidArgument, ResourceExhausted, Unavailable, invalid
 
 log = structlog.get_logger()
 
@@ -36,26 +37,30 @@ class Spooled:
 
 
 class UploadSpool:
-    """Takes uploads in. `max_bytes` is the largest; `directory` is where they lie (None: the system's temporary directory)."""
+    """Takes uploads in: at most `max_bytes` each, `max_total_bytes` at the same time, in `directory` (None: the system's temporary one)."""
 
-    def __init__(self, *, max_bytes: int, directory: Path | None = None) -> None:
+    def __init__(self, *, max_bytes: int, max_total_bytes: int = sys.maxsize, directory: Path | None = None) -> None:
         self._max_bytes = max_bytes
+        self._max_total_bytes = max_total_bytes
+        self._total_bytes = 0
         self._directory = directory
 
     @asynccontextmanager
     async def receive(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[Spooled]:
         """Reads all chunks, then gives the file for the time of the block.
 
-        Raises InvalidArgument for an empty file, or with reason FILE_TOO_LARGE at the first byte above the limit; Unavailable when there
-        is no room for it.
+        Raises InvalidArgument for an empty file, or with reason FILE_TOO_LARGE at the first byte above the limit; ResourceExhausted when
+        other uploads take up what there is for all; Unavailable when the disk is full.
         """
         try:
             descriptor, path = await run_to_end(None, self._open)
         except OSError as error:
             raise _no_room(error) from error
+        room = _Room()
         try:
-            yield await self._fill(descriptor, path, chunks)
+            yield await self._fill(descriptor, path, chunks, room)
         finally:
+            self._total_bytes -= room.bytes
             # In this order: once closed, the same number may be another upload's.
             if path.parent != _OWN_DESCRIPTORS:
                 path.unlink(missing_ok=True)
@@ -71,9 +76,8 @@ class UploadSpool:
             return descriptor, _OWN_DESCRIPTORS / str(descriptor)
         return descriptor, Path(name)
 
-    async def _fill(self, descriptor: int, path: Path, chunks: AsyncIterator[bytes]) -> Spooled:
+    async def _fill(self, descriptor: int, path: Path, chunks: AsyncIterator[bytes], room: _Room) -> Spooled:
         digest = hashlib.sha256()
-        size = 0
         head = b""
         waiting = bytearray()
 
@@ -84,26 +88,38 @@ class UploadSpool:
                 rest = rest[os.write(descriptor, rest) :]
 
         async for chunk in chunks:
-            size += len(chunk)
-            if size > self._max_bytes:
-                raise self._too_large()
+            self._take(room, len(chunk))
             if len(head) < HEAD_BYTES:
                 head += chunk[: HEAD_BYTES - len(head)]
             waiting += chunk
             if len(waiting) >= _BLOCK_BYTES:
                 await _store(write, waiting)
                 waiting = bytearray()
-        if not size:
+        if not room.bytes:
             raise invalid("file", "is empty")
         await _store(write, waiting)
-        return Spooled(path, size, digest.hexdigest(), head)
+        return Spooled(path, room.bytes, digest.hexdigest(), head)
 
-    def _too_large(self) -> InvalidArgument:
-        return InvalidArgument(
-            f"The file is larger than {self._max_bytes} bytes.",
-            reason="FILE_TOO_LARGE",
-            metadata={"max_file_bytes": str(self._max_bytes)},
-        )
+    def _take(self, room: _Room, size_bytes: int) -> None:
+        room.bytes += size_bytes
+        self._total_bytes += size_bytes
+        if room.bytes > self._max_bytes:
+            raise InvalidArgument(
+                f"The file is larger than {self._max_bytes} bytes.",
+                reason="FILE_TOO_LARGE",
+                metadata={"max_file_bytes": str(self._max_bytes)},
+            )
+        if self._total_bytes > self._max_total_bytes:
+            raise ResourceExhausted(
+                "Too many large uploads at once; send this one again in a while.", reason="TOO_MANY_UPLOADS", retry_after_s=10
+            )
+
+
+@dataclass(slots=True)
+class _Room:
+    """What one upload takes up."""
+
+    bytes: int = 0
 
 
 async def _store(write: Callable[[bytearray], None], block: bytearray) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 import jwt
+import structlog
 
 from services.kit.errors import Unauthenticated, Unavailable
 from services.kit.settings import ProcessSettings
 
 if TYPE_CHECKING:
     import httpx
+
+log = structlog.get_logger()
 
 ROLES = ("user", "admin", "service")
 _KEYS_LIFETIME_S = 600.0
@@ -52,8 +56,8 @@ class SharedSecret:
 
 
 class JwksKeys:
-    """RS256 and ES256: public keys from a JWKS address, kept for ten minutes, fetched again at once (at most every ten seconds) for a key
-    id that is new. Old keys stay in use while the address does not answer."""
+    """RS256 and ES256: public keys from a JWKS address, fetched again in the background after ten minutes, and at once (at most every ten
+    seconds) for a key id that is new. Known keys stay in use while the address does not answer."""
 
     def __init__(self, url: str, *, client: httpx.AsyncClient | None = None) -> None:
         self._url = url
@@ -62,23 +66,34 @@ class JwksKeys:
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
         self._lock = asyncio.Lock()
+        self._refreshing: asyncio.Task[None] | None = None
 
     async def key_for(self, token: str) -> Any:
-        """The public key whose id the token's header names."""
+        """The public key whose id the token's header names. Raises Unavailable when it is new and the address does not answer."""
         try:
             key_id = jwt.get_unverified_header(token).get("kid")
         except jwt.InvalidTokenError:
             raise Unauthenticated("The token is malformed.", reason="TOKEN_INVALID") from None
-        now = time.monotonic()
-        if key_id not in self._keys or now - self._fetched_at > _KEYS_LIFETIME_S:
-            await self._refresh(known=key_id in self._keys)
+        key = self._keys.get(key_id) if key_id else None
+        if key is not None:
+            if time.monotonic() - self._fetched_at > _KEYS_LIFETIME_S and (self._refreshing is None or self._refreshing.done()):
+                self._refreshing = asyncio.create_task(self._refresh_quietly())
+            return key
+        if key_id:
+            await self._refresh()
         if key_id not in self._keys:
             raise Unauthenticated("The token is signed with an unknown key.", reason="TOKEN_INVALID")
         return self._keys[key_id]
 
-    async def _refresh(self, *, known: bool) -> None:
+    async def _refresh_quietly(self) -> None:
+        with suppress(Unavailable):
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         async with self._lock:
             if time.monotonic() - self._tried_at < _KEYS_COOL_DOWN_S:
+                if self._fetched_at < self._tried_at:
+                    raise _keys_unavailable()
                 return
             self._tried_at = time.monotonic()
             # Only here: a process with a shared secret need not load an HTTP client.
@@ -90,16 +105,16 @@ class JwksKeys:
                 response = await self._client.get(self._url)
                 response.raise_for_status()
                 keys = jwt.PyJWKSet.from_dict(response.json())
-            except (httpx.HTTPError, ValueError, jwt.PyJWTError) as error:
-                if known:
-                    return
-                raise Unavailable(
-                    "The signing keys cannot be fetched; try again shortly.",
-                    reason="KEYS_UNAVAILABLE",
-                    retry_after_s=_KEYS_COOL_DOWN_S,
-                ) from error
+            except (httpx.HTTPError, ValueError, AttributeError, jwt.PyJWTError) as error:
+                log.warning("signing keys cannot be fetched", error=repr(error))
+                raise _keys_unavailable() from error
             self._keys = {key.key_id: key.key for key in keys.keys if key.key_id}
             self._fetched_at = time.monotonic()
+
+
+def _keys_unavailable() -> Unavailable:
+    message = "The signing keys cannot be fetched; try again shortly."
+    return Unavailable(message, reason="KEYS_UNAVAILABLE", retry_after_s=_KEYS_COOL_DOWN_S)
 
 
 class TokenVerifier:
@@ -138,6 +153,9 @@ class TokenVerifier:
             raise Unauthenticated("The token has expired; sign in again.", reason="TOKEN_EXPIRED") from None
         except jwt.InvalidTokenError as error:
             raise Unauthenticated(f"The token is not valid: {error}.", reason="TOKEN_INVALID") from None
+        except (jwt.PyJWTError, TypeError, ValueError, OverflowError):
+            # A key of another kind than the algorithm wants, or claims that are no sensible numbers.
+            raise Unauthenticated("The token is not valid.", reason="TOKEN_INVALID") from None
         try:
             user_id = UUID(claims["sub"])
         except (ValueError, AttributeError, TypeError):

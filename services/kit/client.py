@@ -30,6 +30,8 @@ def _service_config(service: str, idempotent: Iterable[str]) -> str:
             "retryableStatusCodes": ["UNAVAILABLE"],
         }
         config["methodConfig"] = [{"name": methods, "retryPolicy": retry}]
+        # When more than about one call in ten fails, retries would only add to the load.
+        config["retryThrottling"] = {"maxTokens": 10, "tokenRatio": 0.1}
     return json.dumps(config)
 
 

@@ -117,10 +117,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             code = "CANCELLED"
             raise
         except ScaleError as error:
-            status = to_status(error, _domain(method))
-            code = grpc.StatusCode(rpc_status.to_status(status).code).name
             if type(error) is ScaleError:
                 log.error("internal error", method=method, exc_info=error)
+                error = ScaleError("Internal error.")
+            status = to_status(error, _domain(method))
+            code = grpc.StatusCode(rpc_status.to_status(status).code).name
             await context.abort_with_status(rpc_status.to_status(status))
         except Exception as error:
             code = "INTERNAL"

@@ -26,8 +26,10 @@ _CODES: dict[type[errors.ScaleError], grpc.StatusCode] = {
 }
 _CLASSES = {code: error for error, code in _CODES.items()}
 _LINE = re.compile(r"^lines\[(\d+)\]\.(.*)$", re.DOTALL)
-MAX_FIELDS = 200
-"""Field violations that travel in one status: trailers are limited to a few KiB by some proxies."""
+# gRPC drops a call whose trailers exceed 8 KiB (some at random, above 16 KiB all), and ours hold the message twice and the rest in base64.
+_MAX_MESSAGE_BYTES = 600
+_MAX_VALUE_BYTES = 200
+_MAX_FIELDS_BYTES = 3000
 
 
 def code_of(error: errors.ScaleError) -> grpc.StatusCode:
@@ -46,33 +48,49 @@ def _pack(
     return packed
 
 
+def _cut(text: str, size: int) -> str:
+    """The longest start of `text` that is at most `size` bytes of UTF-8; with a mark where something is missing."""
+    encoded = text.encode(errors="replace")
+    return encoded.decode() if len(encoded) <= size else encoded[: size - 3].decode(errors="ignore") + "…"
+
+
 def to_status(error: errors.ScaleError, domain: str) -> status_pb2.Status:
-    """The rich status of an error. `domain` is `scale.<domain>`, from the method that raised it."""
-    metadata = {key: value[:1000] for key, value in error.metadata.items()}
+    """The rich status of an error. `domain` is `scale.<domain>`, from the method that raised it. Long texts are cut, and of many fields the
+    first ones travel, so that the whole fits into trailers."""
+    metadata = {key: _cut(value, _MAX_VALUE_BYTES) for key, value in list(error.metadata.items())[:5]}
     details = [_pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=domain, metadata=metadata))]
     if error.fields:
         bad_request = error_details_pb2.BadRequest()
-        for field in error.fields[:MAX_FIELDS]:
+        size = 0
+        for field in error.fields:
             path = field.field if field.line is None else f"lines[{field.line}].{field.field}"
-            bad_request.field_violations.add(field=path, description=field.reason[:300])
+            violation = error_details_pb2.BadRequest.FieldViolation(
+                field=_cut(path, _MAX_VALUE_BYTES), description=_cut(field.reason, _MAX_VALUE_BYTES)
+            )
+            size += violation.ByteSize() + 4
+            if size > _MAX_FIELDS_BYTES:
+                break
+            bad_request.field_violations.append(violation)
         details.append(_pack(bad_request))
     if error.retry_after_s is not None:
         delay = duration_pb2.Duration()
         delay.FromMilliseconds(max(1, int(error.retry_after_s * 1000)))
         details.append(_pack(error_details_pb2.RetryInfo(retry_delay=delay)))
     code = getattr(code_pb2, code_of(error).name)
-    return status_pb2.Status(code=code, message=error.message[:2000], details=details)
+    return status_pb2.Status(code=code, message=_cut(error.message, _MAX_MESSAGE_BYTES), details=details)
 
 
 def from_rpc_error(error: grpc.aio.AioRpcError, *, service: str) -> errors.ScaleError:
     """The ScaleError that a failed call stands for. A code that we never send, or INTERNAL, becomes a bare ScaleError."""
-    cls = _CLASSES.get(error.code(), errors.ScaleError)
+    code = error.code()
+    cls = _CLASSES.get(code, errors.ScaleError)
     try:
         status = rpc_status.from_call(error)
     except ValueError:
         status = None
     if status is None:
-        if cls is errors.Unavailable:
+        # Not from our code but from gRPC itself. CANCELLED by the other side: it is stopping.
+        if cls is errors.Unavailable or code is grpc.StatusCode.CANCELLED:
             return errors.Unavailable(
                 f"The {service} service is not reachable; try again shortly.",
                 reason="SERVICE_UNAVAILABLE",
@@ -81,7 +99,9 @@ def from_rpc_error(error: grpc.aio.AioRpcError, *, service: str) -> errors.Scale
             )
         if cls is errors.DeadlineExceeded:
             return errors.DeadlineExceeded(f"The {service} service took too long.", metadata={"service": service})
-        return cls(error.details() or error.code().name)
+        if cls is errors.Unauthenticated or cls is errors.PermissionDenied:
+            return cls(error.details() or code.name)
+        return errors.ScaleError(f"{code.name}: {error.details()}")
     reason: str | None = None
     metadata: dict[str, str] = {}
     fields: list[errors.FieldError] = []

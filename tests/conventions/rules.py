@@ -11,7 +11,7 @@ from pathlib import Path
 ROOMS = ("services", "models", "clients", "benchmarks", "migrations")
 MAX_LINES = 400
 VAGUE_NAMES = frozenset({"util", "utils", "helper", "helpers", "common", "manager", "managers", "misc"})
-SQL_START = re.compile(r"\s*(?:--[^\n]*\n\s*)*(SELECT|INSERT|UPDATE|DELETE|WITH|CREATE|ALTER|DROP|GRANT|COPY|SET|MERGE)\s", re.I)
+SQL_START = re.compile(r"\s*(?:--[^\n]*\n\s*)*(SELECT|INSERT|UPDATE|DELETE|WITH|CREATE|ALTER|DROP|GRANT|COPY|SET|MERGE)\s")
 SQL_EXCUSE = re.compile(r"# (sql: \S|nosec B608)")
 OFFSET_CLAUSE = re.compile(r"\bOFFSET\s+(\$\d+|%s|:\w+|\d+)", re.I)
 # Words of the trade, which kit must not know. Those that plumbing shares (transaction, account) are not here.

@@ -90,8 +90,7 @@ LAYOUTS: list[Layout] = [
     ),
     Layout(
         "American Express UK without payments",
-        "Date,Description,Card Member,Account #,Amount\n"
-        "22/01/2024,TFL TRAVEL,J DOE,-21001,5.20\n11/01/2024,PRET,J DOE,-21001,4.49\n",
+        "Date,Description,Card Member,Account #,Amount\n22/01/2024,TFL TRAVEL,J DOE,-21001,5.20\n11/01/2024,PRET,J DOE,-21001,4.49\n",
         [("2024-01-22", "-5.20", "", "TFL"), ("2024-01-11", "-4.49", "", "PRET")],
     ),
     Layout(
@@ -135,7 +134,7 @@ LAYOUTS: list[Layout] = [
         "Account Statement - (@jo),,,,,,,,,,\nAccount Activity,,,,,,,,,,\n"
         ",ID,Datetime,Type,Status,Note,From,To,Amount (total),Amount (fee),Beginning Balance\n"
         ",,,,,,,,,,$100.00\n"
-        ',3141592,2024-01-05T18:22:11,Payment,Complete,Pizza,Jo,Sam,- $12.50,,\n'
+        ",3141592,2024-01-05T18:22:11,Payment,Complete,Pizza,Jo,Sam,- $12.50,,\n"
         ',3141593,2024-01-07T08:01:00,Payment,Complete,Rent,Sam,Jo,"+ $1,010.00",,\n'
         ",,,,,,,,,,\n",
         [("2024-01-05", "-12.50", "USD", "Pizza"), ("2024-01-07", "1010.00", "USD", "Rent")],
@@ -203,8 +202,8 @@ LAYOUTS: list[Layout] = [
     Layout(
         "NatWest",
         "Date, Type, Description, Value, Balance, Account Name, Account Number\n"
-        "29/01/2024,POS,\"'1234 28JAN24 , TESCO\",-9.99,90.01,\"'CURRENT\",\"'123456-12345678\"\n"
-        "15/01/2024,BAC,\"'SALARY\",100.00,100.00,\"'CURRENT\",\"'123456-12345678\"\n",
+        '29/01/2024,POS,"\'1234 28JAN24 , TESCO",-9.99,90.01,"\'CURRENT","\'123456-12345678"\n'
+        '15/01/2024,BAC,"\'SALARY",100.00,100.00,"\'CURRENT","\'123456-12345678"\n',
         [("2024-01-29", "-9.99", "", "TESCO"), ("2024-01-15", "100.00", "", "SALARY")],
     ),
     Layout(
@@ -236,11 +235,13 @@ LAYOUTS: list[Layout] = [
         "CARD_PAYMENT,Current,2024-01-08 10:00:00,,Kiosk,-6.00,0.00,EUR,REVERTED,\n"
         "CARD_PAYMENT,Current,2024-01-09 10:00:00,2024-01-09 11:00:00,Taxi,-9.50,0.00,EUR,COMPLETED,60.00\n",
         [
-            ("2024-01-02", "100.00", "EUR", "Top-Up"), ("2024-01-04", "-20.00", "EUR", "Shop"),
-            ("2024-01-06", "-10.50", "EUR", "To USD"), ("2024-01-09", "-9.50", "EUR", "Taxi"),
+            ("2024-01-02", "100.00", "EUR", "Top-Up"),
+            ("2024-01-04", "-20.00", "EUR", "Shop"),
+            ("2024-01-06", "-10.50", "EUR", "To USD"),
+            ("2024-01-09", "-9.50", "EUR", "Taxi"),
         ],
         errors=[5, 6],
-    ),  # fmt: skip
+    ),
     Layout(
         "N26, old",
         '"Date","Payee","Account number","Transaction type","Payment reference","Category","Amount (EUR)","Amount (Foreign Currency)",'
@@ -766,16 +767,16 @@ LAYOUTS: list[Layout] = [
     ),
     Layout(
         "ICICI, preamble, Indian grouping",
-        'DETAILED STATEMENT,,,,,,,\nAccount Number,,012345678901 ( INR )  - JOHN,,,,,\nTransaction Period,,From 01/01/2024 To 31/01/2024,,,,,\n\n'
+        "DETAILED STATEMENT,,,,,,,\nAccount Number,,012345678901 ( INR )  - JOHN,,,,,\nTransaction Period,,From 01/01/2024 To 31/01/2024,,,,,\n\n"
         "S No.,Value Date,Transaction Date,Cheque Number,Transaction Remarks,Withdrawal Amount (INR ),Deposit Amount (INR ),Balance (INR )\n"
         '1,15/01/2024,15/01/2024,-,UPI/ZOMATO,"1,23,456.50",0.0,"1,00,000.00"\n2,31/01/2024,31/01/2024,-,NEFT SALARY,0.0,"2,50,000.00","3,50,000.00"\n',
         [("2024-01-15", "-123456.50", "INR", "ZOMATO"), ("2024-01-31", "250000.00", "INR", "SALARY")],
     ),
     Layout(
         "SBI, tab, named months",
-        'Account Name       :\tMr. X\nAccount Number     :\t_00000012345678901\nStart Date         :\t1 Jan 2024\n\n'
+        "Account Name       :\tMr. X\nAccount Number     :\t_00000012345678901\nStart Date         :\t1 Jan 2024\n\n"
         "Txn Date\tValue Date\tDescription\tRef No./Cheque No.\t        Debit\tCredit\tBalance\n"
-        '15 Jan 2024\t15 Jan 2024\t   TO TRANSFER-UPI\tTRANSFER TO 1\t1,200.00\t \t8,800.00\n'
+        "15 Jan 2024\t15 Jan 2024\t   TO TRANSFER-UPI\tTRANSFER TO 1\t1,200.00\t \t8,800.00\n"
         "20 Jan 2024\t20 Jan 2024\t   BY SALARY\tTRANSFER FROM 2\t \t50,000.00\t58,800.00\n**This is a computer generated statement\n",
         [("2024-01-15", "-1200.00", "", "UPI"), ("2024-01-20", "50000.00", "", "SALARY")],
     ),
@@ -820,7 +821,7 @@ LAYOUTS: list[Layout] = [
     Layout(
         "RBC",
         '"Account Type","Account Number","Transaction Date","Cheque Number","Description 1","Description 2","CAD$","USD$"\n'
-        "Chequing,01234-1234567,1/31/2024,,\"INTERAC PURCHASE\",\"LOBLAWS\",-56.78,,\nChequing,01234-1234567,1/15/2024,,\"PAYROLL\",\"ACME\",2000.00,,\n",
+        'Chequing,01234-1234567,1/31/2024,,"INTERAC PURCHASE","LOBLAWS",-56.78,,\nChequing,01234-1234567,1/15/2024,,"PAYROLL","ACME",2000.00,,\n',
         [("2024-01-31", "-56.78", "CAD", "LOBLAWS"), ("2024-01-15", "2000.00", "CAD", "PAYROLL")],
     ),
     Layout(
@@ -848,7 +849,7 @@ LAYOUTS: list[Layout] = [
     ),
     Layout(
         "card with CR letters",
-        "Transaction Date,Details,Amount\n28 Mar 2024,SUPERMARKET,45.60\n27 Mar 2024,PAYMENT,500.00 CR\n26 Mar 2024,CAFE,\"1,004.20\"\n",
+        'Transaction Date,Details,Amount\n28 Mar 2024,SUPERMARKET,45.60\n27 Mar 2024,PAYMENT,500.00 CR\n26 Mar 2024,CAFE,"1,004.20"\n',
         [("2024-03-28", "-45.60", "", "SUPERMARKET"), ("2024-03-27", "500.00", "", "PAYMENT"), ("2024-03-26", "-1004.20", "", "CAFE")],
     ),
     Layout(

@@ -17,9 +17,7 @@ from tests.ingestion.bank_layouts import LAYOUTS, Layout
 def test_bank_layout(layout: Layout, tmp_path: Path) -> None:
     path = tmp_path / "statement.csv"
     path.write_bytes(layout.text.encode(layout.encoding))
-    options = ReadOptions(
-        file_name=layout.file_name, date_format=layout.date_format, columns=layout.columns, today=date(2025, 6, 1)
-    )
+    options = ReadOptions(file_name=layout.file_name, date_format=layout.date_format, columns=layout.columns, today=date(2025, 6, 1))
     statement = read_csv(path, options)
     batches = list(statement.batches)
     rows = [row for batch in batches for row in batch.rows.iter_rows(named=True)]

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import polars as pl
 import pytest
 import uuid_utils.compat
 from prometheus_client import REGISTRY
 
 from services.ingestion.domain import Counts, Import, ImportOptions, ImportRow, ImportState, RowOutcome, UploadedFile
-from services.ingestion.readers.statement import ReadOptions, RowError, Statement, UnreadableStatement
+from services.ingestion.readers.statement import Batch, ReadOptions, RowError, Statement, UnreadableStatement
 from services.ingestion.service import IngestionService
 from services.kit.errors import Aborted, AlreadyExists, InvalidArgument, NotFound, ResourceExhausted, Unavailable
 from tests.support.ingestion_fakes import FakeImportsRepository, FakeLedger
-from tests.support.statements import read_simple
+from tests.support.statements import batch_of, read_simple
 
 FIVE = "\n".join(f"2026-05-0{day};-{day}.50;Shop {day}" for day in range(1, 6))
 
@@ -169,6 +170,39 @@ async def test_long_needs_stay_short_enough_for_a_trailer(tmp_path: Path) -> Non
     assert len(caught.value.metadata["needs"]) <= 900
     assert len(json.loads(caught.value.metadata["needs"])["columns"]) > 10
     assert caught.value.fields[0].line is None
+
+
+@pytest.mark.parametrize("when", ["opening", "reading"])
+@pytest.mark.parametrize("error", [ValueError("a bug"), pl.exceptions.PanicException("a bug below")])
+async def test_a_file_that_breaks_the_reader_is_refused(bench: Bench, when: str, error: BaseException) -> None:
+    def batches() -> Iterator[Batch]:
+        yield batch_of([{}])
+        raise error
+
+    def read(path: Path, options: ReadOptions) -> Statement:
+        if when == "opening":
+            raise error
+        return Statement("csv", {}, None, batches())
+
+    bench.service._readers = {"csv": read}
+    with pytest.raises(InvalidArgument, match="our fault") as caught:
+        await bench.send(FIVE)
+    assert caught.value.reason == "UNREADABLE_STATEMENT"
+    assert "bug" not in caught.value.message
+    assert bench.ledger.transactions == {}
+
+
+async def test_a_disk_error_while_reading_is_not_the_files_fault(bench: Bench) -> None:
+    def read(path: Path, options: ReadOptions) -> Statement:
+        raise OSError("I/O error")
+
+    bench.service._readers = {"csv": read}
+    with pytest.raises(OSError, match="I/O"):
+        await bench.send(FIVE)
+    found = (await bench.service.list_imports(bench.user_id, limit=1, after=None))[0][0]
+    assert found.claimable
+    assert found.failure is not None
+    assert "I/O" not in found.failure.message
 
 
 async def test_a_repeat_gets_the_first_answer(bench: Bench) -> None:

@@ -14,7 +14,7 @@ import pytest
 from services.ingestion import upload as upload_module
 from services.ingestion.formats import HEAD_BYTES
 from services.ingestion.upload import UploadSpool
-from services.kit.errors import InvalidArgument, Unavailable
+from services.kit.errors import InvalidArgument, ResourceExhausted, Unavailable
 
 
 async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
@@ -56,6 +56,18 @@ async def test_a_file_too_large_is_refused_at_the_first_byte_above(tmp_path: Pat
     assert open_descriptors() == before
     async with UploadSpool(max_bytes=100, directory=tmp_path).receive(chunks(b"x" * 100)) as upload:
         assert upload.size_bytes == 100
+
+
+async def test_all_uploads_together_are_bounded(tmp_path: Path) -> None:
+    spool = UploadSpool(max_bytes=100, max_total_bytes=150, directory=tmp_path)
+    for _ in range(3):  # what was refused gives its room back
+        async with spool.receive(chunks(b"x" * 100)):
+            with pytest.raises(ResourceExhausted) as caught:
+                async with spool.receive(chunks(b"x" * 30, b"x" * 30)):
+                    raise AssertionError("taken in")
+            assert caught.value.retry_after_s
+            async with spool.receive(chunks(b"x" * 50)) as upload:
+                assert upload.size_bytes == 50
 
 
 async def test_an_empty_file_is_refused(tmp_path: Path) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from itertools import chain
 
 import polars as pl
 
-from services.ingestion.readers.statement import BATCH_SCHEMA, Batch, RowError, UnreadableStatement
+from services.ingestion.readers.record_rows import BATCH_ROWS, batch_of
+from services.ingestion.readers.statement import BATCH_SCHEMA, Batch, RowError
 
-MAX_RECORDS = 8192
 MAX_CHARS = 16 * 1024 * 1024  # of text in one batch
 
 
@@ -65,37 +63,19 @@ class Batching:
     @property
     def full(self) -> bool:
         """Time to take a batch."""
-        return len(self._rows) + len(self._errors) >= MAX_RECORDS or self._chars >= MAX_CHARS
+        return len(self._rows) + len(self._errors) >= BATCH_ROWS or self._chars >= MAX_CHARS
 
     def take(self) -> list[Batch]:
-        """What was collected since the last time: at most MAX_RECORDS rows a batch; none when there is nothing."""
+        """What was collected since the last time: at most BATCH_ROWS rows a batch; none when there is nothing."""
         rows, errors = self._rows, self._errors
         self._rows, self._errors, self._chars = [], [], 0
-        parts = [rows[at : at + MAX_RECORDS] for at in range(0, len(rows), MAX_RECORDS)]
+        parts = [rows[at : at + BATCH_ROWS] for at in range(0, len(rows), BATCH_ROWS)]
         if errors and not parts:
             parts = [[]]
-        return [Batch(_frame(part), errors if at == 0 else []) for at, part in enumerate(parts)]
+        return [Batch(batch_of(_frame(part)).rows, errors if at == 0 else []) for at, part in enumerate(parts)]
 
 
 def _frame(rows: list[Row]) -> pl.DataFrame:
     series = [pl.Series(name, [getattr(row, name) for row in rows], dtype=BATCH_SCHEMA[name]) for name in _FIELDS]
-    return pl.DataFrame(series)
-
-
-def with_a_row(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Look at the first batch, so that what is wrong at the start of a file, or a file without a good row, is refused at once.
-
-    Gives the batches again, none for a file without records. Raises UnreadableStatement.
-    """
-    first = next(batches, None)
-    if first is None:
-        return iter(())
-    if len(first.rows):
-        return chain([first], batches)
-    second = next(batches, None)
-    if second is not None:
-        return chain([first, second], batches)
-    error = first.errors[0]
-    raise UnreadableStatement(
-        f"none of the {len(first.errors)} rows can be read; the first is line {error.line}: {error.field}: {error.reason}", first.errors
-    )
+    nothing = pl.lit(None, dtype=pl.String)
+    return pl.DataFrame(series).with_columns(nothing.alias("field"), nothing.alias("reason"))

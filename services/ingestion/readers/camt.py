@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from services.ingestion.readers.balances import Balances, Section
-from services.ingestion.readers.batching import Batching, with_a_row
+from services.ingestion.readers.batching import Batching
 from services.ingestion.readers.camt_entry import (
     Account,
     Detail,
@@ -27,14 +27,14 @@ from services.ingestion.readers.camt_entry import (
     rows_of,
     signed,
 )
-from services.ingestion.readers.currencies import CODES
+from services.ingestion.readers.record_rows import checked, given_currency, with_a_row
 from services.ingestion.readers.statement import Batch, ReadOptions, RowError, Statement, UnreadableStatement
 from services.ingestion.readers.xml_stream import Element, XmlFile, done, local_name, open_xml
 
 MAX_ENTRY_DETAILS = 50_000
 MAX_ACCOUNTS_SHOWN = 100
 MAX_DEPTH = 24
-MAX_MESSAGES = 10_000
+MAX_STATEMENTS = 20_000
 _MESSAGES = {"BkToCstmrAcctRpt": "camt052", "BkToCstmrStmt": "camt053", "BkToCstmrDbtCdtNtfctn": "camt054"}
 _STATEMENTS = ("Rpt", "Stmt", "Ntfctn")
 _TAGS = (*(f"{name}{version}" for name in _MESSAGES for version in ("", "V01")), *_STATEMENTS, "Ntry", "TxDtls")
@@ -46,13 +46,8 @@ def read_camt(path: Path, options: ReadOptions) -> Statement:
     Raises UnreadableStatement for what is no such message, for broken XML (also while batches are taken), and when no entry is good.
     A statement without entries is one without batches; the notes say so.
     """
-    currency = options.currency.strip().upper() if options.currency else None
-    if currency and currency not in CODES:
-        raise UnreadableStatement(
-            f"currency {options.currency!r} is not an ISO 4217 code", [RowError(0, "currency", "not an ISO 4217 code")]
-        )
-    reader = _Reader(open_xml(path), currency)
-    batches = with_a_row(reader.batches())
+    reader = _Reader(open_xml(path), given_currency(options))
+    batches = with_a_row(checked(reader.batches())) or iter(())
     accounts = reader.accounts
     return Statement(reader.file_format, reader.detected, accounts[0] if len(accounts) == 1 else None, batches)
 
@@ -73,7 +68,7 @@ class _Reader:
         self.file_format = ""
         self.accounts: list[str] = []
         self.detected: dict[str, Any] = {
-            "format_version": xml.namespace.rpartition(":")[2] or None, "encoding": xml.encoding, "currency": currency,
+            "format_version": None, "encoding": xml.encoding, "currency": currency,
             "accounts": self.accounts, "balances": [], "notes": [],
         }  # fmt: skip
 
@@ -94,11 +89,13 @@ class _Reader:
                     yield from self._take_entry(line, element, details)
                     entry = None
             elif name in _STATEMENTS:
-                self._start_or_end(event, element)
+                self._start_or_end(event, element, line)
             elif event == "start":
                 self._tally.messages += 1
-                self.file_format = self.file_format or _MESSAGES[name.removesuffix("V01")]
-                _check(self._tally.messages <= MAX_MESSAGES, line, f"the file holds more than {MAX_MESSAGES} messages")
+                if not self.file_format:
+                    self.file_format = _MESSAGES[name.removesuffix("V01")]
+                    self.detected["format_version"] = element.tag[1:].rpartition("}")[0].rpartition(":")[2] or None
+                _check(self._tally.messages <= MAX_STATEMENTS, line, f"the file holds more than {MAX_STATEMENTS} messages")
             else:
                 done(element)
         if not self.file_format:
@@ -111,14 +108,15 @@ class _Reader:
         reason = f"this XML file, whose root element is {self._xml.root[:60]}{of[:120]}, holds no CAMT.052, 053 or 054 message"
         return UnreadableStatement(reason, [RowError(1, "file", reason)])
 
-    def _start_or_end(self, event: str, element: Element) -> None:
+    def _start_or_end(self, event: str, element: Element, line: int) -> None:
         if event == "start" and self._statement is None:
             message = element.getparent()
             if message is None or local_name(message.tag).removesuffix("V01") not in _MESSAGES:
                 return
             self._statement, self._header_read, self._account, self._sections = element, False, Account(), {}
             self._tally.statements += 1
-        elif event == "end" and element is self._statement:
+            _check(self._tally.statements <= MAX_STATEMENTS, line, f"the file holds more than {MAX_STATEMENTS} statements")
+        elif event == "end" and self._statement is not None and element is self._statement:
             self._read_header(reversed(element))
             self._read_balances(reversed(element))
             for section in self._sections.values():
@@ -134,8 +132,10 @@ class _Reader:
         self._header_read = True
         fields: dict[str, Any] = {}
         for child in list(elder)[::-1]:
-            if local_name(child.tag) != "Bal":
-                flatten(child, local_name(child.tag), fields)
+            name = local_name(child.tag)
+            if name != "Bal":
+                flatten(child, name, fields)
+                _add_text(child, name, fields)
         group: dict[str, Any] = {}
         for child in statement.itersiblings(preceding=True):
             if local_name(child.tag) == "GrpHdr":
@@ -277,23 +277,28 @@ class _Tally:
 
 def flatten(element: Element, path: str, fields: dict[str, Any], depth: int = 0) -> dict[str, Any]:
     """Add the texts below an element to `fields`, by path; what repeats becomes a list. Returns `fields`."""
-    if len(element) and depth < MAX_DEPTH:
-        for child in element:
-            name = local_name(child.tag)
-            flatten(child, f"{path}/{name}" if path else name, fields, depth + 1)
-        return fields
-    text = (element.text or "").strip()
-    if text:
-        known = fields.get(path)
-        if known is None:
-            fields[path] = text
-            if currency := element.get("Ccy"):
-                fields[f"{path}@Ccy"] = currency.strip()
-        elif isinstance(known, list):
-            known.append(text)
+    for child in element:
+        name = local_name(child.tag)
+        below = f"{path}/{name}" if path else name
+        if len(child) and depth < MAX_DEPTH:
+            flatten(child, below, fields, depth + 1)
         else:
-            fields[path] = [known, text]
+            _add_text(child, below, fields)
     return fields
+
+
+def _add_text(element: Element, path: str, fields: dict[str, Any]) -> None:
+    text = element.text
+    if not text or not (text := text.strip()):
+        return
+    if path not in fields:
+        fields[path] = text
+        if currency := element.get("Ccy"):
+            fields[f"{path}@Ccy"] = currency.strip()
+    elif isinstance(known := fields[path], list):
+        known.append(text)
+    else:
+        fields[path] = [known, text]
 
 
 def _day_or_none(text: str) -> date | None:

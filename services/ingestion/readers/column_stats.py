@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from services.ingestion.readers.amounts import looks_like_amount, split_cell
 from services.ingestion.readers.currencies import code_of
@@ -75,7 +76,7 @@ class ColumnStats:
         if not all(cell.isdigit() for cell in present):
             return all(len(cell) >= 4 for cell in present) and not any(looks_like_date(cell) for cell in present)
         numbers = [int(cell) for cell in present if len(cell) < 40]
-        steps = {after - before for before, after in zip(numbers, numbers[1:], strict=False)}
+        steps = {after - before for before, after in pairwise(numbers)}
         return min(numbers) > 10_000 or (len(numbers) > 2 and min(numbers) > 100 and not steps <= {1, -1})
 
 

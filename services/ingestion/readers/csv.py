@@ -65,7 +65,8 @@ def _given_format(options: ReadOptions) -> DateFormat | None:
     try:
         return from_pattern(options.date_format)
     except ValueError as wrong:
-        raise UnreadableStatement(str(wrong), [RowError(0, "date_format", str(wrong))], {"date_format": ["%d/%m/%Y", "%m/%d/%Y", "%Y-%m-%d"]}) from wrong
+        choices = {"date_format": ["%d/%m/%Y", "%m/%d/%Y", "%Y-%m-%d"]}
+        raise UnreadableStatement(str(wrong), [RowError(0, "date_format", str(wrong))], choices) from wrong
 
 
 def _known_names(text: str) -> int:

@@ -92,9 +92,7 @@ def decide_format(column: DateColumn, hints: Hints) -> DecidedDate | None:
     return _day_or_month_first(column, texts, day_first, month_first, hints)
 
 
-def _day_or_month_first(
-    column: DateColumn, texts: list[str], day_first: DateFormat, month_first: DateFormat, hints: Hints
-) -> DecidedDate:
+def _day_or_month_first(column: DateColumn, texts: list[str], day_first: DateFormat, month_first: DateFormat, hints: Hints) -> DecidedDate:
     both = (day_first, month_first)
     for source, evidence in (
         (texts, "a day above 12"),
@@ -126,9 +124,7 @@ def _day_or_month_first(
     raise UndecidedDate(list(both), example, column.distinct[example])
 
 
-def _short_year_first(
-    texts: list[str], mark: str, day_first: DateFormat, month_first: DateFormat, hints: Hints
-) -> DecidedDate | None:
+def _short_year_first(texts: list[str], mark: str, day_first: DateFormat, month_first: DateFormat, hints: Hints) -> DecidedDate | None:
     """YY-MM-DD, where both other orders fail or scatter the rows over decades."""
     year_first = numeric_format("ymd", mark, 2)
     best = max(_valid(day_first, texts), _valid(month_first, texts))

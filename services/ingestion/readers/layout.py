@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from services.ingestion.readers.amounts import looks_like_amount
 from services.ingestion.readers.column_stats import ColumnStats, measure
@@ -52,9 +53,7 @@ def find_table(records: Sequence[Record], dialect: Dialect, wanted: Mapping[str,
     rows = [row for _, row in records[start:] if any(cell.strip() for cell in row) and row != header_cells]
     if at is not None and not rows:
         line = records[at][0]
-        raise UnreadableStatement(
-            f"line {line} is a header, but no row follows it", [RowError(line, "file", "a header without rows")]
-        )
+        raise UnreadableStatement(f"line {line} is a header, but no row follows it", [RowError(line, "file", "a header without rows")])
     dated = [row for row in rows if any(_is_date(cell, date_format) for cell in row)] or rows
     header = [header_name(cell) for cell in header_cells] if header_cells is not None else None
     usual = Counter(len(row) for row in dated).most_common(1)[0][0]
@@ -91,7 +90,9 @@ def _no_table(records: Sequence[Record]) -> UnreadableStatement:
     line = records[0][0]
     dates = any(looks_like_date(cell) for _, row in records for cell in row)
     amounts = any(looks_like_amount(cell) for _, row in records for cell in row)
-    lacking = "no line holds both a date and an amount" if dates and amounts else "no cell holds a date" if amounts else "no cell holds an amount"
+    lacking = "no cell holds a date" if amounts else "no cell holds an amount"
+    if dates and amounts:
+        lacking = "no line holds both a date and an amount"
     names = _unique_names(max((row for _, row in records[:50]), key=len), 0)
     return UnreadableStatement(
         f"line {line}: this is not a statement: {lacking}; if it is one, send `columns` and `date_format`",
@@ -222,7 +223,10 @@ def _refuse_cut_decimals(table: Table, named: int) -> None:
         cents = sum(re.fullmatch(r"\d\d", cell) is not None for cell in stats.cells)
         if stats.rows and cents >= 0.7 * stats.rows:
             line = table.first_line
-            reason = f"the header names {named} columns but the rows have {table.width}: it seems that amounts with a decimal comma are not quoted"
+            reason = (
+                f"the header names {named} columns but the rows have {table.width}: "
+                "it seems that amounts with a decimal comma are not quoted"
+            )
             raise UnreadableStatement(
                 f"line {line}: {reason}; export the file again with ';' between the columns", [RowError(line, "amount", reason)]
             )
@@ -266,7 +270,7 @@ def account_in(preamble: Sequence[Sequence[str]]) -> str | None:
     found: list[str] = []
     for row in preamble:
         cells = [part.strip() for cell in row for part in cell.split(":", 1) if part.strip()]
-        for label, value in zip(cells, cells[1:], strict=False):
+        for label, value in pairwise(cells):
             folded = fold(label)
             known = folded in NAMES["account"] or folded in ("account details for", "account details", "account summary")
             if known and re.search(r"\d{3}", value) and not looks_like_date(value) and len(value) <= 80:

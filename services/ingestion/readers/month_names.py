@@ -40,10 +40,8 @@ _NAMES: dict[str, str] = {
     "lokakuuta lokakuu loka,marraskuuta marraskuu marras,joulukuuta joulukuu joulu",
     "ro": "ianuarie ian,februarie feb,martie mar,aprilie apr,mai,iunie iun,iulie iul,august aug,septembrie sep sept,"
     "octombrie oct,noiembrie noi nov,decembrie dec",
-    "tr": "ocak oca,şubat şub,mart mar,nisan nis,mayıs may,haziran haz,temmuz tem,ağustos ağu,eylül eyl,ekim eki,kasım kas,"
-    "aralık ara",
-    "hr": "siječnja sij,veljače velj,ožujka ožu,travnja tra,svibnja svi,lipnja,srpnja,kolovoza kol,rujna ruj,,studenoga stu,"
-    "prosinca",
+    "tr": "ocak oca,şubat şub,mart mar,nisan nis,mayıs may,haziran haz,temmuz tem,ağustos ağu,eylül eyl,ekim eki,kasım kas,aralık ara",
+    "hr": "siječnja sij,veljače velj,ožujka ožu,travnja tra,svibnja svi,lipnja,srpnja,kolovoza kol,rujna ruj,,studenoga stu,prosinca",
 }
 
 

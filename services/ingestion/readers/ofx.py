@@ -10,24 +10,30 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import chain
+from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from services.ingestion.readers.amounts import AmountFormat, decide_marks
 from services.ingestion.readers.balances import Balances
-from services.ingestion.readers.ofx_markup import TAG, Markup, fields_of, open_markup
+from services.ingestion.readers.ofx_markup import TAG, Markup, elements, fields_of, open_markup
 from services.ingestion.readers.ofx_rows import Records
-from services.ingestion.readers.ofx_statements import AccountStatement, Answer
+from services.ingestion.readers.ofx_statements import Answer, account_identifier
 from services.ingestion.readers.record_rows import BATCH_ROWS, add_up, batch_of, checked, count_shapes, given_currency, with_a_row
 from services.ingestion.readers.statement import Batch, ReadOptions, RowError, Statement, UnreadableStatement
 
 MAX_RECORD_CHARS = 1024 * 1024
+MAX_GAP_CHARS = 64 * 1024 * 1024
+MAX_OWNERS = 10_000
+MAX_ACCOUNTS_SHOWN = 100
+_OWNER = re.compile(r"<(?:BANK|CC|INV|LOAN)ACCTFROM>")
+_OWNER_END = re.compile(r"</(?:BANK|CC|INV|LOAN)ACCTFROM>|<[A-Z]+TRANLIST|<DTASOF")
 _MONEY = re.compile(r"<(TRNAMT|BALAMT|CURDEF)>\s*([^<\r\n]+)")
-_START = re.compile(r"<STMTTRNP?>")
+_START = re.compile(r"<STMTTRNP?(?:\s[^<>]*)?>")
 # Banks forget end tags: whatever can only come after a transaction ends it.
 _END = re.compile(
-    r"<(?:/?STMTTRNP?|/?BANKTRANLISTP?|/?(?:CC|INV)?STMTRS|LEDGERBAL|AVAILBAL|/?INVBANKTRAN|/?INVTRANLIST|/?SUBACCTFUND|/OFX"
+    r"<(?:/?BANKTRANLISTP?|/?(?:CC|INV)?STMTRS|LEDGERBAL|AVAILBAL|/?INVBANKTRAN|/?INVTRANLIST|/?SUBACCTFUND|/OFX"
     r"|/(?:BANK|CREDITCARD|INVSTMT)MSGSRSV1|/(?:CC|INV)?STMTTRNRS)>"
 )
 
@@ -40,25 +46,148 @@ def read_ofx(path: Path, options: ReadOptions) -> Statement:
     """
     currency = given_currency(options)
     markup = open_markup(path)
-    form, accounts_hint = _decide_form(markup, currency)
-    reading = _Reading(markup, form, currency)
+    survey = _survey(markup, currency)
+    reading = _Reading(markup, survey.form, currency)
     batches = with_a_row(checked(reading.batches()))
     if batches is None:
-        reading.refuse_without_statement()
-        reading.detected["notes"].append("the file holds a statement without any transaction")
-        batches = iter(())
-    del accounts_hint
-    return Statement("ofx", reading.detected, reading.only_account(), batches)
+        _refuse_without_statement(reading.answer)
+        reading.detected["notes"].append("a statement without any transaction")
+    account = next(iter(survey.accounts)) if len(survey.accounts) == 1 else None
+    return Statement("ofx", reading.detected, account, batches or iter(()))
 
 
-def _decide_form(markup: Markup, currency: str | None) -> tuple[AmountFormat, int]:
-    """The first pass: the decimal mark, by all amounts of the file, then by its balances."""
+@dataclass(frozen=True)
+class _Survey:
+    """What the first pass tells: the decimal mark, by all amounts of the file and its balances, and the accounts."""
+
+    form: AmountFormat
+    accounts: set[str]
+
+
+def _survey(markup: Markup, currency: str | None) -> _Survey:
     amounts: Counter[str] = Counter()
     balances: Counter[str] = Counter()
-    found_currency = currency
+    accounts: set[str] = set()
+    owners = gap = 0
     for chunk in markup.chunks():
         found = _MONEY.findall(chunk)
+        gap = 0 if found else gap + len(chunk)
+        if gap > MAX_GAP_CHARS:
+            raise UnreadableStatement(f"{MAX_GAP_CHARS // 1024**2} million characters in a row hold no amount: this is not a statement")
         count_shapes(amounts, [text for name, text in found if name == "TRNAMT"])
         count_shapes(balances, [text for name, text in found if name == "BALAMT"])
-        found_currency = found_currency or next((text.strip().upper() for name, text in found if name == "CURDEF"), None)
-    return decide_marks(amounts, balances, found_currency), 0
+        currency = currency or next((text.strip().upper() for name, text in found if name == "CURDEF"), None)
+        for owner in islice(_OWNER.finditer(chunk), MAX_OWNERS - owners):
+            owners += 1
+            body = _OWNER_END.split(chunk[owner.end() : owner.end() + 1000], maxsplit=1)[0]
+            if (account := account_identifier(fields_of(elements(body)))) and len(accounts) < 2:
+                accounts.add(account)
+    return _Survey(decide_marks(amounts, balances, currency), accounts)
+
+
+class _Reading:
+    """The second pass. `detected` is complete when `batches` is exhausted."""
+
+    def __init__(self, markup: Markup, form: AmountFormat, currency: str | None) -> None:
+        self._markup = markup
+        self._form = form
+        self._currency = currency
+        self.answer = Answer(form)
+        self._records = Records()
+        self._corrections = 0
+        self.detected: dict[str, Any] = {
+            "format_version": markup.version,
+            "encoding": markup.text.encoding,
+            "decimal_mark": form.decimal,
+            "accounts": [],
+            "balances": [],
+            "notes": list(markup.text.notes),
+        }
+        if "assumed" in form.evidence:
+            self.detected["notes"].append(f"numbers: {form.evidence}")
+
+    def batches(self) -> Iterator[Batch]:
+        """The rows, in file order. Raises UnreadableStatement."""
+        for line, body, is_pending, is_cut_off in self._transactions():
+            found = elements(body)
+            self._corrections += "<CORRECTFITID>" in body
+            self._records.add(line, found, self.answer.statement_of_row(line), pending=is_pending, cut_off=is_cut_off)
+            if len(self._records.lines) >= BATCH_ROWS:
+                yield self._flush()
+        if self._records.lines:
+            yield self._flush()
+        self._finish()
+
+    def _transactions(self) -> Iterator[tuple[int, str, bool, bool]]:
+        """Line, text, whether it is pending and whether the file ends in it, of each STMTTRN; what is between goes to the answer."""
+        rest, line = "", 1
+        for chunk in chain(self._markup.chunks(), [""]):
+            buffer = rest + chunk
+            position = counted = 0
+            start = _START.search(buffer)
+            while start:
+                line += buffer.count("\n", counted, start.start())
+                counted = start.start()
+                self._between(buffer, position, counted, line)
+                following = _START.search(buffer, start.end())
+                stop, after = _end_of_record(buffer, start.end(), following.start() if following else len(buffer))
+                is_cut_off = stop == len(buffer) and following is None and stop == after
+                if is_cut_off and chunk:
+                    position = counted
+                    break
+                yield line, buffer[start.end() : stop], start[0].startswith("<STMTTRNP"), is_cut_off
+                position, start = after, following
+            else:
+                line += buffer.count("\n", counted)
+                self._between(buffer, position, len(buffer), line)
+                position = len(buffer)
+            rest = buffer[position:]
+            if len(rest) > MAX_RECORD_CHARS:
+                reason = f"the transaction on line {line} does not end within {MAX_RECORD_CHARS} characters"
+                raise UnreadableStatement(reason, [RowError(line, "file", reason)])
+
+    def _between(self, buffer: str, start: int, stop: int, line_of_stop: int) -> None:
+        """Hand the tags between two transactions to the answer."""
+        if stop - start < 80 and buffer[start:stop].isspace():
+            return
+        line, counted = line_of_stop - buffer.count("\n", start, stop), start
+        for tag in TAG.finditer(buffer, start, stop):
+            line += buffer.count("\n", counted, tag.start())
+            counted = tag.start()
+            self.answer.take(tag[1] == "/", tag[2], tag[3], line)
+
+    def _flush(self) -> Batch:
+        records, self._records = self._records, Records()
+        frame = records.frame(self._form, self._currency)
+        add_up(frame, {owner.number: owner.section for owner in records.owners})
+        return batch_of(frame)
+
+    def _finish(self) -> None:
+        """What can be said when the whole file has been read."""
+        balances = Balances()
+        for statement in self.answer.statements:
+            balances.add(statement.complete(self._currency))
+        self.detected["accounts"] = self.answer.accounts()[:MAX_ACCOUNTS_SHOWN]
+        self.detected["balances"] = balances.report()
+        notes: list[str] = self.detected["notes"]
+        notes += [*balances.notes(), *self.answer.notes()]
+        if self._corrections:
+            notes.append(f"{self._corrections} rows correct or delete earlier ones (CORRECTFITID); they are read as rows of their own")
+
+
+def _end_of_record(buffer: str, start: int, limit: int) -> tuple[int, int]:
+    """Where the text of a record ends and where reading goes on; `limit` twice where nothing ends it."""
+    close = buffer.find("</STMTTRN", start, limit)
+    if close >= 0:
+        after = buffer.find(">", close, limit)
+        return close, after + 1 if after >= 0 else limit
+    end = _END.search(buffer, start, limit)
+    return (end.start(), end.start()) if end else (limit, limit)
+
+
+def _refuse_without_statement(answer: Answer) -> None:
+    """Raise UnreadableStatement, saying what the file holds instead, unless it holds a statement that is merely empty."""
+    line, reason = answer.why_not_a_statement()
+    if reason:
+        where = f"line {line}: " if line else ""
+        raise UnreadableStatement(f"{where}{reason}", [RowError(line, "file", reason)])

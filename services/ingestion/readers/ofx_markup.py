@@ -20,9 +20,8 @@ from services.ingestion.readers.statement import RowError, UnreadableStatement
 
 BLOCK_BYTES = 1024 * 1024
 MAX_OPEN_CHARS = 1024 * 1024  # of one comment, CDATA section or tag
-RECORD_TAGS = ("STMTTRN", "STMTTRNP")
-
 TAG = re.compile(r"<(/?)([A-Z][A-Z0-9._]*)>([^<]*)")
+_ELEMENT = re.compile(r"<([A-Z][A-Z0-9._]*)>([^<]*)")
 _ANY_TAG = re.compile(r"<(/?)(?:[A-Za-z][\w-]*:)?([A-Za-z][\w.-]*)(?:\s[^<>]*)?/?>")
 _SPECIAL = re.compile(r"<!--(.*?)-->|<!\[CDATA\[(.*?)\]\]>|<[!?](?![-\[])[^<>]*>", re.DOTALL)
 _OPENING = re.compile(r"<!--|<!\[CDATA\[")
@@ -45,7 +44,8 @@ class Markup:
     def chunks(self) -> Iterator[str]:
         """The text without comments, CDATA marks, declarations and NULs, line by line as before; each chunk ends before a "<".
 
-        Tag names are in upper case and bare of attributes. Raises UnreadableStatement for entity declarations and endless markup.
+        Names of transactions' tags are in upper case, those of all tags wherever one of those was not.
+        Raises UnreadableStatement for entity declarations and endless markup.
         """
         held = ""
         line = 1
@@ -123,8 +123,8 @@ def _plain(chunk: str, line: int) -> str:
             line += chunk.count("\n", 0, declared.start())
             raise _refused(line, f"line {line} declares an entity: no statement needs any, and such files are not read")
         chunk = _SPECIAL.sub(_special, chunk)
-    records = sum(chunk.count(f"<{name}>") + chunk.count(f"</{name}>") for name in RECORD_TAGS) + chunk.count("STMTTRNRS>")
-    if chunk.upper().count("STMTTRN") > records:  # perhaps in small letters, with a prefix or attributes; perhaps within a text
+    if chunk.upper().count("STMTTRN") > chunk.count("<STMTTRN") + chunk.count("</STMTTRN"):
+        # Perhaps tags in small letters or with a prefix, perhaps the word in a text.
         chunk = _folded(chunk)
     return chunk
 
@@ -144,22 +144,29 @@ def _refused(line: int, reason: str) -> UnreadableStatement:
     return UnreadableStatement(reason, [RowError(line, "file", reason)])
 
 
-def fields_of(body: str) -> dict[str, str]:
-    """The elements of a record: name -> text, trimmed, entities as they are. Names of aggregates are there too, with blank text.
+def elements(body: str) -> list[tuple[str, str]]:
+    """The elements of a record in file order: name and text with the blanks around it, entities as they are.
 
-    Of an element that is there twice the texts are joined, unless they are equal.
+    Names of aggregates are there too, with blank text.
     """
-    found = TAG.findall(body)
-    if body.count("<") != len(found):
-        found = TAG.findall(_folded(_STRAY.sub("&lt;", body)))
-    fields: dict[str, str] = {}
-    for end, name, text in found:
-        if end:
-            continue
+    found = _ELEMENT.findall(body)
+    if body.count("<") != len(found) + body.count("</"):
+        found = _ELEMENT.findall(_folded(_STRAY.sub("&lt;", body)))
+    return found
+
+
+def fields_of(found: list[tuple[str, str]]) -> dict[str, str]:
+    """Name -> trimmed text of the elements that have one. The texts of an element that is there twice are joined, unless equal."""
+    fields = {name: bare for name, text in found if (bare := text.strip())}
+    if len(fields) == len(found):
+        return fields
+    fields = {}
+    for name, text in found:
         bare = text.strip()
-        if name in fields:
-            bare = bare if bare == fields[name] or not fields[name] else f"{fields[name]} {bare}".strip()
-        fields[name] = bare
+        if bare and bare != fields.get(name, bare):
+            bare = f"{fields[name]} {bare}"
+        if bare:
+            fields[name] = bare
     return fields
 
 

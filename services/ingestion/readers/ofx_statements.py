@@ -15,8 +15,9 @@ from services.ingestion.readers.ofx_markup import unescape
 from services.ingestion.readers.statement import RowError, UnreadableStatement
 
 MAX_STATEMENTS = 10_000
-MAX_LOOSE_TAGS = 5_000_000
+MAX_LOOSE_TAGS = 2_000_000
 _KINDS = {"STMTRS": "bank", "CCSTMTRS": "card", "INVSTMTRS": "investment", "LOANSTMTRS": "loan"}
+_NAMES = {"investment": "an investment", "loan": "a loan"}
 _OWNERS = frozenset({"BANKACCTFROM", "CCACCTFROM", "INVACCTFROM", "LOANACCTFROM"})
 _IDENTITY = frozenset({"BANKID", "BROKERID", "BRANCHID", "ACCTID", "LOANACCTID", "ACCTTYPE"})
 _LISTS = frozenset({"BANKTRANLIST", "BANKTRANLISTP", "INVTRANLIST"})
@@ -129,13 +130,42 @@ class Answer:
         """The statement to which a transaction on this line belongs."""
         if self.current is None:
             self._open_statement("", line)
-        assert self.current is not None
+        assert self.current is not None  # nosec B101  # tells mypy what the lines above made sure of
         self._inside = ""
         return self.current
 
     def accounts(self) -> list[str]:
         """The accounts that have a statement, in file order."""
         return list(dict.fromkeys(found for statement in self.statements if (found := statement.account)))
+
+    def notes(self) -> list[str]:
+        """What was left out, and what a person should know."""
+        notes = []
+        securities, positions = (sum(getattr(s, name) for s in self.statements) for name in ("securities", "positions"))
+        if securities or positions:
+            left_out = [f"{securities} securities transactions"] * bool(securities) + [f"{positions} positions"] * bool(positions)
+            notes.append(f"{' and '.join(left_out)} of an investment account are left out: only its cash rows are read")
+        if loans := sum(s.loans for s in self.statements):
+            notes.append(f"{loans} loan transactions (LOANSTMTTRN) are left out")
+        if any(not s.kind for s in self.statements):
+            notes.append("transactions outside of any statement: the file does not say whose they are")
+        notes += [f"line {line}: the bank reports {text}" for line, text in self.failures]
+        if self.has_root and not self.is_closed:
+            notes.append("the file ends before </OFX>: it may be cut off")
+        return notes
+
+    def why_not_a_statement(self) -> tuple[int, str]:
+        """For a file without transactions: line and reason; no reason where it holds a statement that is merely empty."""
+        if any(s.kind in ("bank", "card") and not s.is_empty_shell for s in self.statements):
+            return 0, ""
+        reasons = [(s.line, _nothing_to_import(s)) for s in self.statements if s.kind in _NAMES]
+        reasons += [(line, f"this is {what}, not a statement") for what, line in self.others.items()]
+        reasons += [(line, f"the bank's server reports {text}; the file holds no statement") for line, text in self.failures]
+        reasons += [(s.line, "a statement without account, currency and transactions") for s in self.statements]
+        if self.has_root:
+            reasons.append((1, "the file has an <OFX> element, but no statement in it"))
+        reasons.append((1, "this is not an OFX file: it has no <OFX> element and no transaction"))
+        return reasons[0]
 
     def _open_statement(self, kind: str, line: int) -> None:
         if len(self.statements) >= MAX_STATEMENTS:
@@ -179,6 +209,13 @@ class Answer:
             statement.positions += 1
         elif name == "LOANSTMTTRN":
             statement.loans += 1
+
+
+def _nothing_to_import(statement: AccountStatement) -> str:
+    counts = ((statement.securities, "securities transactions"), (statement.positions, "positions"), (statement.loans, "loan transactions"))
+    held = " and ".join(f"{count} {what}" for count, what in counts if count)
+    content = f" with {held}" if held else ""
+    return f"a statement of {_NAMES[statement.kind]} account{content}, but without cash rows: there is nothing to import"
 
 
 def _too_many(line: int, what: str) -> UnreadableStatement:

@@ -90,9 +90,7 @@ def _careful(lines: list[str], first: int, dialect: Dialect, *, last: bool) -> t
 def _one_record(lines: list[str], at: int, dialect: Dialect) -> tuple[list[str], int]:
     """The record at `lines[at]` and how many lines it takes; 0 when it is not closed within the lines at hand."""
     window = (line + "\n" for line in lines[at : at + MAX_RECORD_LINES])
-    reader = csv.reader(
-        chain(window, ("\x00",)), delimiter=dialect.delimiter, skipinitialspace=dialect.skip_space
-    )
+    reader = csv.reader(chain(window, ("\x00",)), delimiter=dialect.delimiter, skipinitialspace=dialect.skip_space)
     try:
         row = next(reader)
     except csv.Error:
@@ -156,9 +154,7 @@ def sniff_dialect(lines: list[str], has_date: Callable[[str], bool], has_amount:
     return best[1]
 
 
-def _score_rows(
-    rows: list[list[str]], has_date: Callable[[str], bool], has_amount: Callable[[str], bool]
-) -> tuple[tuple[float, ...], int]:
+def _score_rows(rows: list[list[str]], has_date: Callable[[str], bool], has_amount: Callable[[str], bool]) -> tuple[tuple[float, ...], int]:
     widths = Counter(len(row) for row in rows if len(row) > 1)
     if not widths:
         return (0.0, 0.0, 0.0, 0.0), 1

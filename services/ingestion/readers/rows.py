@@ -132,9 +132,11 @@ def _amounts(frame: pl.DataFrame, reading: Reading) -> ParsedColumn:
         reversal = pl.when(pl.Series(sign) < 0).then(-1).otherwise(1) if rule.kind == "direction" else pl.lit(1)
         unknown = (way == 0) & column.value.is_not_null() & (column.value != 0)
         if unknown.any():
-            said = pl.DataFrame({"w": words}).select(
-                pl.concat_str(pl.lit("the direction '"), pl.col("w"), pl.lit("' is not known: money in or out?"))
-            ).to_series()
+            said = (
+                pl.DataFrame({"w": words})
+                .select(pl.concat_str(pl.lit("the direction '"), pl.col("w"), pl.lit("' is not known: money in or out?")))
+                .to_series()
+            )
             reason = pl.select(pl.when(reason.is_null() & unknown).then(said).otherwise(reason)).to_series()
         factor = pl.select(pl.Series(way) * reversal).to_series()
     elif rule.kind == "marked":
@@ -202,7 +204,9 @@ def _currencies(frame: pl.DataFrame, reading: Reading, in_cell: pl.Series) -> tu
         return pl.select(pl.coalesce(in_cell, fixed)).to_series(), nothing
     cells = cells_of(frame, at)
     own = _mapped(cells, lambda cell: code_of(cell) or None, pl.String())
-    reason = _mapped(cells, lambda cell: None if code_of(cell) is not None else f"{cell[:20]!r} is not an ISO 4217 currency code", pl.String())
+    reason = _mapped(
+        cells, lambda cell: None if code_of(cell) is not None else f"{cell[:20]!r} is not an ISO 4217 currency code", pl.String()
+    )
     return pl.select(pl.coalesce(own, in_cell, fixed)).to_series(), reason
 
 
@@ -289,4 +293,3 @@ def _identifier(at: int | None) -> pl.Expr:
     """An account or an id: without the quotes and the = that some banks put around it to keep spreadsheets from rounding it."""
     clean = _text(at).str.strip_chars(" '\"=")
     return pl.when(clean == "").then(None).otherwise(clean)
-

@@ -81,9 +81,7 @@ class UnreadableStatement(Exception):
     {"date_format": ["%d/%m/%Y", "%m/%d/%Y"]} or {"columns": ["Date", "Text", ...]}.
     """
 
-    def __init__(
-        self, message: str, errors: list[RowError] | None = None, needs: dict[str, list[str]] | None = None
-    ) -> None:
+    def __init__(self, message: str, errors: list[RowError] | None = None, needs: dict[str, list[str]] | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.errors = (errors or [RowError(0, "file", message)])[:MAX_ERRORS_SHOWN]

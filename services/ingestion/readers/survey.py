@@ -113,9 +113,7 @@ class Survey:
             decided = decide_format(self.dates, hints)
         except UndecidedDate as open_question:
             first, second = (f.parse(open_question.example) for f in open_question.formats)
-            reason = (
-                f"{open_question.example!r} may be {_spoken(first)} or {_spoken(second)}, and nothing in the file tells which"
-            )
+            reason = f"{open_question.example!r} may be {_spoken(first)} or {_spoken(second)}, and nothing in the file tells which"
             formats = [f.text for f in open_question.formats]
             raise UnreadableStatement(
                 f"line {open_question.line}: {reason}; send `date_format` as {formats[0]!r} or {formats[1]!r}",
@@ -226,4 +224,3 @@ def _fee_is_extra(table: Table) -> bool:
     charged = [amount - fee if amount is not None and fee else None for amount, fee in zip(amounts, fees, strict=True)]
     plain = [amount if fee else None for amount, fee in zip(amounts, fees, strict=True)]
     return any(charged) and follows_balance(charged, balances) and not follows_balance(plain, balances)
-

@@ -25,8 +25,12 @@ CREDIT = _words(
     příchozí; kreditní; bevétel; jóváírás; követel; bejövő; hyvitys; pano; tulo; venit; creditare; alacak; gelir; uplata; prihod"""
 )
 # Kinds of booking that say the direction in card exports whose amounts carry no sign.
-PURCHASE = _words("purchase; purchases; sale; sales; card purchase; pos purchase; card sale; achat; kauf; aankoop; compra; acquisto; köp; nákup; zakup")
-CARD_CREDIT = _words("payment; payments; refund; refunds; return; returns; credit; credits; payment received; paiement; zahlung; pago; pagamento; cashback; reversal")
+PURCHASE = _words(
+    "purchase; purchases; sale; sales; card purchase; pos purchase; card sale; achat; kauf; aankoop; compra; acquisto; köp; nákup; zakup"
+)
+CARD_CREDIT = _words(
+    "payment; payments; refund; refunds; return; returns; credit; credits; payment received; paiement; zahlung; pago; pagamento; cashback; reversal"
+)
 CARD_DEBIT = _words("fee; fees; interest; interest charge; cash advance; charge; debit; service charge") | PURCHASE
 
 PENDING = _words(

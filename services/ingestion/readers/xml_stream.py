@@ -6,8 +6,9 @@ import codecs
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from lxml import etree
 
@@ -27,9 +28,10 @@ _SAFE: dict[str, Any] = {
 }
 _BOMS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
-Element = etree._Element
+Element: TypeAlias = Any  # of lxml, which ships no types
 
 
+@lru_cache(maxsize=4096)
 def local_name(tag: str) -> str:
     """A tag without its namespace."""
     return tag.rpartition("}")[2]

@@ -1,0 +1,339 @@
+"""Server, interceptor and client together, over real channels: ids, callers, errors, health, metrics, draining."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID, uuid4
+
+import grpc.aio
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
+
+from scale.accounts.v1 import accounts_service_pb2 as pb
+from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceServicer, AccountsServiceStub, add_AccountsServiceServicer_to_server
+from services.kit import context, errors
+from services.kit.auth import Identity, mint_token
+from services.kit.client import ServiceClient
+from services.kit.server import FIGURES_KEY, Server
+from services.kit.settings import ProcessSettings, service_config
+from tests.support.gateway_app import free_port
+
+SECRET = "a-secret-of-at-least-thirty-two-characters"
+NAME = "scale.accounts.v1.AccountsService"
+
+
+class Settings(ProcessSettings):
+    """Of some service."""
+
+    model_config = service_config("probe")
+
+
+class Probe(AccountsServiceServicer):
+    """Does what it is told."""
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+        self.failures_left = 0
+        self.calls = 0
+        self.delay_s = 0.0
+        self.seen: list[tuple[str, UUID]] = []
+        self.cancelled = asyncio.Event()
+
+    async def GetProfile(self, request: Any, call: Any) -> Any:
+        """Unary."""
+        self.calls += 1
+        self.seen.append((context.request_id(), context.identity().user_id))
+        if self.failures_left:
+            self.failures_left -= 1
+            raise errors.Unavailable("not yet")
+        try:
+            await asyncio.sleep(self.delay_s)
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        if self.error is not None:
+            raise self.error
+        return pb.GetProfileResponse()
+
+    async def UpdateProfile(self, request: Any, call: Any) -> Any:
+        """Unary, not idempotent for the client below."""
+        return await self.GetProfile(request, call)
+
+    async def AppendTransactions(self, request: AsyncIterator[Any], call: Any) -> AsyncIterator[Any]:
+        """Both ways; fails after the first answer when told to."""
+        async for _ in request:
+            yield pb.AppendTransactionsResponse(inserted_count=1)
+            if self.error is not None:
+                raise self.error
+
+
+class Pair:
+    """A server with a probe, and a client."""
+
+    def __init__(self, probe: Probe, server: Server, client: ServiceClient, channel: grpc.aio.Channel) -> None:
+        self.probe, self.server, self.client, self.channel = probe, server, client, channel
+        self.user_id = uuid4()
+
+    async def call(self, method: str = "GetProfile", **options: Any) -> Any:
+        """As the user."""
+        return await self.client.unary(method, pb.GetProfileRequest(), **options)
+
+
+@asynccontextmanager
+async def running(port: int | None = None, **options: Any) -> AsyncIterator[Pair]:
+    settings = Settings(port=port or free_port(), environment="development", auth_secret=SECRET, drain_s=0.05, grace_s=2)
+    probe = Probe()
+    server = Server(
+        settings,
+        name="probe",
+        services=[NAME],
+        register=lambda raw: add_AccountsServiceServicer_to_server(probe, raw),
+        service_methods=frozenset({f"/{NAME}/GetProfile"}),
+        **options,
+    )
+    await server.start()
+    address = f"127.0.0.1:{settings.port}"
+    client = ServiceClient(AccountsServiceStub, address, service=NAME, idempotent=["GetProfile"], timeout_s=5)
+    async with grpc.aio.insecure_channel(address) as channel:
+        pair = Pair(probe, server, client, channel)
+        act_as(pair.user_id)
+        context.bind_request_id(str(uuid4()))
+        yield pair
+    await client.close()
+    await server.stop()
+    context.bind_identity(None)
+    context.bind_request_id("")
+
+
+def act_as(user_id: UUID, role: str = "user", secret: str = SECRET) -> None:
+    context.bind_identity(Identity(user_id, role, mint_token(secret, user_id=user_id, role=role), 0))
+
+
+@pytest.fixture
+async def pair() -> AsyncIterator[Pair]:
+    async with running() as made:
+        yield made
+
+
+async def test_caller_and_request_id_travel(pair: Pair) -> None:
+    await pair.call()
+    assert pair.probe.seen == [(context.request_id(), pair.user_id)]
+
+
+async def test_a_request_id_is_made_when_none_comes(pair: Pair) -> None:
+    context.bind_request_id("not a uuid")
+    await pair.call()
+    assert UUID(pair.probe.seen[0][0]).version == 7
+
+
+async def test_no_token_and_forged_tokens_are_refused(pair: Pair) -> None:
+    context.bind_identity(None)
+    with pytest.raises(errors.Unauthenticated, match="needs an Authorization header"):
+        await pair.call()
+    act_as(pair.user_id, secret="another-secret-of-at-least-32-characters")
+    with pytest.raises(errors.Unauthenticated):
+        await pair.call()
+    assert pair.probe.calls == 0
+
+
+async def test_background_work_may_call_only_what_it_is_allowed(pair: Pair) -> None:
+    act_as(pair.user_id, role="service")
+    await pair.call("GetProfile")
+    with pytest.raises(errors.PermissionDenied) as caught:
+        await pair.call("UpdateProfile")
+    assert caught.value.reason == "ROLE_NOT_ALLOWED"
+
+
+async def test_errors_arrive_whole(pair: Pair) -> None:
+    pair.probe.error = errors.NotFound("no such thing", reason="NO_PROFILE", metadata={"id": "7"})
+    with pytest.raises(errors.NotFound) as caught:
+        await pair.call()
+    assert (caught.value.message, caught.value.reason, caught.value.metadata) == ("no such thing", "NO_PROFILE", {"id": "7"})
+
+
+@pytest.mark.parametrize("error", [KeyError("the password is swordfish"), errors.ScaleError("the password is swordfish")])
+async def test_unexpected_errors_are_logged_and_hidden(pair: Pair, error: Exception) -> None:
+    pair.probe.error = error
+    with capture_logs() as lines, pytest.raises(errors.ScaleError) as caught:
+        await pair.call()
+    assert type(caught.value) is errors.ScaleError
+    assert caught.value.message == "Internal error."
+    assert [line["exc_info"] for line in lines if "exc_info" in line] == [error]
+    assert [(line["method"], line["code"]) for line in lines if line["event"] == "call"] == [(f"/{NAME}/GetProfile", "INTERNAL")]
+
+
+async def test_an_error_after_the_first_answer_of_a_stream(pair: Pair) -> None:
+    pair.probe.error = errors.Aborted("lost a race")
+
+    async def requests() -> AsyncIterator[Any]:
+        for _ in range(3):
+            yield pb.AppendTransactionsRequest()
+
+    answers = []
+    with pytest.raises(errors.Aborted, match="lost a race"):
+        async for answer in pair.client.stream_stream("AppendTransactions", requests(), timeout_s=5):
+            answers.append(answer)
+    assert len(answers) == 1
+
+
+async def test_idempotent_calls_are_repeated_others_are_not(pair: Pair) -> None:
+    pair.probe.failures_left = 2
+    await pair.call("GetProfile")
+    assert pair.probe.calls == 3
+    pair.probe.failures_left = 1
+    with pytest.raises(errors.Unavailable, match="not yet"):
+        await pair.call("UpdateProfile")
+    assert pair.probe.calls == 4
+
+
+async def test_every_call_has_a_deadline(pair: Pair) -> None:
+    pair.probe.delay_s = 30
+    with pytest.raises(errors.DeadlineExceeded):
+        await pair.call(timeout_s=0.1)
+    await asyncio.wait_for(pair.probe.cancelled.wait(), 2)
+
+
+async def test_cancelling_the_task_cancels_the_call(pair: Pair) -> None:
+    pair.probe.delay_s = 30
+    task = asyncio.create_task(pair.call())
+    await asyncio.sleep(0.2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.wait_for(pair.probe.cancelled.wait(), 2)
+
+
+async def test_nobody_there_is_unavailable_at_once() -> None:
+    client = ServiceClient(AccountsServiceStub, f"127.0.0.1:{free_port()}", service=NAME, idempotent=["GetProfile"])
+    with pytest.raises(errors.Unavailable, match="accounts service is not reachable") as caught:
+        async with asyncio.timeout(3):
+            await client.unary("GetProfile", pb.GetProfileRequest())
+    assert caught.value.retry_after_s == 1
+    await client.close()
+
+
+async def test_a_service_that_comes_back_is_found_again() -> None:
+    port = free_port()
+    async with running(port) as first:
+        client = first.client
+        await first.call()
+        await first.server.stop()
+        with pytest.raises(errors.Unavailable):
+            await client.unary("GetProfile", pb.GetProfileRequest())
+        async with running(port) as second:
+            async with asyncio.timeout(3):
+                while True:
+                    try:
+                        await client.unary("GetProfile", pb.GetProfileRequest())
+                        break
+                    except errors.Unavailable:
+                        await asyncio.sleep(0.05)
+            assert second.probe.calls >= 1
+        act_as(first.user_id)
+
+
+async def test_metrics_count_calls(pair: Pair) -> None:
+    labels = {"method": f"/{NAME}/GetProfile", "code": "OK"}
+    before = REGISTRY.get_sample_value("scale_rpc_duration_seconds_count", labels) or 0
+    await pair.call()
+    assert REGISTRY.get_sample_value("scale_rpc_duration_seconds_count", labels) == before + 1
+    assert REGISTRY.get_sample_value("scale_rpc_running", {"method": f"/{NAME}/GetProfile"}) == 0
+
+
+# Health and reflection
+
+
+async def health(pair: Pair, service: str = "") -> tuple[str, dict[str, Any]]:
+    call = health_pb2_grpc.HealthStub(pair.channel).Check(health_pb2.HealthCheckRequest(service=service))
+    status = health_pb2.HealthCheckResponse.ServingStatus.Name((await call).status)
+    trailers = dict(await call.trailing_metadata() or ())
+    return status, json.loads(trailers.get(FIGURES_KEY, b"{}"))
+
+
+async def becomes(pair: Pair, status: str) -> None:
+    async with asyncio.timeout(4):
+        while (await health(pair, NAME))[0] != status:
+            await asyncio.sleep(0.05)
+
+
+async def test_health_needs_no_token_and_follows_the_check() -> None:
+    up = {"database": True}
+
+    async def check() -> bool:
+        if up["database"] is None:
+            raise OSError("cannot even ask")
+        return bool(up["database"])
+
+    async with running(check=check, figures=lambda: {"checked_out": 3}) as pair:
+        await becomes(pair, "SERVING")
+        assert await health(pair, NAME) == ("SERVING", {"checked_out": 3})
+        for state in (False, None):
+            up["database"] = state  # type: ignore[assignment]
+            await becomes(pair, "NOT_SERVING")
+            assert (await health(pair))[0] == "SERVING"  # the process itself is well: no reason to restart it
+            up["database"] = True
+            await becomes(pair, "SERVING")
+
+
+async def test_health_without_a_check(pair: Pair) -> None:
+    assert await health(pair, NAME) == ("SERVING", {})
+
+
+async def test_a_check_that_hangs_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.kit.server._CHECK_TIMEOUT_S", 0.1)
+    hanging = False
+
+    async def check() -> bool:
+        await asyncio.sleep(60 if hanging else 0)
+        return True
+
+    async with running(check=check) as pair:
+        await becomes(pair, "SERVING")
+        hanging = True
+        await becomes(pair, "NOT_SERVING")
+
+
+async def test_reflection_lists_the_service(pair: Pair) -> None:
+    stub = reflection_pb2_grpc.ServerReflectionStub(pair.channel)
+
+    async def requests() -> AsyncIterator[Any]:
+        yield reflection_pb2.ServerReflectionRequest(list_services="")
+
+    async for answer in stub.ServerReflectionInfo(requests()):
+        assert NAME in [service.name for service in answer.list_services_response.service]
+
+
+async def test_draining_finishes_what_runs_and_says_so() -> None:
+    async with running() as pair:
+        pair.probe.delay_s = 0.5
+        slow = asyncio.create_task(pair.call())
+        await asyncio.sleep(0.2)
+        stopping = asyncio.create_task(pair.server.stop())
+        await asyncio.sleep(0.02)
+        assert (await health(pair, NAME))[0] == "NOT_SERVING"
+        await slow
+        await stopping
+        with pytest.raises(errors.Unavailable):
+            await pair.call("UpdateProfile")
+
+
+async def test_messages_over_4_mib_are_refused(pair: Pair) -> None:
+    async def requests() -> AsyncIterator[Any]:
+        yield pb.AppendTransactionsRequest(record_batch=b"x" * (4 * 1024 * 1024 + 1))
+
+    with pytest.raises(errors.ScaleError):
+        async for _ in pair.client.stream_stream("AppendTransactions", requests(), timeout_s=5):
+            pass
+
+
+async def test_two_servers_never_share_a_port(pair: Pair) -> None:
+    with pytest.raises(RuntimeError):
+        async with running(pair.server.port):
+            pass
