@@ -16,6 +16,8 @@ def upgrade() -> None:
     _extend_transactions()
     _create_source_ids()
     _create_aliases()
+    # For a suspected duplicate: of which transaction.
+    op.execute("ALTER TABLE ingestion.import_rows ADD COLUMN duplicate_of uuid")
 
 
 def downgrade() -> None:

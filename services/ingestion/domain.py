@@ -9,7 +9,16 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from services.kit.errors import Aborted, AlreadyExists, FieldError, InvalidArgument, NotFound, ResourceExhausted, ScaleError
+from services.kit.errors import (
+    Aborted,
+    AlreadyExists,
+    FailedPrecondition,
+    FieldError,
+    InvalidArgument,
+    NotFound,
+    ResourceExhausted,
+    ScaleError,
+)
 
 IMPORTED = "Imported"
 """Name of the account for files that name none."""
@@ -149,6 +158,8 @@ class ImportRow(NamedTuple):
     field: str = ""
     reason: str = ""
     transaction_id: UUID | None = None
+    duplicate_of: UUID | None = None
+    """For a suspected duplicate the earlier transaction."""
 
 
 class ImportLine(NamedTuple):
@@ -156,6 +167,40 @@ class ImportLine(NamedTuple):
 
     line: int
     transaction_id: UUID
+
+
+class SuspectedLine(NamedTuple):
+    """A line that is in the ledger and may repeat an earlier transaction."""
+
+    line: int
+    transaction_id: UUID
+    duplicate_of: UUID
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """A part of what became of an import's rows; those that no part names were inserted."""
+
+    duplicates: Sequence[ImportLine] = ()
+    suspected: Sequence[SuspectedLine] = ()
+
+
+class KeptRow(NamedTuple):
+    """A row that an undo left, and why."""
+
+    transaction_id: UUID
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class UndoOutcome:
+    """What became of the rows of an import that was taken back."""
+
+    removed_count: int
+    kept_count: int
+    kept: Sequence[KeptRow]
+    """The first of them."""
 
 
 class ImportPosition(NamedTuple):
@@ -205,6 +250,9 @@ class ImportsRepository(Protocol):
     async def fail(self, running: Import, failure: Failure) -> Import | None:
         """Stores why; None when the attempt is over."""
 
+    async def undone(self, user_id: UUID, import_id: UUID) -> Import | None:
+        """Notes that a finished import was taken back; None when it was not finished."""
+
     async def list_imports(self, user_id: UUID, *, limit: int, after: ImportPosition | None) -> list[Import]:
         """Newest first."""
 
@@ -232,11 +280,14 @@ class Ledger(Protocol):
     async def default_currency(self) -> str:
         """For files and accounts that name none."""
 
-    def append_transactions(self, import_id: UUID, batches: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[list[ImportLine]]:
+    def append_transactions(self, import_id: UUID, batches: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[Appended]:
         """Adds all rows or none. `batches` gives (rows, Arrow IPC stream); an error in it adds nothing and is raised here.
 
-        Yields, after the commit, the lines that were there before, rising.
+        Yields, after the commit, the lines that were there before, rising, and those that are suspected.
         """
+
+    async def undo_import(self, import_id: UUID) -> UndoOutcome:
+        """Takes out what the import brought, but for what the user has changed. Harmless to repeat."""
 
     async def list_import_lines(self, import_id: UUID, *, after_line: int, limit: int) -> list[ImportLine]:
         """Which lines are in the ledger, rising."""
@@ -245,6 +296,15 @@ class Ledger(Protocol):
 def import_not_found(import_id: UUID) -> NotFound:
     """No such import, or not the caller's."""
     return NotFound(f"There is no import {import_id}.", reason="IMPORT_NOT_FOUND", metadata={"import_id": str(import_id)})
+
+
+def import_not_finished(import_id: UUID) -> FailedPrecondition:
+    """Only an import that has brought rows can be undone."""
+    return FailedPrecondition(
+        f"Import {import_id} has not brought any rows: there is nothing to undo.",
+        reason="IMPORT_NOT_FINISHED",
+        metadata={"import_id": str(import_id)},
+    )
 
 
 def idempotency_key_reused() -> AlreadyExists:

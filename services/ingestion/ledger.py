@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from datetime import date
 from uuid import UUID
 
 from scale.accounts.v1 import accounts_service_pb2 as pb
 from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceStub
 from scale.accounts.v1.transaction_pb2 import Account
-from services.ingestion.domain import AccountRef, ImportLine
+from services.ingestion.domain import AccountRef, Appended, ImportLine, KeptRow, SuspectedLine, UndoOutcome
+from services.ingestion.fingerprint import generate_fingerprint
 from services.kit.client import ServiceClient
 from services.kit.errors import ScaleError
+from services.kit.money import from_money
 
 _SERVICE = "scale.accounts.v1.AccountsService"
-_IDEMPOTENT = ("GetAccount", "EnsureAccount", "GetProfile", "ListImportLines")
+_IDEMPOTENT = ("GetAccount", "EnsureAccount", "GetProfile", "ListImportLines", "UndoImport")
 
 
 class GrpcLedger:
@@ -43,19 +46,21 @@ class GrpcLedger:
         response = await self._client.unary("GetProfile", pb.GetProfileRequest())
         return str(response.profile.default_currency)
 
-    async def append_transactions(self, import_id: UUID, batches: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[list[ImportLine]]:
+    async def append_transactions(self, import_id: UUID, batches: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[Appended]:
         """See `Ledger`."""
         source = _Requests(import_id, batches)
         duplicates = 0
         inserted: int | None = None
         try:
             async for response in self._client.stream_stream("AppendTransactions", source.requests(), timeout_s=self._append_timeout_s):
+                if response.renumbered_rows:
+                    source.answer(response.renumbered_rows)
+                    continue
                 if response.HasField("inserted_count"):
                     inserted = response.inserted_count
-                if response.duplicate_lines:
-                    duplicates += len(response.duplicate_lines)
-                    pairs = zip(response.duplicate_lines, response.duplicate_transaction_ids, strict=True)
-                    yield [ImportLine(line, UUID(transaction_id)) for line, transaction_id in pairs]
+                    source.close()
+                duplicates += len(response.duplicate_lines)
+                yield _appended(response)
         except (asyncio.CancelledError, ScaleError):
             # An error in `batches` cancels the call; the caller wants the error itself.
             if source.failure is not None:
@@ -63,6 +68,13 @@ class GrpcLedger:
             raise
         if inserted is None or inserted + duplicates != source.row_count:
             raise ScaleError(f"the ledger answered {inserted} inserted and {duplicates} duplicates for {source.row_count} rows")
+
+    async def undo_import(self, import_id: UUID) -> UndoOutcome:
+        """See `Ledger`."""
+        request = pb.UndoImportRequest(import_id=str(import_id))
+        response = await self._client.unary("UndoImport", request, timeout_s=self._append_timeout_s)
+        kept = [KeptRow(UUID(one.transaction_id), one.reason) for one in response.kept_transactions]
+        return UndoOutcome(response.removed_count, response.kept_count, kept)
 
     async def list_import_lines(self, import_id: UUID, *, after_line: int, limit: int) -> list[ImportLine]:
         """See `Ledger`."""
@@ -77,8 +89,18 @@ class _Requests:
     def __init__(self, import_id: UUID, batches: AsyncIterator[tuple[int, bytes]]) -> None:
         self._import_id = import_id
         self._batches = batches
+        self._answers: asyncio.Queue[pb.AppendTransactionsRequest | None] = asyncio.Queue()
         self.row_count = 0
         self.failure: Exception | None = None
+
+    def answer(self, rows: Iterable[pb.RenumberedRow]) -> None:
+        """Gives the ledger the fingerprints of rows whose place among their equals is another there."""
+        made = pb.AppendTransactionsFingerprints(fingerprints=map(_fingerprint, rows))
+        self._answers.put_nowait(pb.AppendTransactionsRequest(fingerprints=made))
+
+    def close(self) -> None:
+        """The ledger has asked its last question."""
+        self._answers.put_nowait(None)
 
     async def requests(self) -> AsyncIterator[pb.AppendTransactionsRequest]:
         yield pb.AppendTransactionsRequest(metadata=pb.AppendTransactionsMetadata(import_id=str(self._import_id)))
@@ -90,6 +112,30 @@ class _Requests:
             self.failure = error
             raise
         yield pb.AppendTransactionsRequest(end=pb.AppendTransactionsEnd(row_count=self.row_count))
+        while (answer := await self._answers.get()) is not None:
+            yield answer
+
+
+def _fingerprint(row: pb.RenumberedRow) -> str:
+    amount, currency = from_money(row.amount)
+    day = row.transaction_date
+    return generate_fingerprint(
+        account_id=row.account_id,
+        transaction_date=date(day.year, day.month, day.day),
+        amount=amount,
+        currency=currency,
+        description=row.description,
+        occurrence=row.occurrence,
+    )
+
+
+def _appended(response: pb.AppendTransactionsResponse) -> Appended:
+    pairs = zip(response.duplicate_lines, response.duplicate_transaction_ids, strict=True)
+    suspected = response.suspected_duplicates
+    return Appended(
+        [ImportLine(line, UUID(transaction_id)) for line, transaction_id in pairs],
+        [SuspectedLine(one.line, UUID(one.transaction_id), UUID(one.duplicate_of), one.reason) for one in suspected],
+    )
 
 
 def _ref(account: Account) -> AccountRef:

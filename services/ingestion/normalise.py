@@ -17,7 +17,7 @@ import polars as pl
 import pyarrow as pa
 
 from services.ingestion.domain import AccountRef, ImportOptions
-from services.ingestion.fingerprint import VERSION, generate_fingerprint
+from services.ingestion.fingerprint import VERSION, canonical_description, generate_fingerprint
 from services.ingestion.occurrences import Occurrences
 from services.ingestion.outcomes import RowOutcomes
 from services.ingestion.readers.statement import Batch, Statement
@@ -30,6 +30,7 @@ MAX_DESCRIPTION_CHARS = 10_000
 _CUT_AT_CHARS = {"merchant": 200, "category": 200, "payment_method": 100}
 """What labels may have; the original stays in raw_data."""
 MAX_IDENTIFIER_CHARS = 64
+MAX_SOURCE_ID_CHARS = 255
 MAX_ACCOUNTS = 100
 """More than a person has: then the column is somebody else's account."""
 
@@ -47,6 +48,9 @@ LEDGER_SCHEMA = pa.schema(
         ("status", pa.utf8()),
         ("fingerprint", pa.utf8()),
         ("raw_data", pa.utf8()),
+        ("description_key", pa.utf8()),
+        ("occurrence", pa.int32()),
+        ("source_id", pa.utf8()),
     ]
 )
 """As accounts_service.proto fixes it."""
@@ -166,11 +170,19 @@ class Normaliser:
         currencies = pl.Series([key.currency or account.currency for key, account in zip(batch.keys, found, strict=True)], dtype=pl.String)
         index = batch.rows["account_key"]
         rows = batch.rows.with_columns(ids.gather(index).alias("account_id"), currencies.gather(index).alias("currency"))
-        rows = rows.with_columns(pl.Series("fingerprint", self._fingerprints(rows), dtype=pl.String))
+        fingerprints, occurrences = self._fingerprints(rows)
+        keys = [canonical_description(text) for text in rows["description"].to_list()]
+        source_id = pl.col("source_id").str.strip_chars().str.slice(0, MAX_SOURCE_ID_CHARS)
+        rows = rows.with_columns(
+            pl.Series("fingerprint", fingerprints, dtype=pl.String),
+            pl.Series("occurrence", occurrences, dtype=pl.Int32),
+            pl.Series("description_key", keys, dtype=pl.String),
+            pl.when(source_id != "").then(source_id).alias("source_id"),
+        )
         self.rows_sent += rows.height
         return list(_messages(rows))
 
-    def _fingerprints(self, rows: pl.DataFrame) -> list[str]:
+    def _fingerprints(self, rows: pl.DataFrame) -> tuple[list[str], list[int]]:
         names = ("account_id", "transaction_date", "amount", "currency", "description")
         fields = list(zip(*(rows[name].to_list() for name in names), strict=True))
         result = [_fingerprint(row, 1) for row in fields]
@@ -179,7 +191,7 @@ class Normaliser:
         for index, number in enumerate(numbers):
             if number > 1:
                 result[index] = _fingerprint(fields[index], number)
-        return result
+        return result, numbers
 
 
 def _fingerprint(row: tuple[str, date, Decimal, str, str], occurrence: int) -> str:

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from uuid import UUID
 
-from services.ingestion.domain import ImportLine, ImportRow, RowOutcome
+from services.ingestion.domain import ImportLine, ImportRow, RowOutcome, SuspectedLine
 
 CHUNK_ROWS = 10_000
 _OUTCOMES = (RowOutcome.DUPLICATE, RowOutcome.SUSPECTED_DUPLICATE, RowOutcome.ZERO_AMOUNT, RowOutcome.REJECTED)
@@ -23,6 +23,7 @@ class RowOutcomes:
         self._reason_numbers = array("l")
         self._reasons: list[tuple[str, str]] = [("", "")]
         self._number_of: dict[tuple[str, str], int] = {("", ""): 0}
+        self._duplicate_of: dict[int, UUID] = {}
         self._counts = dict.fromkeys(_OUTCOMES, 0)
 
     def count(self, outcome: RowOutcome) -> int:
@@ -49,6 +50,12 @@ class RowOutcomes:
         for line, transaction_id in lines:
             self._add(line, RowOutcome.DUPLICATE, transaction_id.bytes)
 
+    def suspected(self, lines: Iterable[SuspectedLine]) -> None:
+        """These lines are in the ledger and may repeat the transactions that they name."""
+        for line, transaction_id, duplicate_of, reason in lines:
+            self._duplicate_of[line] = duplicate_of
+            self._add(line, RowOutcome.SUSPECTED_DUPLICATE, transaction_id.bytes, reason=reason)
+
     def rejected(self, line: int, field: str, reason: str) -> None:
         """This line cannot be taken. A second reason for the line before goes with the first."""
         if self._lines and self._lines[-1] == line and self._outcomes[-1] == _OUTCOMES.index(RowOutcome.REJECTED):
@@ -69,4 +76,5 @@ class RowOutcomes:
         field, reason = self._reasons[self._reason_numbers[index]]
         found = bytes(self._transaction_ids[16 * index : 16 * index + 16])
         transaction_id = None if found == _NO_ID else UUID(bytes=found)
-        return ImportRow(self._lines[index], _OUTCOMES[self._outcomes[index]], field, reason, transaction_id)
+        line = self._lines[index]
+        return ImportRow(line, _OUTCOMES[self._outcomes[index]], field, reason, transaction_id, self._duplicate_of.get(line))

@@ -69,14 +69,21 @@ _SUCCEED = f"""
     RETURNING {_COLUMNS}
 """  # nosec B608
 _ADD_ROWS = """
-    INSERT INTO ingestion.import_rows (user_id, import_id, line, outcome, field, reason, transaction_id)
-    SELECT $1, $2, line, outcome, field, reason, transaction_id
-    FROM unnest($3::bigint[], $4::text[], $5::text[], $6::text[], $7::uuid[]) AS rows (line, outcome, field, reason, transaction_id)
+    INSERT INTO ingestion.import_rows (user_id, import_id, line, outcome, field, reason, transaction_id, duplicate_of)
+    SELECT $1, $2, line, outcome, field, reason, transaction_id, duplicate_of
+    FROM unnest($3::bigint[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::uuid[])
+         AS rows (line, outcome, field, reason, transaction_id, duplicate_of)
 """
 _FAIL = f"""
     UPDATE ingestion.imports
     SET state = 'failed', lease_expires_at = NULL, completed_at = now(), failure = $4::jsonb, failure_reason = $5
     WHERE user_id = $1 AND id = $2 AND attempt = $3 AND state = 'running'
+    RETURNING {_COLUMNS}
+"""  # nosec B608
+# A second undo finds it undone and says the same.
+_UNDO = f"""
+    UPDATE ingestion.imports SET state = 'undone'
+    WHERE user_id = $1 AND id = $2 AND state IN ('succeeded', 'undone')
     RETURNING {_COLUMNS}
 """  # nosec B608
 _LIST = f"""
@@ -87,11 +94,11 @@ _LIST_AFTER = f"""
     ORDER BY created_at DESC, id DESC LIMIT $2
 """  # nosec B608
 _LIST_ROWS = """
-    SELECT line, outcome, field, reason, transaction_id FROM ingestion.import_rows
+    SELECT line, outcome, field, reason, transaction_id, duplicate_of FROM ingestion.import_rows
     WHERE user_id = $1 AND import_id = $2 AND line > $3 ORDER BY line LIMIT $4
 """
 _LIST_ROWS_BY_OUTCOME = """
-    SELECT line, outcome, field, reason, transaction_id FROM ingestion.import_rows
+    SELECT line, outcome, field, reason, transaction_id, duplicate_of FROM ingestion.import_rows
     WHERE user_id = $1 AND import_id = $2 AND outcome = $5 AND line > $3 ORDER BY line LIMIT $4
 """
 # Two imports of new layouts at once must not take the same number.
@@ -192,6 +199,12 @@ class PostgresImportsRepository:
             )
         return _import(found) if found else None
 
+    async def undone(self, user_id: UUID, import_id: UUID) -> Import | None:
+        """See `ImportsRepository`."""
+        async with self._database.transaction(user_id) as connection:
+            record = await connection.fetchrow(_UNDO, user_id, import_id)
+        return _import(record) if record else None
+
     async def list_imports(self, user_id: UUID, *, limit: int, after: ImportPosition | None) -> list[Import]:
         """See `ImportsRepository`."""
         async with self._database.transaction(user_id, read_only=True) as connection:
@@ -211,8 +224,8 @@ class PostgresImportsRepository:
             else:
                 found = await connection.fetch(_LIST_ROWS_BY_OUTCOME, user_id, import_id, after_line, limit, outcome.value)
         return [
-            ImportRow(line, RowOutcome(outcome_text), field, reason, transaction_id)
-            for line, outcome_text, field, reason, transaction_id in found
+            ImportRow(line, RowOutcome(outcome_text), field, reason, transaction_id, duplicate_of)
+            for line, outcome_text, field, reason, transaction_id, duplicate_of in found
         ]
 
     async def layout_account(self, user_id: UUID, layout_hash: str, currency: str) -> LayoutAccount:
@@ -242,6 +255,7 @@ async def _add_rows(connection: Connection, running: Import, rows: Sequence[Impo
         [row.field for row in rows],
         [row.reason for row in rows],
         [row.transaction_id for row in rows],
+        [row.duplicate_of for row in rows],
     )
 
 

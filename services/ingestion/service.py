@@ -20,6 +20,7 @@ import uuid_utils.compat
 from services.ingestion.domain import (
     Failure,
     Import,
+    ImportLine,
     ImportOptions,
     ImportPosition,
     ImportRow,
@@ -28,9 +29,11 @@ from services.ingestion.domain import (
     Ledger,
     NewImport,
     RowOutcome,
+    UndoOutcome,
     UploadedFile,
     attempt_over,
     idempotency_key_reused,
+    import_not_finished,
     import_not_found,
     too_many_imports,
 )
@@ -217,6 +220,19 @@ class IngestionService:
             raise import_not_found(import_id)
         return found
 
+    async def undo_import(self, user_id: UUID, import_id: UUID) -> tuple[Import, UndoOutcome]:
+        """Takes back what an import brought; harmless to repeat. Raises NotFound, and FailedPrecondition when it has brought nothing."""
+        found = await self.get_import(user_id, import_id)
+        if found.state not in (ImportState.SUCCEEDED, ImportState.UNDONE):
+            raise import_not_finished(import_id)
+        # The ledger first: if this process dies in between, the next try finds nothing left to remove and finishes.
+        outcome = await self._ledger.undo_import(import_id)
+        undone = await self._repository.undone(user_id, import_id)
+        if undone is None:
+            raise import_not_finished(import_id)
+        log.info("import undone", import_id=str(import_id), removed=outcome.removed_count, kept=outcome.kept_count)
+        return undone, outcome
+
     async def list_imports(self, user_id: UUID, *, limit: int, after: ImportPosition | None) -> tuple[list[Import], bool]:
         """A page, newest first, and whether there is more."""
         found = await self._repository.list_imports(user_id, limit=limit + 1, after=after)
@@ -229,14 +245,20 @@ class IngestionService:
         await self.get_import(user_id, import_id)
         kept: list[ImportRow] = []
         inserted: list[ImportRow] = []
+        lines: list[ImportLine] = []
         if outcome is not RowOutcome.INSERTED:
             kept = await self._repository.list_rows(user_id, import_id, outcome=outcome, after_line=after_line, limit=limit + 1)
         if outcome in (None, RowOutcome.INSERTED):
             asked = min(limit + 1, _MAX_LEDGER_PAGE)
             lines = await self._ledger.list_import_lines(import_id, after_line=after_line, limit=asked)
-            inserted = [ImportRow(line, RowOutcome.INSERTED, transaction_id=transaction_id) for line, transaction_id in lines]
+            flagged = {row.line for row in kept}
+            if outcome is RowOutcome.INSERTED:
+                suspected = RowOutcome.SUSPECTED_DUPLICATE
+                rows = await self._repository.list_rows(user_id, import_id, outcome=suspected, after_line=after_line, limit=asked)
+                flagged = {row.line for row in rows}
+            inserted = [ImportRow(line, RowOutcome.INSERTED, transaction_id=found) for line, found in lines if line not in flagged]
         merged = list(heapq.merge(kept, inserted, key=lambda row: row.line))
-        return merged[:limit], len(merged) > limit or len(inserted) == _MAX_LEDGER_PAGE
+        return merged[:limit], len(merged) > limit or len(lines) == _MAX_LEDGER_PAGE
 
 
 def _request_hash(file: UploadedFile, options: ImportOptions) -> bytes:
@@ -274,6 +296,7 @@ def _measure(finished: Import) -> None:
     for outcome, count in (
         ("inserted", counts.inserted),
         ("duplicate", counts.duplicates),
+        ("suspected_duplicate", counts.suspected_duplicates),
         ("zero_amount", counts.zero_amount),
         ("rejected", counts.rejected),
     ):

@@ -106,6 +106,17 @@ class IngestionServicer(IngestionServiceServicer):
             response.next_page_token = self._page_tokens.encode(user_id=user_id, filters="imports", position=position)
         return response
 
+    async def UndoImport(self, request: pb.UndoImportRequest, _: grpc.aio.ServicerContext) -> pb.UndoImportResponse:
+        """Takes an import back."""
+        import_id = _uuid("import_id", request.import_id)
+        undone, outcome = await self._service.undo_import(context.identity().user_id, import_id)
+        return pb.UndoImportResponse(
+            statement_import=_import(undone),
+            removed_count=outcome.removed_count,
+            kept_count=outcome.kept_count,
+            kept_rows=[pb.KeptRow(transaction_id=str(one.transaction_id), reason=one.reason) for one in outcome.kept],
+        )
+
     async def ListImportRows(self, request: pb.ListImportRowsRequest, _: grpc.aio.ServicerContext) -> pb.ListImportRowsResponse:
         """A page of rows."""
         user_id = context.identity().user_id
@@ -217,4 +228,10 @@ def _import(found: Import) -> pb.Import:
 
 def _row(row: ImportRow) -> pb.ImportRow:
     reason = f"{row.field}: {row.reason}" if row.field and row.reason else row.reason
-    return pb.ImportRow(line=row.line, outcome=_OUTCOMES[row.outcome], reason=reason, transaction_id=str(row.transaction_id or ""))
+    return pb.ImportRow(
+        line=row.line,
+        outcome=_OUTCOMES[row.outcome],
+        reason=reason,
+        transaction_id=str(row.transaction_id or ""),
+        duplicate_of=str(row.duplicate_of or ""),
+    )

@@ -126,9 +126,10 @@ class StatementImport:
             self._refuse_without_rows()
             return 0
         duplicates = 0
-        async for lines in self._ledger.append_transactions(import_id, messages):
-            self.outcomes.duplicates(lines)
-            duplicates += len(lines)
+        async for part in self._ledger.append_transactions(import_id, messages):
+            self.outcomes.duplicates(part.duplicates)
+            self.outcomes.suspected(part.suspected)
+            duplicates += len(part.duplicates)
         return duplicates
 
     def _refuse_without_rows(self) -> None:
@@ -146,7 +147,8 @@ class StatementImport:
         zero, rejected = self.outcomes.count(RowOutcome.ZERO_AMOUNT), self.outcomes.count(RowOutcome.REJECTED)
         if duplicates > sent:
             raise ScaleError(f"the ledger named {duplicates} duplicates among {sent} rows")
-        return Counts(sent + zero + rejected, sent - duplicates, duplicates, 0, zero, rejected)
+        suspected = self.outcomes.count(RowOutcome.SUSPECTED_DUPLICATE)
+        return Counts(sent + zero + rejected, sent - duplicates, duplicates, suspected, zero, rejected)
 
 
 def _reading(step: Callable[[], Result]) -> Result:

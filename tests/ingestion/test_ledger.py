@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import date
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import grpc.aio
 import pytest
 import uuid_utils.compat
+from google.type import date_pb2, money_pb2
 
 from scale.accounts.v1 import accounts_service_pb2 as pb
 from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceServicer, add_AccountsServiceServicer_to_server
 from scale.accounts.v1.transaction_pb2 import Account, Profile
-from services.ingestion.domain import AccountRef, ImportLine
+from services.ingestion.domain import AccountRef, ImportLine, SuspectedLine
+from services.ingestion.fingerprint import generate_fingerprint
 from services.ingestion.ledger import GrpcLedger
 from services.kit import context
 from services.kit.auth import Identity, mint_token
@@ -36,15 +40,21 @@ class Accounts(AccountsServiceServicer):
         self.complete = False
         self.ended = asyncio.Event()
         self.responses: list[pb.AppendTransactionsResponse] = []
+        self.asks: list[pb.RenumberedRow] = []
 
     async def AppendTransactions(self, request_iterator: Any, _: Any) -> AsyncIterator[pb.AppendTransactionsResponse]:
         self.callers.append(context.identity().user_id)
         try:
             async for request in request_iterator:
                 self.requests.append(request)
+                if request.HasField("end"):
+                    break
+            if self.asks:
+                yield pb.AppendTransactionsResponse(renumbered_rows=self.asks)
+                self.requests.append(await anext(request_iterator))
         finally:
             self.ended.set()
-        self.complete = self.requests[-1].WhichOneof("payload") == "end"
+        self.complete = any(request.HasField("end") for request in self.requests)
         for response in self.responses:
             yield response
 
@@ -95,7 +105,7 @@ async def messages(*parts: tuple[int, bytes] | Exception) -> AsyncIterator[tuple
 
 
 async def append(ledger: GrpcLedger, *parts: tuple[int, bytes] | Exception) -> list[ImportLine]:
-    return [line async for lines in ledger.append_transactions(UUID(int=1), messages(*parts)) for line in lines]
+    return [line async for part in ledger.append_transactions(UUID(int=1), messages(*parts)) for line in part.duplicates]
 
 
 async def test_append_transactions_ends_with_the_row_count(ledger: GrpcLedger, accounts: Accounts, user_id: UUID) -> None:
@@ -109,6 +119,31 @@ async def test_append_transactions_ends_with_the_row_count(ledger: GrpcLedger, a
     assert [request.record_batch for request in batches] == [b"one", b"two"]
     assert last.end.row_count == 7
     assert accounts.callers == [user_id]
+
+
+async def test_fingerprints_are_made_for_rows_that_the_ledger_renumbers(ledger: GrpcLedger, accounts: Accounts) -> None:
+    row = {"account_id": str(ACCOUNT), "description": "Coffee", "occurrence": 3}
+    amount = money_pb2.Money(currency_code="EUR", units=-4, nanos=-500_000_000)
+    accounts.asks = [pb.RenumberedRow(line=2, transaction_date=date_pb2.Date(year=2026, month=3, day=4), amount=amount, **row)]
+    accounts.responses = [
+        pb.AppendTransactionsResponse(
+            suspected_duplicates=[
+                pb.SuspectedDuplicate(line=3, transaction_id=str(UUID(int=8)), duplicate_of=str(THERE_BEFORE), reason="the text differs")
+            ]
+        ),
+        pb.AppendTransactionsResponse(inserted_count=3),
+    ]
+    parts = [part async for part in ledger.append_transactions(UUID(int=1), messages((3, b"one")))]
+    wanted = generate_fingerprint(
+        account_id=str(ACCOUNT),
+        transaction_date=date(2026, 3, 4),
+        amount=Decimal("-4.5"),
+        currency="EUR",
+        description="Coffee",
+        occurrence=3,
+    )
+    assert list(accounts.requests[-1].fingerprints.fingerprints) == [wanted]
+    assert [line for part in parts for line in part.suspected] == [SuspectedLine(3, UUID(int=8), THERE_BEFORE, "the text differs")]
 
 
 async def test_an_error_in_the_rows_reaches_the_caller_and_never_looks_like_an_end(ledger: GrpcLedger, accounts: Accounts) -> None:

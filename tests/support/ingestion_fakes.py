@@ -16,6 +16,7 @@ import uuid_utils.compat
 
 from services.ingestion.domain import (
     AccountRef,
+    Appended,
     Counts,
     Failure,
     Import,
@@ -27,6 +28,7 @@ from services.ingestion.domain import (
     NewImport,
     RowOutcome,
     Success,
+    UndoOutcome,
 )
 from services.kit.errors import NotFound, ScaleError
 
@@ -146,6 +148,12 @@ class FakeImportsRepository:
             return None
         return self._put(dataclasses.replace(held, state=ImportState.FAILED, failure=failure, completed_at=datetime.now(UTC)))
 
+    async def undone(self, user_id: UUID, import_id: UUID) -> Import | None:
+        found = await self.get(user_id, import_id)
+        if found is None or found.state not in (ImportState.SUCCEEDED, ImportState.UNDONE):
+            return None
+        return self._put(dataclasses.replace(found, state=ImportState.UNDONE))
+
     async def list_imports(self, user_id: UUID, *, limit: int, after: ImportPosition | None) -> list[Import]:
         self._check()
         mine = [self._see(found) for found in self._imports.values() if found.user_id == user_id]
@@ -205,7 +213,7 @@ class FakeLedger:
         self._check()
         return "EUR"
 
-    async def append_transactions(self, import_id: UUID, batches: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[list[ImportLine]]:
+    async def append_transactions(self, import_id: UUID, batches: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[Appended]:
         self._check()
         rows: list[dict[str, Any]] = []
         async for count, message in batches:
@@ -226,7 +234,14 @@ class FakeLedger:
                 duplicates.append(ImportLine(row["line"], held["transaction_id"]))
         await asyncio.sleep(0)
         for start in range(0, len(duplicates), 2):
-            yield duplicates[start : start + 2]
+            yield Appended(duplicates[start : start + 2])
+
+    async def undo_import(self, import_id: UUID) -> UndoOutcome:
+        self._check()
+        mine = [fingerprint for fingerprint, row in self.transactions.items() if row["import_id"] == import_id]
+        for fingerprint in mine:
+            del self.transactions[fingerprint]
+        return UndoOutcome(len(mine), 0, [])
 
     async def list_import_lines(self, import_id: UUID, *, after_line: int, limit: int) -> list[ImportLine]:
         self._check()

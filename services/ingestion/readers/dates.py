@@ -102,7 +102,7 @@ def shape_of(cell: str) -> str:
         numbers = int(first), int(middle), int(last)
         if len(first) == 4 and len(last) <= 2 and _FIRST_YEAR <= numbers[0] <= _LAST_YEAR:
             return f"year first{mark}"
-        if len(first) <= 2 and len(last) == 4 and _FIRST_YEAR <= numbers[2] <= _LAST_YEAR and 0 < min(numbers):
+        if len(first) <= 2 and len(last) == 4 and _FIRST_YEAR <= numbers[2] <= _LAST_YEAR and min(numbers) > 0:
             return f"year last{mark}" if max(numbers[:2]) <= 31 and min(numbers[:2]) <= 12 else ""
         if len(first) <= 2 and len(last) == 2 and numbers[1] > 0:
             return f"short year{mark}" if any(_valid_short(numbers, order) for order in ("dmy", "mdy", "ymd")) else ""
@@ -128,8 +128,7 @@ def looks_like_date(cell: str) -> bool:
 
 def compact_formats(digits: int) -> list[DateFormat]:
     """The readings of a date without separators, the likeliest first."""
-    return [from_pattern(text) for text in (
-        ("%Y%m%d", "%d%m%Y", "%m%d%Y") if digits == 8 else ("%y%m%d", "%d%m%y", "%m%d%y"))]
+    return [from_pattern(text) for text in (("%Y%m%d", "%d%m%Y", "%m%d%Y") if digits == 8 else ("%y%m%d", "%d%m%y", "%m%d%y"))]
 
 
 def named_format(order: str) -> DateFormat:

@@ -134,6 +134,32 @@ class ListImportRowsResponse(_message.Message):
     next_page_token: str
     def __init__(self, rows: _Optional[_Iterable[_Union[ImportRow, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
+class UndoImportRequest(_message.Message):
+    __slots__ = ("import_id",)
+    IMPORT_ID_FIELD_NUMBER: _ClassVar[int]
+    import_id: str
+    def __init__(self, import_id: _Optional[str] = ...) -> None: ...
+
+class UndoImportResponse(_message.Message):
+    __slots__ = ("statement_import", "removed_count", "kept_count", "kept_rows")
+    STATEMENT_IMPORT_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    KEPT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    KEPT_ROWS_FIELD_NUMBER: _ClassVar[int]
+    statement_import: Import
+    removed_count: int
+    kept_count: int
+    kept_rows: _containers.RepeatedCompositeFieldContainer[KeptRow]
+    def __init__(self, statement_import: _Optional[_Union[Import, _Mapping]] = ..., removed_count: _Optional[int] = ..., kept_count: _Optional[int] = ..., kept_rows: _Optional[_Iterable[_Union[KeptRow, _Mapping]]] = ...) -> None: ...
+
+class KeptRow(_message.Message):
+    __slots__ = ("transaction_id", "reason")
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    transaction_id: str
+    reason: str
+    def __init__(self, transaction_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
 class Import(_message.Message):
     __slots__ = ("import_id", "account_id", "state", "file_name", "file_format", "file_hash", "row_count", "inserted_count", "duplicate_count", "suspected_duplicate_count", "zero_amount_count", "rejected_count", "detected", "same_file_as", "failure_reason", "create_time", "complete_time")
     IMPORT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -173,13 +199,15 @@ class Import(_message.Message):
     def __init__(self, import_id: _Optional[str] = ..., account_id: _Optional[str] = ..., state: _Optional[_Union[ImportState, str]] = ..., file_name: _Optional[str] = ..., file_format: _Optional[str] = ..., file_hash: _Optional[str] = ..., row_count: _Optional[int] = ..., inserted_count: _Optional[int] = ..., duplicate_count: _Optional[int] = ..., suspected_duplicate_count: _Optional[int] = ..., zero_amount_count: _Optional[int] = ..., rejected_count: _Optional[int] = ..., detected: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., same_file_as: _Optional[str] = ..., failure_reason: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., complete_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ImportRow(_message.Message):
-    __slots__ = ("line", "outcome", "reason", "transaction_id")
+    __slots__ = ("line", "outcome", "reason", "transaction_id", "duplicate_of")
     LINE_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    DUPLICATE_OF_FIELD_NUMBER: _ClassVar[int]
     line: int
     outcome: RowOutcome
     reason: str
     transaction_id: str
-    def __init__(self, line: _Optional[int] = ..., outcome: _Optional[_Union[RowOutcome, str]] = ..., reason: _Optional[str] = ..., transaction_id: _Optional[str] = ...) -> None: ...
+    duplicate_of: str
+    def __init__(self, line: _Optional[int] = ..., outcome: _Optional[_Union[RowOutcome, str]] = ..., reason: _Optional[str] = ..., transaction_id: _Optional[str] = ..., duplicate_of: _Optional[str] = ...) -> None: ...

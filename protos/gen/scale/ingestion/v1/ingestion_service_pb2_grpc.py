@@ -55,6 +55,11 @@ class IngestionServiceStub:
                 request_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ListImportRowsRequest.SerializeToString,
                 response_deserializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ListImportRowsResponse.FromString,
                 _registered_method=True)
+        self.UndoImport = channel.unary_unary(
+                '/scale.ingestion.v1.IngestionService/UndoImport',
+                request_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.UndoImportRequest.SerializeToString,
+                response_deserializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.UndoImportResponse.FromString,
+                _registered_method=True)
 
 
 class IngestionServiceServicer:
@@ -89,6 +94,14 @@ class IngestionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UndoImport(self, request, context):
+        """Takes out of the ledger exactly what an import brought, but for rows that the user has changed since. Harmless to repeat;
+        FAILED_PRECONDITION for an import that has brought nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IngestionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +124,11 @@ def add_IngestionServiceServicer_to_server(servicer, server):
                     servicer.ListImportRows,
                     request_deserializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ListImportRowsRequest.FromString,
                     response_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ListImportRowsResponse.SerializeToString,
+            ),
+            'UndoImport': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndoImport,
+                    request_deserializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.UndoImportRequest.FromString,
+                    response_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.UndoImportResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +240,33 @@ class IngestionService:
             '/scale.ingestion.v1.IngestionService/ListImportRows',
             scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ListImportRowsRequest.SerializeToString,
             scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ListImportRowsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndoImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scale.ingestion.v1.IngestionService/UndoImport',
+            scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.UndoImportRequest.SerializeToString,
+            scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.UndoImportResponse.FromString,
             options,
             channel_credentials,
             insecure,
