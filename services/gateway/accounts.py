@@ -20,11 +20,13 @@ from services.gateway.upstreams import upstreams
 router = APIRouter(prefix="/api/v1", responses=EVERYWHERE)
 
 TransactionId = Annotated[Identifier, Path(description="The transaction.")]
+# Its paths say :uuid, so that the aliases below /accounts are never taken for ids.
 AccountId = Annotated[Identifier, Path(description="The account.")]
 IdempotencyKey = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
+        json_schema_extra={"pattern": r"^[\x21-\x7e]{1,255}$"},
         description="Same key, same result: send the same one again after a lost answer. At most 255 visible ASCII characters.",
     ),
 ]
@@ -49,7 +51,6 @@ _list_documented: dict[str, Any] = {
     "openapi_extra": query_parameters(schemas.TransactionFilters),
 }
 router.get("/transactions", tags=["transactions"], operation_id="list_transactions", **_list_documented)(list_transactions)
-# Before /accounts/{account_id}, which would take these for ids.
 router.get(
     "/accounts/transactions",
     tags=["aliases"],
@@ -74,7 +75,7 @@ async def get_transaction(request: Request, transaction_id: TransactionId) -> Re
     return json_answer(request, shape.transaction_json(answer.transaction), Cache.REVALIDATE)
 
 
-@router.patch("/transactions/{transaction_id}", tags=["transactions"], response_model=schemas.Transaction, responses=NOT_FOUND)
+@router.patch("/transactions/{transaction_id}", tags=["transactions"], response_model=schemas.Transaction, responses=NOT_FOUND | CONFLICT)
 async def update_transaction(request: Request, transaction_id: TransactionId, change: schemas.TransactionChange) -> Response:
     """Changes the note or the category. A category set here is your own word, and no model overrules it."""
     answer = await upstreams(request).accounts.unary("UpdateTransaction", shape.update_transaction_request(transaction_id, change))
@@ -103,14 +104,14 @@ async def create_account(request: Request, account: schemas.NewAccount, key: Ide
     return json_answer(request, content, status=201, headers={"Location": f"/api/v1/accounts/{content['id']}"})
 
 
-@router.get("/accounts/{account_id}", tags=["accounts"], response_model=schemas.Account, responses=NOT_FOUND)
+@router.get("/accounts/{account_id:uuid}", tags=["accounts"], response_model=schemas.Account, responses=NOT_FOUND)
 async def get_account(request: Request, account_id: AccountId) -> Response:
     """One account."""
     answer = await upstreams(request).accounts.unary("GetAccount", pb.GetAccountRequest(account_id=str(account_id)))
     return json_answer(request, shape.account_json(answer.account), Cache.REVALIDATE)
 
 
-@router.patch("/accounts/{account_id}", tags=["accounts"], response_model=schemas.Account, responses=NOT_FOUND)
+@router.patch("/accounts/{account_id:uuid}", tags=["accounts"], response_model=schemas.Account, responses=NOT_FOUND | CONFLICT)
 async def update_account(request: Request, account_id: AccountId, change: schemas.AccountChange) -> Response:
     """Changes name, type, active flag or opening balance."""
     answer = await upstreams(request).accounts.unary("UpdateAccount", shape.update_account_request(account_id, change))

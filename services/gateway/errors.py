@@ -67,6 +67,17 @@ def status_of(error: errors.ScaleError) -> int:
     return 500
 
 
+# What the contracts call otherwise than REST does.
+_RENAMED = {"query": "q", "currency_code": "currency", "request_id": "Idempotency-Key"}
+_CONTAINERS = ("account.", "profile.", "metadata.")
+
+
+def _rest_name(name: str) -> str:
+    for container in _CONTAINERS:
+        name = name.removeprefix(container)
+    return _RENAMED.get(name, name)
+
+
 def problem_of(error: errors.ScaleError) -> Problem:
     """The problem that an error stands for. An internal error says nothing about its cause."""
     status = status_of(error)
@@ -78,7 +89,12 @@ def problem_of(error: errors.ScaleError) -> Problem:
         headers["Retry-After"] = str(max(1, math.ceil(retry_after_s)))
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer" if error.reason == "TOKEN_MISSING" else 'Bearer error="invalid_token"'
-    return Problem(status, error.reason, error.message, error.fields, headers)
+    fields = [errors.FieldError(_rest_name(one.field), one.reason, one.line) for one in error.fields]
+    detail = error.message
+    for before, after in zip(error.fields, fields, strict=True):
+        if detail.startswith(f"{before.field}:"):
+            detail = after.field + detail.removeprefix(before.field)
+    return Problem(status, error.reason, detail, fields, headers)
 
 
 INTERNAL = Problem(500, "INTERNAL", "Something went wrong here. Name the request id when you report it.")

@@ -76,4 +76,4 @@ def header(scope: Scope, name: bytes) -> str | None:
 def route_of(scope: Scope) -> str:
     """The route's template, such as /api/v1/imports/{import_id}, so that logs and metrics hold no identifiers; "unmatched" for none."""
     route: Any = scope.get("route")
-    return route.path if route is not None else scope["path"] if scope["path"] in OPEN_PATHS else "unmatched"
+    return route.path_format if route is not None else scope["path"] if scope["path"] in OPEN_PATHS else "unmatched"

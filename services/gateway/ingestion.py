@@ -31,6 +31,7 @@ IdempotencyKey = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
+        json_schema_extra={"pattern": r"^[\x21-\x7e]{1,255}$"},
         description="Same key, same import: send the same one again after a lost answer. At most 255 visible ASCII characters.",
     ),
 ]

@@ -9,6 +9,7 @@ from functools import lru_cache
 from hashlib import sha256
 
 VERSION = "v1"
+MAX_CACHED = 256  # characters of a description worth remembering; keeps the cache small whatever a file holds
 
 
 def generate_fingerprint(
@@ -33,14 +34,20 @@ def generate_fingerprint(
     return f"{VERSION}:{sha256(canonical.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
-@lru_cache(maxsize=65_536)
 def canonical_description(text: str) -> str:
     """NFKC, case folded, white space collapsed to single blanks and trimmed."""
+    return _cached(text) if len(text) <= MAX_CACHED else _canonical(text)
+
+
+def _canonical(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join(unicodedata.normalize("NFKC", folded).split())
 
 
-@lru_cache(maxsize=65_536)
+_cached = lru_cache(maxsize=32_768)(_canonical)
+
+
+@lru_cache(maxsize=32_768)
 def _canonical_amount(amount: Decimal) -> str:
     """The amount with its sign and exactly 4 decimals; zero has no sign."""
     if not amount.is_finite():

@@ -97,7 +97,7 @@ async def test_unknown_path_and_method(gateway: Gateway) -> None:
     response = await gateway.request("DELETE", "/api/v1/accounts")
     assert_problem(response, 405, "METHOD_NOT_ALLOWED")
     assert response.headers["allow"] == "GET, HEAD, POST"
-    response = await gateway.post(f"/api/v1/imports/{uuid4()}", json={})
+    response = await gateway.patch("/api/v1/accounts/transactions", json={})
     assert_problem(response, 405)
     assert response.headers["allow"] == "GET, HEAD"
 
@@ -164,3 +164,10 @@ async def test_slow_service_is_504_and_its_call_is_cancelled(start_gateway: Star
     assert_problem(await gateway.get("/api/v1/transactions"), 504, "DEADLINE_EXCEEDED")
     assert 0 < gateway.accounts.deadlines[0] <= 0.3
     await gateway.accounts.cancelled.wait()
+
+
+async def test_field_names_are_those_of_rest(gateway: Gateway) -> None:
+    for contract, rest in (("query", "q"), ("profile.locale", "locale"), ("account.name", "name"), ("amount_min", "amount_min")):
+        gateway.accounts.error = errors.invalid(contract, "is odd")
+        body = assert_problem(await gateway.get("/api/v1/profile"), 422)
+        assert (body["errors"], body["detail"]) == ([{"field": rest, "reason": "is odd"}], f"{rest}: is odd")

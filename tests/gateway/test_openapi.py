@@ -61,7 +61,9 @@ def test_operation_ids_are_unique() -> None:
 
 
 async def test_every_route_is_described(gateway: Gateway) -> None:
-    routes = {(route.path, method.lower()) for route in gateway.app.router.routes for method in route.methods if route.include_in_schema}
+    routes = {
+        (route.path_format, method.lower()) for route in gateway.app.router.routes for method in route.methods if route.include_in_schema
+    }
     assert routes == {(path, method) for path, method, _ in OPERATIONS}
 
 

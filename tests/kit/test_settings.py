@@ -24,7 +24,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def test_own_and_shared_names(environment: pytest.MonkeyPatch) -> None:
-    environment.setenv("SCALE_PROBE_HOST", "0.0.0.0")  # noqa: S104
+    environment.setenv("SCALE_PROBE_HOST", "0.0.0.0")
     environment.setenv("SCALE_LOG_LEVEL", "DEBUG")
     environment.setenv("DB_POOL_SIZE", "7")
     environment.setenv("DB_STATEMENT_TIMEOUT", "2.5")

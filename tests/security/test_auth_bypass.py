@@ -61,7 +61,7 @@ async def gateway_routes(gateway: Gateway) -> set[tuple[str, str]]:
     found = set()
     for route in gateway.app.router.routes:
         if route.path.startswith("/api/") and "health" not in route.path:
-            found |= {(method, route.path) for method in route.methods}
+            found |= {(method, route.path_format) for method in route.methods}
     return found
 
 

@@ -223,8 +223,10 @@ class ProfileChange(_ChangesSomething):
 
     display_name: Text | None = Field(None, max_length=100, description="Shown to people; null takes it away.")
     default_currency: Currency = Field(_ABSENT, description="ISO 4217, for files and accounts that name none.")
-    locale: Text = Field(_ABSENT, min_length=2, max_length=35, description="BCP 47, such as en-GB.")
-    time_zone: Text = Field(_ABSENT, min_length=1, max_length=64, description="IANA name, such as Europe/Berlin.")
+    locale: Text = Field(_ABSENT, max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", description="BCP 47, such as en-GB.")
+    time_zone: Text = Field(
+        _ABSENT, max_length=64, pattern=r"^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$", description="IANA name, such as Europe/Berlin."
+    )
 
 
 class Category(Output):

@@ -14,7 +14,7 @@ import polars as pl
 from services.ingestion.readers.currencies import THREE_DECIMALS, code_of
 
 LIMIT = Decimal(922_337_203_685_477)  # what an int64 of 1/10000 holds
-MAX_CELL = 60
+MAX_CELL = 80
 SPACES = " \u00a0\u2009\u202f\u2007"
 BIDI = "\u200b\u200e\u200f\u061c\u202a-\u202e\u2060\u2066-\u2069\ufeff"
 
@@ -77,12 +77,14 @@ def read_affix(before: str, after: str) -> Affix | None:
     return Affix(sign, currency, flag)
 
 
-@lru_cache(maxsize=65_536)
 def split_cell(cell: str) -> tuple[Affix, str] | None:
     """A cell as affix and bare number, or None when it is no amount."""
+    return _split(cell) if 0 < len(cell) <= MAX_CELL else None
+
+
+@lru_cache(maxsize=65_536)
+def _split(cell: str) -> tuple[Affix, str] | None:
     text = _BIDI.sub("", cell).strip()
-    if not text or len(text) > MAX_CELL:
-        return None
     match = _CELL.match(text)
     if not match:
         return None

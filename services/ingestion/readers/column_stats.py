@@ -13,7 +13,7 @@ from services.ingestion.readers.dates import DateFormat, looks_like_date, shape_
 from services.ingestion.readers.words import direction_of, state_of
 
 _IBAN = re.compile(r"^[A-Z]{2}\d{2}[A-Z0-9]{10,30}$")
-_LETTERS = re.compile(r"[^\W\d_]{2}")
+_LETTERS = re.compile(r"[^\W\d_]")
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,10 @@ class ColumnStats:
         return min(numbers) > 10_000 or (len(numbers) > 2 and min(numbers) > 100 and not steps <= {1, -1})
 
 
+def _is_text(cell: str) -> bool:
+    return bool(_LETTERS.search(cell)) and not _IBAN.match(cell.replace(" ", ""))
+
+
 def measure(cells: Sequence[str], date_format: DateFormat | None = None) -> ColumnStats:
     """Count what a column's cells look like. A format given by the caller alone says what is a date."""
     trimmed = tuple(cell.strip() for cell in cells)
@@ -89,6 +93,7 @@ def measure(cells: Sequence[str], date_format: DateFormat | None = None) -> Colu
     amounts = [cell for cell in filled if looks_like_amount(cell)]
     parts = [split for cell in amounts if (split := split_cell(cell))]
     dates = [cell for cell in filled if is_date(cell)]
+    others = {*dates, *amounts}
     return ColumnStats(
         cells=trimmed,
         rows=len(trimmed),
@@ -103,7 +108,7 @@ def measure(cells: Sequence[str], date_format: DateFormat | None = None) -> Colu
         debits=directions.count(-1),
         credits=directions.count(1),
         states=sum(bool(state_of(cell)) for cell in filled),
-        texts=sum(bool(_LETTERS.search(cell)) and not _IBAN.match(cell.replace(" ", "")) and cell not in dates for cell in filled),
+        texts=sum(_is_text(cell) and cell not in others for cell in filled),
         distinct=len(set(filled)),
         length=sum(map(len, filled)) / len(filled) if filled else 0.0,
     )

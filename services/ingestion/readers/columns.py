@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 
 from services.ingestion.readers.column_stats import ColumnStats
 from services.ingestion.readers.currencies import CODES, code_of
@@ -17,6 +18,7 @@ FIELDS = (
     "account", "status", "balance", "source_id",
 )  # fmt: skip
 _WHOLE_NAMES = frozenset({"direction", "status", "source_id", "price", "quantity", "security", "card"})
+_ALL_NAMES = frozenset(name for table in NAMES.values() for name in table)
 _PART = 10  # added to the rank when a name is only part of the header
 _ANY_CASE = frozenset("EUR USD GBP CHF SEK NOK DKK PLN CZK HUF AUD CAD NZD INR JPY SGD HKD BRL ZAR RON".split())
 _WORDS_TOO = frozenset({"ALL", "TOP", "TRY", "CUP", "PEN", "SOS", "ANG", "MOP", "BAM", "LEI"})
@@ -71,6 +73,11 @@ class HeaderName:
 
 def header_name(cell: str) -> HeaderName:
     """Fold a header cell and take the currency out of it."""
+    return _header_name(cell[:200])
+
+
+@lru_cache(maxsize=8192)
+def _header_name(cell: str) -> HeaderName:
     currency: str | None = None
     bare = cell.strip().strip("$€£").upper()
     if bare in CODES and bare not in _WORDS_TOO:
@@ -93,19 +100,20 @@ def header_name(cell: str) -> HeaderName:
     return HeaderName(cell, re.sub(r" (in|en|w|i|v)$", "", text) if currency else text, currency)
 
 
+@lru_cache(maxsize=32_768)
 def name_rank(name: HeaderName, field: str) -> int | None:
     """How well a header names a field: the rank of the table, plus 10 when only part of the header says so; None if not."""
     known = NAMES[field]
     if name.text in known:
         return known[name.text][0]
-    plain = re.sub(r"( ?\d+)+$", "", name.text)
+    plain = name.text.rstrip(" 0123456789")
     if plain in known:
         return known[plain][0]
     others = NAMES.get(f"other_{field}", {})
     tokens = name.text.split()
     if not tokens or len(tokens) > 12 or name.text in others or _runs(tokens, others):
         return None
-    if field in _WHOLE_NAMES or any(name.text in table for other, table in NAMES.items() if other != field):
+    if field in _WHOLE_NAMES or name.text in _ALL_NAMES:
         return None
     found = [known[run][0] for run in _runs(tokens, known) if len(run) > 3]
     return min(found) + _PART if found else None
@@ -257,10 +265,10 @@ class _Choice:
     def description(self) -> tuple[int, ...]:
         found = self.best("description", ColumnStats.is_text)
         if found is not None and self.names is not None:
-            stem = re.sub(r"[ \d]+$", "", self.names[found].text)
+            stem = self.names[found].text.rstrip(" 0123456789")
             same = [
                 at for at, name in enumerate(self.names)
-                if at not in self.used and re.sub(r"[ \d]+$", "", name.text) == stem and re.search(r"\d$", name.text)
+                if at not in self.used and name.text.rstrip(" 0123456789") == stem and re.search(r"\d$", name.text)
             ]  # fmt: skip
             return tuple(sorted({found, *same})) if re.search(r"\d$", self.names[found].text) else (found,)
         return ()

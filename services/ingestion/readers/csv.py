@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from services.ingestion.readers.amounts import looks_like_amount
 from services.ingestion.readers.columns import header_name
 from services.ingestion.readers.currencies import CODES
 from services.ingestion.readers.dates import DateFormat, from_pattern, looks_like_date
-from services.ingestion.readers.encoding import TextFile, open_text
+from services.ingestion.readers.encoding import open_text
 from services.ingestion.readers.header_names import NAMES
 from services.ingestion.readers.layout import HEAD_RECORDS, Table, account_in, find_table
 from services.ingestion.readers.records import MAX_CELLS, Dialect, Record, RecordBlock, head_lines, read_records, sniff_dialect
@@ -25,38 +26,65 @@ SNIFF_LINES = 300
 KEEP_BYTES = 16 * 1024 * 1024  # up to this size the first pass's cells are kept for the second
 
 
-def read_csv(path: Path, options: ReadOptions) -> Statement:
-    """Read a delimited text file.
+@dataclass(frozen=True)
+class TableSource:
+    """A table of text cells, wherever it comes from. `records` gives them from the start each time; `detected` and `notes` tell
+    of what it was read from; `keep` allows its cells to stay in memory; with `remarks` what stands right of the table is no error.
+    """
 
-    The first pass, over the whole file, decides the layout; the second yields batches as they are asked for. Raises
-    UnreadableStatement, with what it needs, when the file is no statement, cannot be told without an answer, or has no good row.
+    file_format: str
+    records: Callable[[], Iterator[RecordBlock]]
+    dialect: Dialect
+    detected: dict[str, Any]
+    notes: list[str]
+    keep: bool
+    remarks: bool = False
+
+
+def read_csv(path: Path, options: ReadOptions) -> Statement:
+    """Read a delimited text file. Raises UnreadableStatement as `read_table` does, and for what is not text."""
+    text = open_text(path, _known_names)
+    given_format = _given_format(options)
+    is_date = given_format.has_form if given_format else looks_like_date
+    dialect = sniff_dialect(head_lines(text.blocks(), SNIFF_LINES), is_date, looks_like_amount)
+    described = {"encoding": text.encoding, "delimiter": dialect.delimiter}
+    keep = text.size <= KEEP_BYTES
+    return read_table(TableSource("csv", lambda: read_records(text.blocks(), dialect), dialect, described, text.notes, keep), options)
+
+
+def find_source_table(source: TableSource, options: ReadOptions) -> Table:
+    """Where the transactions stand in a table. Raises UnreadableStatement when there are none or a column cannot be told."""
+    return find_table(_head(source), source.dialect, dict(options.columns or {}), _given_format(options))
+
+
+def read_table(source: TableSource, options: ReadOptions) -> Statement:
+    """Read a table of text cells.
+
+    The first pass, over all of it, decides the layout; the second yields batches as they are asked for. Raises
+    UnreadableStatement, with what it needs, when it is no statement, cannot be told without an answer, or has no good row.
     """
     if options.currency and options.currency.strip().upper() not in CODES:
         raise UnreadableStatement(
             f"currency {options.currency!r} is not an ISO 4217 code", [RowError(0, "currency", "not an ISO 4217 code")]
         )
-    given_format = _given_format(options)
-    text = open_text(path, _known_names)
-    is_date = given_format.has_form if given_format else looks_like_date
-    dialect = sniff_dialect(head_lines(text.blocks(), SNIFF_LINES), is_date, looks_like_amount)
-    table = find_table(_head(text, dialect), dialect, dict(options.columns or {}), given_format)
+    table = find_source_table(source, options)
     survey = Survey(table)
-    kept: list[pl.DataFrame] | None = [] if text.size <= KEEP_BYTES else None
+    kept: list[pl.DataFrame] | None = [] if source.keep else None
     repaired = 0
-    for frame, mended in _frames(text, dialect, table):
+    for frame, mended in _frames(source, table):
         survey.add(frame)
         repaired += mended
         if kept is not None:
             kept.append(frame)
-    reading = survey.decide(options, given_format)
+    reading = survey.decide(options, _given_format(options))
     skipped = Skipped()
-    detected = _detected(text, dialect, reading, skipped, repaired)
+    detected = _detected(source, reading, skipped, repaired)
 
     def batches() -> Iterator[Batch]:
-        frames = iter(kept) if kept is not None else (frame for frame, _ in _frames(text, dialect, table))
+        frames = iter(kept) if kept is not None else (frame for frame, _ in _frames(source, table))
         return _closing(read_rows(frames, reading, skipped), skipped, detected)
 
-    return Statement("csv", detected, account_in(table.preamble), _with_a_row(batches, skipped))
+    return Statement(source.file_format, detected, account_in(table.preamble), _with_a_row(batches, skipped))
 
 
 def _given_format(options: ReadOptions) -> DateFormat | None:
@@ -75,10 +103,10 @@ def _known_names(text: str) -> int:
     return sum(1 for cell in cells if not cell.isascii() and any(header_name(cell).text in names for names in NAMES.values()))
 
 
-def _head(text: TextFile, dialect: Dialect) -> list[Record]:
+def _head(source: TableSource) -> list[Record]:
     """The first records that are not blank."""
     head: list[Record] = []
-    for block in read_records(text.blocks(), dialect):
+    for block in source.records():
         for line, row in zip(block.lines, block.rows, strict=True):
             if len(row) > MAX_CELLS:
                 reason = f"line {line} has {len(row)} cells: this is not a statement"
@@ -90,22 +118,22 @@ def _head(text: TextFile, dialect: Dialect) -> list[Record]:
     return head
 
 
-def _frames(text: TextFile, dialect: Dialect, table: Table) -> Iterator[tuple[pl.DataFrame, int]]:
+def _frames(source: TableSource, table: Table) -> Iterator[tuple[pl.DataFrame, int]]:
     """The table's records as frames of text: "line", "c0" ... and "extra" (cells beyond the table's width, else null)."""
-    for block in read_records(text.blocks(), dialect):
-        frame = _frame(block, table)
+    for block in source.records():
+        frame = _frame(block, table, remarks=source.remarks)
         if len(frame):
             yield frame, block.repaired
 
 
-def _frame(block: RecordBlock, table: Table) -> pl.DataFrame:
+def _frame(block: RecordBlock, table: Table, *, remarks: bool) -> pl.DataFrame:
     lines, rows, width = block.lines, block.rows, table.width
     if lines and lines[0] < table.first_line:
         start = next((i for i, line in enumerate(lines) if line >= table.first_line), len(lines))
         lines, rows = lines[start:], rows[start:]
     extra: list[str | None] | None = None
     if set(map(len, rows)) != {width}:
-        extra = [" ".join(cell for cell in row[width:] if cell.strip()) or None for row in rows]
+        extra = None if remarks else [" ".join(cell for cell in row[width:] if cell.strip()) or None for row in rows]
         rows = [row if len(row) == width else (row + [""] * (width - len(row)))[:width] for row in rows]
     cells = list(zip(*rows, strict=True)) if rows else [()] * width
     series = [pl.Series("line", lines, dtype=pl.Int64)]
@@ -135,10 +163,10 @@ def _with_a_row(batches: Callable[[], Iterator[Batch]], skipped: Skipped) -> Ite
     )
 
 
-def _detected(text: TextFile, dialect: Dialect, reading: Reading, skipped: Skipped, repaired: int) -> dict[str, Any]:
+def _detected(source: TableSource, reading: Reading, skipped: Skipped, repaired: int) -> dict[str, Any]:
     """How the file was read, for a person to check."""
     table = reading.table
-    notes = [*text.notes, *reading.notes]
+    notes = [*source.notes, *reading.notes]
     if repaired:
         notes.append(f"{repaired} lines had a quote without its partner and were read without quotes")
     if reading.subtract_fee:
@@ -150,8 +178,7 @@ def _detected(text: TextFile, dialect: Dialect, reading: Reading, skipped: Skipp
     if "assumed" in reading.amount_format.evidence:
         notes.append(f"numbers: {reading.amount_format.evidence}")
     return {
-        "encoding": text.encoding,
-        "delimiter": dialect.delimiter,
+        **source.detected,
         "header_line": table.header_line,
         "date_format": reading.date_format.text,
         "date_evidence": reading.date_evidence,

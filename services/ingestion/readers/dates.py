@@ -30,6 +30,7 @@ _NAMED = {
 }
 _NAMED_TEXT = {"dmy": "%d %b %Y", "mdy": "%b %d %Y", "ymd": "%Y %b %d"}
 _FIRST_YEAR, _LAST_YEAR = 1900, 2100
+MAX_CELL = 60
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class DateFormat:
 
 
 def _forms(cell: str) -> tuple[str, ...]:
+    if len(cell) > MAX_CELL:
+        return ()
     text = civil_part(cell)
     return (text,) if text == cell else (text, cell.strip())
 
@@ -73,9 +76,13 @@ def _build(parts: dict[str, str | None]) -> date | None:
         return None
 
 
-@lru_cache(maxsize=65_536)
 def civil_part(cell: str) -> str:
-    """The cell without time of day, zone and weekday."""
+    """The cell without time of day, zone and weekday; "" for a cell too long for a date."""
+    return _civil_part(cell) if len(cell) <= MAX_CELL else ""
+
+
+@lru_cache(maxsize=65_536)
+def _civil_part(cell: str) -> str:
     text = cell.strip().strip("'\"")
     if match := _COMPACT_TIME.match(text):
         return match.group(1)
@@ -92,10 +99,13 @@ def civil_part(cell: str) -> str:
     return text
 
 
-@lru_cache(maxsize=65_536)
 def shape_of(cell: str) -> str:
-    """A key for the form of a date: "%?/%?/%Y" with the order still open, "named dmy", "compact8", "" for no date."""
-    text = civil_part(cell)
+    """A key for the form of a date: "year last/" with the order still open, "named dmy", "compact8", "" for no date."""
+    return _shape_of(civil_part(cell))
+
+
+@lru_cache(maxsize=65_536)
+def _shape_of(text: str) -> str:
     if match := _NUMERIC.match(text):
         first, mark, middle, last = match.groups()
         mark = mark.strip() or " "
@@ -123,7 +133,7 @@ def _valid_short(numbers: tuple[int, int, int], order: str) -> bool:
 
 def looks_like_date(cell: str) -> bool:
     """Whether a cell could be a date in some format. Six bare digits do not count: they are ids more often."""
-    return 5 < len(cell.strip()) < 45 and shape_of(cell) not in ("", "compact6")
+    return 5 < len(cell.strip()) <= MAX_CELL and shape_of(cell) not in ("", "compact6")
 
 
 def compact_formats(digits: int) -> list[DateFormat]:

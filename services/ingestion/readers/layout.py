@@ -56,7 +56,7 @@ def find_table(records: Sequence[Record], dialect: Dialect, wanted: Mapping[str,
         raise UnreadableStatement(f"line {line} is a header, but no row follows it", [RowError(line, "file", "a header without rows")])
     dated = [row for row in rows if any(_is_date(cell, date_format) for cell in row)] or rows
     header = [header_name(cell) for cell in header_cells] if header_cells is not None else None
-    usual = Counter(len(row) for row in dated).most_common(1)[0][0]
+    usual = Counter(_trimmed_width(row) if header is not None else len(row) for row in dated).most_common(1)[0][0]
     width = max(usual, len(header_cells or []))
     names = _unique_names(header_cells or [], width)
     stats = [measure([row[i] if i < len(row) else "" for row in dated], date_format) for i in range(width)]
@@ -79,6 +79,11 @@ def find_table(records: Sequence[Record], dialect: Dialect, wanted: Mapping[str,
             {"columns": names},
         ) from unclear
     return replace(table, columns=columns)
+
+
+def _trimmed_width(row: Sequence[str]) -> int:
+    """The number of cells without the blank ones at the end."""
+    return next((at for at in range(len(row), 0, -1) if row[at - 1].strip()), 0)
 
 
 def _example(names: Sequence[str]) -> str:

@@ -32,7 +32,8 @@ def infer_money(stats: Sequence[ColumnStats], used: set[int], direction: int | N
         raise NeedsColumns("no column holds amounts")
     values = {at: _values(stats, numeric, at) for at in numeric}
     for amount, balance in permutations(numeric, 2):
-        if _fills(values[amount], values[balance]) and follows_balance(values[amount], values[balance]):
+        signed = stats[amount].negatives > 0
+        if _fills(values[amount], values[balance]) and follows_balance(values[amount], values[balance], before=signed):
             return MoneyColumns(amount=amount, balance=balance)
     for amount, start, end in permutations(numeric, 3):
         if _is_difference(values[amount], values[start], values[end]):
@@ -87,13 +88,13 @@ def signed_value(cell: str, form: AmountFormat) -> Decimal | None:
     return None if value is None else -value if affix.sign < 0 else value
 
 
-def follows_balance(amounts: Sequence[Decimal | None], balances: Sequence[Decimal | None]) -> bool:
+def follows_balance(amounts: Sequence[Decimal | None], balances: Sequence[Decimal | None], *, before: bool = False) -> bool:
     """Whether each balance is the one before (or, newest first, the one after) plus the amount. Nine rows in ten must agree.
 
-    Rows without an amount (None) are passed over. A balance before the booking is known too, where amounts have signs.
+    Rows without an amount (None) are passed over. `before`: the balance may also be the one before the booking; with that a
+    pair of columns fits as well the wrong way round, so it is only for amounts that carry their own sign.
     """
-    signed = any(amount is not None and amount < 0 for amount in amounts)
-    for step, own in ((1, 1), (-1, 1), (1, -1), (-1, -1)) if signed else ((1, 1), (-1, 1)):
+    for step, own in ((1, 1), (-1, 1), (1, -1), (-1, -1)) if before else ((1, 1), (-1, 1)):
         checked = agreed = 0
         for here in range(len(amounts)):
             there = here - step * own

@@ -1,0 +1,45 @@
+"""Dates as QIF writers print them, brought into a form that `date_order` can judge by the whole file."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from services.ingestion.readers.dates import DateFormat, from_pattern, numeric_format
+
+_QIF = re.compile(r"^\s*(\d{1,2})\s*([/.-])\s*(\d{1,2})\s*([/.'’-])\s*(\d{4}|\d{1,3})(?!\d)")
+
+
+@lru_cache(maxsize=65_536)
+def normal_date(text: str) -> str:
+    """ "8/ 1/97", "1/ 3' 4", "6/ 9'2001" or "03/25/099Share Withdrawal" as "8/1/1997" and so on; any other text as it is, trimmed.
+
+    Blanks pad; an apostrophe stands before years from 2000; three digits are the years since 1900, as C counts them; a text may follow.
+    """
+    match = _QIF.match(text)
+    if match is None or int(match.group(1)) > 31:
+        return text.strip()
+    first, mark, second, before_year, year = match.groups()
+    if len(year) == 3:
+        full = 1900 + int(year)
+    elif len(year) <= 2:
+        full = int(year) + (2000 if int(year) < 70 else 1900)
+    else:
+        full = int(year)
+    return f"{int(first)}{mark}{int(second)}{mark}{full}" if before_year in (mark, "'", "’") else text.strip()
+
+
+def has_three_digit_year(text: str) -> bool:
+    """Whether the year is written as C counts it: 099 for 1999."""
+    match = _QIF.match(text)
+    return match is not None and len(match.group(5)) == 3
+
+
+def given_format(text: str) -> DateFormat:
+    """The caller's format, for dates that went through `normal_date`. Raises ValueError, saying why, for what is no format."""
+    wanted = from_pattern(text)
+    order = "".join(letter for letter in re.sub(r"[^dmybDMYB]", "", wanted.text).lower().replace("b", "m"))
+    if len(order) != 3 or order[0] == "y" or "b" in wanted.text.lower():
+        return wanted
+    forms = [numeric_format(order, mark, 4) for mark in "/.-"]
+    return DateFormat(wanted.text, (*(pattern for form in forms for pattern in form.patterns), *wanted.patterns))
