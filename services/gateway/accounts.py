@@ -82,6 +82,22 @@ async def update_transaction(request: Request, transaction_id: TransactionId, ch
     return json_answer(request, shape.transaction_json(answer.transaction))
 
 
+@router.post(
+    "/transactions/{transaction_id}/merge", tags=["transactions"], response_model=schemas.Transaction, responses=NOT_FOUND | CONFLICT
+)
+async def merge_transaction(request: Request, transaction_id: TransactionId) -> Response:
+    """Makes a suspected duplicate one with the earlier transaction, which is the answer. Its row in a file is known from then on."""
+    answer = await upstreams(request).accounts.unary("MergeTransaction", pb.MergeTransactionRequest(transaction_id=str(transaction_id)))
+    return json_answer(request, shape.transaction_json(answer.transaction))
+
+
+@router.post("/transactions/{transaction_id}/keep", tags=["transactions"], response_model=schemas.Transaction, responses=NOT_FOUND)
+async def keep_transaction(request: Request, transaction_id: TransactionId) -> Response:
+    """Says that a suspected duplicate is a payment of its own. Harmless to repeat."""
+    answer = await upstreams(request).accounts.unary("KeepTransaction", pb.KeepTransactionRequest(transaction_id=str(transaction_id)))
+    return json_answer(request, shape.transaction_json(answer.transaction))
+
+
 @router.get("/accounts", tags=["accounts"], response_model=schemas.AccountPage, openapi_extra=query_parameters(schemas.AccountFilters))
 async def list_accounts(request: Request) -> Response:
     """Your accounts, oldest first."""

@@ -71,6 +71,8 @@ def transaction_json(row: nouns.Transaction) -> dict[str, Any]:
         "confidence": row.confidence if row.HasField("confidence") else None,
         "status": _STATUSES[row.status],
         "note": row.note or None,
+        "suspected_duplicate_of": row.suspected_duplicate_of or None,
+        "suspicion": row.suspicion or None,
         "created_at": instant_text(created.seconds, created.nanos),
     }
 

@@ -14,7 +14,7 @@ from services.gateway import ingestion_json as shape
 from services.gateway.answers import json_answer
 from services.gateway.errors import field_errors
 from services.gateway.idempotency import idempotency_key
-from services.gateway.problems import EVERYWHERE, NOT_FOUND, UPLOAD
+from services.gateway.problems import CONFLICT, EVERYWHERE, NOT_FOUND, UPLOAD
 from services.gateway.queries import query_parameters, read_query
 from services.gateway.schemas import ingestion as schemas
 from services.gateway.schemas.fields import Identifier, PageQuery
@@ -121,6 +121,16 @@ async def get_import(request: Request, import_id: ImportId) -> Response:
     """One import."""
     answer = await upstreams(request).ingestion.unary("GetImport", pb.GetImportRequest(import_id=str(import_id)))
     return json_answer(request, shape.import_json(answer.statement_import))
+
+
+@router.delete("/imports/{import_id}", tags=["imports"], response_model=schemas.UndoneImport, responses=NOT_FOUND | CONFLICT)
+async def undo_import(request: Request, import_id: ImportId) -> Response:
+    """Takes back an import: exactly the rows that it brought, but for those that you have changed since. Harmless to repeat."""
+    settings: GatewaySettings = request.app.state.settings
+    answer = await upstreams(request).ingestion.unary(
+        "UndoImport", pb.UndoImportRequest(import_id=str(import_id)), timeout_s=settings.import_timeout_s
+    )
+    return json_answer(request, shape.undone_json(answer))
 
 
 @router.get(

@@ -45,6 +45,17 @@ def row_json(row: pb.ImportRow) -> dict[str, Any]:
         "outcome": _OUTCOMES[row.outcome],
         "reason": row.reason or None,
         "transaction_id": row.transaction_id or None,
+        "duplicate_of": row.duplicate_of or None,
+    }
+
+
+def undone_json(answer: pb.UndoImportResponse) -> dict[str, Any]:
+    """What became of an import that was taken back."""
+    return {
+        "import": import_json(answer.statement_import),
+        "removed": answer.removed_count,
+        "kept": answer.kept_count,
+        "kept_rows": [{"transaction_id": one.transaction_id, "reason": one.reason} for one in answer.kept_rows],
     }
 
 

@@ -29,6 +29,8 @@ _TRANSACTION: dict[str, Any] = {
     "confidence": None,
     "status": "posted",
     "note": None,
+    "suspected_duplicate_of": None,
+    "suspicion": None,
     "created_at": "2026-02-01T08:00:00.000000Z",
 }
 _ACCOUNT: dict[str, Any] = {
@@ -110,6 +112,8 @@ class Transaction(Output):
     confidence: float | None = Field(description="How sure the model was, 0 to 1; null when no model spoke.")
     status: Standing = Field(description="Booked, announced or taken back.")
     note: str | None = Field(description="Your own words.")
+    suspected_duplicate_of: UUID | None = Field(description="The earlier transaction that this one may repeat, until you merge or keep it.")
+    suspicion: str | None = Field(description="Why it may repeat that one.")
     created_at: datetime = Field(description="When it entered the ledger, UTC.")
 
 

@@ -27,7 +27,14 @@ _IMPORT: dict[str, Any] = {
     "created_at": "2026-02-01T08:00:00.000000Z",
     "completed_at": "2026-02-01T08:00:01.000000Z",
 }
-_ROW: dict[str, Any] = {"line": 17, "outcome": "rejected", "reason": "transaction_date: '31/02/2026' is not a day", "transaction_id": None}
+_ROW: dict[str, Any] = {
+    "line": 17,
+    "outcome": "rejected",
+    "reason": "transaction_date: '31/02/2026' is not a day",
+    "transaction_id": None,
+    "duplicate_of": None,
+}
+_KEPT_ROW: dict[str, Any] = {"transaction_id": "019b76da-a800-7000-8000-000000000001", "reason": "you wrote a note on it"}
 
 
 class ImportForm(Input):
@@ -118,8 +125,31 @@ class ImportRow(Output):
 
     line: int = Field(description="1-based line in the file.")
     outcome: Outcome = Field(description="What became of it.")
-    reason: str | None = Field(description="Why, for a rejected row: field and reason.")
+    reason: str | None = Field(description="Why: for a rejected row field and reason, for a suspected duplicate what it shares.")
     transaction_id: UUID | None = Field(description="The row's transaction, or for a duplicate the one that was there before.")
+    duplicate_of: UUID | None = Field(description="For a suspected duplicate the earlier transaction.")
+
+
+class KeptRow(Output):
+    """A row that an undo left."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_KEPT_ROW]})
+
+    transaction_id: UUID = Field(description="The transaction.")
+    reason: str = Field(description="Why it was left.")
+
+
+class UndoneImport(Output):
+    """What became of an import that was taken back."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"import": _IMPORT, "removed": 41, "kept": 1, "kept_rows": [_KEPT_ROW]}]}
+    )
+
+    statement_import: Import = Field(alias="import", description="The import, now undone.")
+    removed: int = Field(description="Rows taken out of the ledger.")
+    kept: int = Field(description="Rows left, because you have changed them since.")
+    kept_rows: list[KeptRow] = Field(description="The first 1000 of those.")
 
 
 class ImportRowPage(Output):
