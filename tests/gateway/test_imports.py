@@ -152,8 +152,8 @@ async def test_read_imports(gateway: Gateway) -> None:
     rows = (await gateway.get(f"/api/v1/imports/{IMPORT_ID}/rows", params={"outcome": "rejected"})).json()
     schemas.ImportRowPage.model_validate(rows)
     assert rows["items"] == [
-        {"line": 3, "outcome": "rejected", "reason": "amount: 'x' is not a number", "transaction_id": None},
-        {"line": 4, "outcome": "duplicate", "reason": None, "transaction_id": "019b76da-a800-7000-8000-000000000001"},
+        {"line": 3, "outcome": "rejected", "reason": "amount: 'x' is not a number", "transaction_id": None, "duplicate_of": None},
+        {"line": 4, "outcome": "duplicate", "reason": None, "transaction_id": "019b76da-a800-7000-8000-000000000001", "duplicate_of": None},
     ]
     assert gateway.ingestion.requests[-1].outcome == pb.ROW_OUTCOME_REJECTED
     assert_problem(await gateway.get(f"/api/v1/imports/{uuid4()}/rows", params={"outcome": "lost"}), 422)

@@ -36,6 +36,8 @@ async def test_list_transactions(gateway: Gateway) -> None:
         "confidence": None,
         "status": "posted",
         "note": None,
+        "suspected_duplicate_of": None,
+        "suspicion": None,
         "created_at": "2026-02-02T02:40:00.123456Z",
     }
 

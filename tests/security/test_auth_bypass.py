@@ -38,6 +38,9 @@ ROUTES = [
     ("POST", "/api/v1/ingestion/import"),
     ("GET", "/api/v1/imports"),
     ("GET", f"/api/v1/imports/{uuid4()}"),
+    ("DELETE", f"/api/v1/imports/{uuid4()}"),
+    ("POST", f"/api/v1/transactions/{uuid4()}/merge"),
+    ("POST", f"/api/v1/transactions/{uuid4()}/keep"),
     ("GET", f"/api/v1/imports/{uuid4()}/rows"),
 ]
 
