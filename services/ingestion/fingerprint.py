@@ -30,10 +30,7 @@ def generate_fingerprint(
     unit = currency.strip().upper()
     text = canonical_description(description)
     number = str(occurrence)
-    canonical = (
-        f"{len(account)}:{account}{len(day)}:{day}{len(money)}:{money}"
-        f"{len(unit)}:{unit}{len(text)}:{text}{len(number)}:{number}"
-    )
+    canonical = f"{len(account)}:{account}{len(day)}:{day}{len(money)}:{money}{len(unit)}:{unit}{len(text)}:{text}{len(number)}:{number}"
     return f"{VERSION}:{sha256(canonical.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 

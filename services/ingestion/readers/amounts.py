@@ -235,9 +235,7 @@ def parse_column(cells: pl.Series, form: AmountFormat) -> ParsedColumn:
         .then(bare).cast(pl.Decimal(19, 4), strict=False),
         reason=pl.lit(None, dtype=pl.String),
     )  # fmt: skip
-    frame = frame.with_columns(
-        value=pl.when(pl.col("value") < LIMIT).then("value"), odd=pl.col("cell").ne("") & pl.col("value").is_null()
-    )
+    frame = frame.with_columns(value=pl.when(pl.col("value") < LIMIT).then("value"), odd=pl.col("cell").ne("") & pl.col("value").is_null())
     if frame["odd"].any():
         frame = _with_odd_cells(frame, form)
     return ParsedColumn(frame["value"], frame["sign"].fill_null(0), frame["currency"], frame["reason"])

@@ -138,8 +138,7 @@ def looks_like_date(cell: str) -> bool:
 
 def compact_formats(digits: int) -> list[DateFormat]:
     """The readings of a date without separators, the likeliest first."""
-    return [from_pattern(text) for text in (
-        ("%Y%m%d", "%d%m%Y", "%m%d%Y") if digits == 8 else ("%y%m%d", "%d%m%y", "%m%d%y"))]
+    return [from_pattern(text) for text in (("%Y%m%d", "%d%m%Y", "%m%d%Y") if digits == 8 else ("%y%m%d", "%d%m%y", "%m%d%y"))]
 
 
 def named_format(order: str) -> DateFormat:
