@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -161,11 +161,13 @@ def main() -> int:
         return 2
     if options.gateway and not (options.token or options.token_command):
         parser.error("--gateway needs --token-command or --token")
-    read: Callable[[Path], Outcome] = read_directly
     client = httpx.Client(base_url=options.gateway, timeout=60) if options.gateway else None
-    if client is not None:
-        gateway = client
-        read = lambda path: through_gateway(gateway, options.token or _fresh_token(options.token_command), path)
+
+    def read(path: Path) -> Outcome:
+        if client is None:
+            return read_directly(path)
+        return through_gateway(client, options.token or _fresh_token(options.token_command), path)
+
     print(f"{'verdict':8} {'kind':15} {'rows':>11} {'sum (expected)':34} {'dates':23} {'s':>5}  file")
     wrong = 0
     for expected in manifest_rows(folder):

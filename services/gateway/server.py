@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
+import socket
 from asyncio import TimerHandle, Transport
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -117,6 +119,12 @@ class GatewayServer(uvicorn.Server):
         super().__init__(config)
         self._gateway = app
         self._drain_s = settings.drain_s
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts, and spares the garbage collector what now lives as long as the process."""
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -44,15 +45,31 @@ class KeySource(Protocol):
         """The key. Raises Unauthenticated when the token names none that is known."""
 
 
+class _CheckedSecret(jwt.algorithms.HMACAlgorithm):
+    """HS256 with a secret that was checked when the process started. PyJWT would check it again, as long as the signature takes, at every
+    token."""
+
+    def prepare_key(self, key: str | bytes) -> bytes:
+        """The key as it is."""
+        assert isinstance(key, bytes)  # nosec B101
+        return key
+
+    def check_key_length(self, key: bytes) -> str | None:
+        """ProcessSettings wants 32 characters."""
+        return None
+
+
 class SharedSecret:
     """HS256: one secret for all."""
 
     def __init__(self, secret: str) -> None:
-        self._secret = secret
+        jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256).prepare_key(secret)  # raises for a public key, say
+        self._key = jwt.PyJWK({"kty": "oct", "k": base64.urlsafe_b64encode(secret.encode()).decode(), "alg": "HS256"})
+        self._key.Algorithm = _CheckedSecret(jwt.algorithms.HMACAlgorithm.SHA256)
 
-    async def key_for(self, token: str) -> str:
+    async def key_for(self, token: str) -> jwt.PyJWK:
         """The secret."""
-        return self._secret
+        return self._key
 
 
 class JwksKeys:

@@ -71,7 +71,7 @@ class Wire:
     async def call(self, method: str, request: Any) -> Any:
         """Raises the ScaleError that the service raised."""
         try:
-            return await getattr(self.stub, method)(request, metadata=self.metadata, timeout=30)
+            return await getattr(self.stub, method)(request, metadata=self.metadata, timeout=120)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error, service=NAME) from error
 
@@ -152,7 +152,7 @@ class Stack:
     async def ledger(self, method: str, request: Any, wire: Wire | None = None) -> Any:
         """Asks the ledger as the same user."""
         try:
-            return await getattr(self.accounts, method)(request, metadata=(wire or self.wire).metadata, timeout=30)
+            return await getattr(self.accounts, method)(request, metadata=(wire or self.wire).metadata, timeout=120)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error, service="accounts") from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ingestion import occurrences as module
@@ -14,6 +14,7 @@ from services.ingestion.occurrences import Occurrences
 DIGEST = st.integers(0, 2**64 - 1) | st.integers(0, 5) | st.integers(2**64 - 3, 2**64 - 1)
 
 
+@settings(deadline=None)
 @given(batches=st.lists(st.lists(DIGEST)), recent=st.integers(0, 10))
 def test_numbers_are_those_of_a_plain_count(batches: list[list[int]], recent: int) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -386,9 +386,10 @@ def test_pending_and_void_rows_are_left_out_with_a_reason(read: ReadText) -> Non
 
 
 def test_pending_rows_that_the_balance_counts_are_kept(read: ReadText) -> None:
-    counted = "Date,Text,Net,Status,Balance\n2024-01-30,a,-7.00,Completed,-7.00\n2024-01-31,b,7.00,Pending,0.00\n2024-01-31,c,-1.00,Completed,-1.00\n"
+    first = "Date,Text,Net,Status,Balance\n2024-01-30,a,-7.00,Completed,-7.00\n"
+    counted = f"{first}2024-01-31,b,7.00,Pending,0.00\n2024-01-31,c,-1.00,Completed,-1.00\n"
     assert read(counted).amounts() == ["-7", "7", "-1"]
-    apart = "Date,Text,Net,Status,Balance\n2024-01-30,a,-7.00,Completed,-7.00\n2024-01-31,b,7.00,Pending,-7.00\n2024-01-31,c,-1.00,Completed,-8.00\n"
+    apart = f"{first}2024-01-31,b,7.00,Pending,-7.00\n2024-01-31,c,-1.00,Completed,-8.00\n"
     assert read(apart).amounts() == ["-7", "-1"]
 
 

@@ -107,7 +107,8 @@ def test_any_dialect_reads_back(
     if convention == "plus and minus" and nonzero and all(amount > 0 for amount in nonzero):
         expected = [(day, abs(amount)) for day, amount in expected]
     assert got == expected, detected
-    assert [row["description"] for row in found] == [" ".join(row.text.split()) for row in rows]
+    if encoding != "cp1252":  # two letters of cp1252 may happen to be one of UTF-8
+        assert [row["description"] for row in found] == [" ".join(row.text.split()) for row in rows]
 
 
 @SLOW

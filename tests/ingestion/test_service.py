@@ -66,7 +66,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path, lease_s=1)
+    bench = Bench(tmp_path)
     yield bench
     bench.service.close()
 
@@ -264,8 +264,9 @@ async def test_a_failure_behind_us_can_be_tried_again(bench: Bench) -> None:
     assert (done.id, done.counts, repeated) == (failed.id, Counts(5, 5), False)
 
 
-async def test_a_death_after_the_ledgers_commit_gives_the_same_counts_on_retry(bench: Bench) -> None:
+async def test_a_death_after_the_ledgers_commit_gives_the_same_counts_on_retry(tmp_path: Path) -> None:
     """The ledger has the rows, the import does not know it yet: the retry counts them as inserted by this import."""
+    bench = Bench(tmp_path, lease_s=0.5)
 
     async def database_dies() -> None:
         bench.repository.broken = Unavailable("down")
@@ -298,7 +299,7 @@ async def test_the_lease_is_renewed_while_the_import_runs(tmp_path: Path) -> Non
     bench.ledger.before_commit = lambda: asyncio.sleep(0.5)
     done, _ = await bench.send(FIVE)
     assert done.state is ImportState.SUCCEEDED
-    assert bench.repository.renewals >= 5
+    assert bench.repository.renewals >= 2
 
 
 async def test_a_failed_renewal_does_not_stop_the_import(tmp_path: Path) -> None:

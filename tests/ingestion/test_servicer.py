@@ -184,7 +184,8 @@ async def test_over_the_queue_is_resource_exhausted(fake_stack: FakeStack) -> No
     hold = asyncio.Event()
     fake_stack.ledger.before_commit = hold.wait
     running = [asyncio.create_task(fake_stack.wire.send(f"2026-05-01;-1;{number}")) for number in range(2)]
-    await asyncio.sleep(0.3)
+    while len(fake_stack.repository.files) < 2:
+        await asyncio.sleep(0.01)
     error = await fake_stack.wire.refused(FIVE)
     assert isinstance(error, ResourceExhausted)
     assert error.retry_after_s

@@ -333,6 +333,12 @@ async def test_nobody_listens() -> None:
 # Settings
 
 
+def test_a_public_key_is_no_secret() -> None:
+    pem = RSA_KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    with pytest.raises(jwt.InvalidKeyError):
+        TokenVerifier(settings(auth_secret=SecretStr(pem.decode())))
+
+
 def test_settings_want_a_key() -> None:
     with pytest.raises(ValidationError, match="at least 32 characters"):
         settings(auth_secret=SecretStr("short"))

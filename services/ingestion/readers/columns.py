@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from typing import Any
 
 from services.ingestion.readers.column_stats import ColumnStats
 from services.ingestion.readers.currencies import CODES, code_of
@@ -143,17 +144,22 @@ def assign(names: Sequence[HeaderName] | None, stats: Sequence[ColumnStats], giv
     choice.used |= {columns.date, *columns.other_dates}
     for field in ("direction", "status", "balance"):
         if field not in given_fields:
-            columns = replace(columns, **{field: getattr(choice, field)()})
+            columns = with_field(columns, field, getattr(choice, field)())
     columns = _with_money(columns, choice, given_fields)
-    choice.used |= set(_positions(columns)) - {columns.direction or -1}
+    choice.used |= set(_positions(columns))
     for field in ("currency", "merchant", "description", "account", "source_id", "category", "payment_method"):
         if field not in given_fields:
-            found = choice.currency(columns) if field == "currency" else getattr(choice, field)()
-            columns = replace(columns, **{field: found})
-            choice.used |= set(found) if isinstance(found, tuple) else {found} - {None}
+            columns = with_field(columns, field, choice.currency(columns) if field == "currency" else getattr(choice, field)())
+            choice.used |= set(_positions(columns))
     if not columns.description and columns.merchant is None:
         columns = replace(columns, description=choice.longest_text())
     return replace(columns, fee=choice.fee())
+
+
+def with_field(columns: Columns, field: str, at: int | tuple[int, ...] | None) -> Columns:
+    """The columns with another position for one field."""
+    changes: dict[str, Any] = {field: at}
+    return replace(columns, **changes)
 
 
 def _positions(columns: Columns) -> list[int]:
@@ -193,12 +199,12 @@ class _Choice:
     def __init__(self, names: Sequence[HeaderName] | None, stats: Sequence[ColumnStats], used: set[int]) -> None:
         self.names, self.stats, self.used = names, stats, used
 
-    def best(self, field: str, fits) -> int | None:  # type: ignore[no-untyped-def]
+    def best(self, field: str, fits: Callable[[ColumnStats], bool]) -> int | None:
         """The column that the header names best and whose cells fit; the first of equals."""
         found = self._ranked(field, fits)
         return found[0][1] if found else None
 
-    def _ranked(self, field: str, fits) -> list[tuple[int, int]]:  # type: ignore[no-untyped-def]
+    def _ranked(self, field: str, fits: Callable[[ColumnStats], bool]) -> list[tuple[int, int]]:
         if self.names is None:
             return []
         ranked = []

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from services.ingestion.readers.amounts import looks_like_amount
 from services.ingestion.readers.column_stats import ColumnStats, measure
-from services.ingestion.readers.columns import FIELDS, Columns, HeaderName, assign, header_name, name_rank
+from services.ingestion.readers.columns import FIELDS, Columns, HeaderName, assign, header_name, name_rank, with_field
 from services.ingestion.readers.currencies import CODES, code_of
 from services.ingestion.readers.dates import DateFormat, looks_like_date
 from services.ingestion.readers.folding import fold
@@ -203,7 +203,7 @@ def _given_columns(table: Table, wanted: Mapping[str, str]) -> Columns:
                 [RowError(0, "columns", f"unknown field {field!r}")],
             )
         found = [_position(table, name.strip(), field) for name in value.split(" + ")]
-        columns = replace(columns, **{field: tuple(found) if field == "description" else found[0]})
+        columns = with_field(columns, field, tuple(found) if field == "description" else found[0])
     return columns
 
 

@@ -32,8 +32,8 @@ def infer_money(stats: Sequence[ColumnStats], used: set[int], direction: int | N
         raise NeedsColumns("no column holds amounts")
     values = {at: _values(stats, numeric, at) for at in numeric}
     for amount, balance in permutations(numeric, 2):
-        signed = stats[amount].negatives > 0
-        if _fills(values[amount], values[balance]) and follows_balance(values[amount], values[balance], before=signed):
+        own_sign = stats[amount].negatives > 0
+        if _fills(values[amount], values[balance]) and follows_balance(values[amount], values[balance], before=own_sign):
             return MoneyColumns(amount=amount, balance=balance)
     for amount, start, end in permutations(numeric, 3):
         if _is_difference(values[amount], values[start], values[end]):

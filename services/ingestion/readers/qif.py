@@ -120,7 +120,7 @@ class _Survey:
         count_shapes(self.others, [split.get("$", "") for record in cash for split in record.splits])
         self.short_years = self.short_years or any(has_three_digit_year(record.fields.get("D", "")) for record in cash[:1000])
         if len(self.named) < 1_000:
-            self.named.update(dict.fromkeys(account_identifier(record.section.account) for record in cash))
+            self.named.update(dict.fromkeys(account_identifier(name) for name in dict.fromkeys(record.section.account for record in cash)))
 
     def notes(self) -> list[str]:
         """What was left out, and what a person should know."""
@@ -142,11 +142,11 @@ class _Survey:
 def _survey(text: TextFile) -> _Survey:
     survey = _Survey(Records())
     for line, lines in blocks(text, _WHAT):
-        survey.add(list(survey.structure.read(line, lines)))
+        survey.add(survey.structure.read(line, lines))
         if survey.records - survey.complete > MAX_BAD_ROWS:
             reason = f"more than {MAX_BAD_ROWS} records by line {line} have no date or no amount"
             raise UnreadableStatement(reason, [RowError(line, "file", reason)])
-    survey.add(list(survey.structure.end()))
+    survey.add(survey.structure.end())
     return survey
 
 
@@ -215,11 +215,10 @@ class _Reading:
         """The rows, in file order. Raises UnreadableStatement."""
         structure = Records()
         rows = QifRows(ends_whole=_ends_whole(self._text))
-        for record in _cash(self._text, structure):
-            rows.add(record)
-            if len(rows.records) >= BATCH_ROWS:
-                yield self._flush(rows)
-                rows = QifRows(rows.ends_whole)
+        for records in _cash(self._text, structure):
+            rows.records += records
+            while len(rows.records) >= BATCH_ROWS:
+                yield self._flush(rows.take(BATCH_ROWS))
         if rows.records:
             yield self._flush(rows)
         self._finish(structure)
@@ -244,10 +243,10 @@ class _Reading:
             self._detected["notes"].append(f"the splits of {self._uneven} records do not add up to the amount, which counts")
 
 
-def _cash(text: TextFile, structure: Records) -> Iterator[Record]:
+def _cash(text: TextFile, structure: Records) -> Iterator[list[Record]]:
     for line, lines in blocks(text, _WHAT):
-        yield from (record for record in structure.read(line, lines) if record.section.kind not in INVESTMENT)
-    yield from (record for record in structure.end() if record.section.kind not in INVESTMENT)
+        yield [record for record in structure.read(line, lines) if record.section.kind not in INVESTMENT]
+    yield [record for record in structure.end() if record.section.kind not in INVESTMENT]
 
 
 def _ends_whole(text: TextFile) -> bool:

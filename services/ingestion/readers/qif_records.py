@@ -6,7 +6,6 @@ A QIF file is a list of lines, each a letter and a text, in records that end wit
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from services.ingestion.readers.statement import RowError, UnreadableStatement
@@ -31,7 +30,7 @@ class Section:
     account: str | None
 
 
-@dataclass
+@dataclass(slots=True)
 class Record:
     """One record: its lines by letter; of a letter that is there several times the lines are joined with newlines.
 
@@ -41,7 +40,7 @@ class Record:
     line: int
     fields: dict[str, str]
     section: Section
-    splits: list[dict[str, str]] = field(default_factory=list)
+    splits: tuple[dict[str, str], ...] = ()
     closed: bool = True
 
 
@@ -60,18 +59,21 @@ class Records:
     _held_line: int = 1
     _idle: int = 0
 
-    def read(self, line: int, lines: list[str]) -> Iterator[Record]:
-        """Yield the cash and investment records that end within these lines, of which the first has this number.
+    def read(self, line: int, lines: list[str]) -> list[Record]:
+        """The cash and investment records that end within these lines, of which the first has this number.
 
         Raises UnreadableStatement for a record without end.
         """
-        start = 0
+        start, found = 0, []
         known = sum(self.counts.values())
         for at, text in enumerate(lines):
             if text[:1] == "^":
-                if at > start or self._held:
-                    yield from self._record(line + start, self._held + lines[start:at], closed=True)
-                self._held, start = [], at + 1
+                if self._held:
+                    found.append(self._record(self._held_line, self._held + lines[start:at], closed=True))
+                    self._held = []
+                elif at > start:
+                    found.append(self._record(line + start, lines[start:at], closed=True))
+                start = at + 1
         if start < len(lines):
             if not self._held:
                 self._held_line = line + start
@@ -81,35 +83,35 @@ class Records:
         self._idle = 0 if sum(self.counts.values()) > known else self._idle + len(lines)
         if self._idle > MAX_IDLE_LINES:
             raise _endless(line, f"{MAX_IDLE_LINES} lines before line {line} hold no record")
+        return [record for record in found if record is not None]
 
-    def end(self) -> Iterator[Record]:
-        """Yield the last record, where the file ends without closing it."""
+    def end(self) -> list[Record]:
+        """The last record, where the file ends without closing it."""
         held, self._held = self._held, []
-        yield from self._record(self._held_line, held, closed=False)
+        record = self._record(self._held_line, held, closed=False)
+        return [record] if record else []
 
-    def _record(self, line: int, lines: list[str], *, closed: bool) -> Iterator[Record]:
-        if self._held:
-            line = self._held_line
+    def _record(self, line: int, lines: list[str], *, closed: bool) -> Record | None:
         fields = {text[0]: text[1:] for text in lines if text}
         if "!" in fields or " " in fields or "\t" in fields:
             line, lines = self._headers(line, lines)
             fields = {text[0]: text[1:] for text in lines if text}
         if not any(fields.values()):
-            return
+            return None
         kind = self._section.kind
         self.counts[kind] = self.counts.get(kind, 0) + 1
         if kind == "account":
             self._take_account(fields)
-            return
+            return None
         if not fields.keys() <= _CODES:
             self.strangers += 1
             self.first_stranger = self.first_stranger or line
         if kind in LISTS:
-            return
+            return None
         record = Record(line, fields, self._section, closed=closed)
         if "S" in fields or "$" in fields or len(fields) != len(lines):
             _take_apart(record, lines)
-        yield record
+        return record
 
     def _headers(self, line: int, lines: list[str]) -> tuple[int, list[str]]:
         """Act on the header lines before a record; give the record's own lines, without blanks before the letter."""
@@ -153,12 +155,13 @@ def _endless(line: int, reason: str) -> UnreadableStatement:
 def _take_apart(record: Record, lines: list[str]) -> None:
     """Keep lines that share a letter: the splits (S, E, $, %) each as a dict, the lines of an address joined."""
     fields: dict[str, str] = {}
+    splits: list[dict[str, str]] = []
     for text in lines:
         letter, rest = text[:1], text[1:]
         if letter == "S":
-            record.splits.append({"S": rest.strip()})
-        elif letter in ("E", "$", "%") and record.splits:
-            record.splits[-1][letter] = rest.strip()
+            splits.append({"S": rest.strip()})
+        elif letter in ("E", "$", "%") and splits:
+            splits[-1][letter] = rest.strip()
         elif letter:
             fields[letter] = f"{fields[letter]}\n{rest}" if letter in fields else rest
-    record.fields = fields
+    record.fields, record.splits = fields, tuple(splits)

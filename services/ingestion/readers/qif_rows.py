@@ -41,14 +41,15 @@ class QifRows:
     ends_whole: bool
     records: list[Record] = field(default_factory=list)
 
-    def add(self, record: Record) -> None:
-        """Keep one record."""
-        self.records.append(record)
+    def take(self, count: int) -> QifRows:
+        """Part with the first records."""
+        taken, self.records = self.records[:count], self.records[count:]
+        return QifRows(self.ends_whole, taken)
 
     @property
     def accounts(self) -> list[str | None]:
         """The accounts of the records, each once; a frame's `section` counts them."""
-        return list(dict.fromkeys(account_identifier(record.section.account) for record in self.records))
+        return list(dict.fromkeys(account_identifier(name) for name in dict.fromkeys(record.section.account for record in self.records)))
 
     def frame(self, date_format: DateFormat, form: AmountFormat, currency: str | None) -> pl.DataFrame:
         """BATCH_SCHEMA's columns, `section`, `field` and `reason` (null on good rows)."""
@@ -79,7 +80,8 @@ class QifRows:
     def _texts(self) -> pl.DataFrame:
         all_fields = [record.fields for record in self.records]
         numbers = {account: number for number, account in enumerate(self.accounts)}
-        accounts = [account_identifier(record.section.account) for record in self.records]
+        known = {name: account_identifier(name) for name in {record.section.account for record in self.records}}
+        accounts = [known[record.section.account] for record in self.records]
         columns = [
             pl.Series(letter, [found.get(letter) for found in all_fields], dtype=pl.String).str.strip_chars().replace("", None)
             for letter in "DPMLN"

@@ -129,7 +129,7 @@ def _by_direction(tally: SignTally, signs: Counter[int]) -> SignRule | None:
         return SignRule("printed", "a minus is money out; the direction column agrees")
     if cross[(1, -1)] and not cross[(1, 1)] and cross[(-1, 1)]:
         return SignRule("direction_only", f"the direction column decides ({shown}); the printed signs run the other way", words)
-    if cross[(1, -1)] and cross[(1, 1)] and not cross[(-1, -1)] + cross[(-1, 1)] > 0.2 * sum(cross.values()):
+    if cross[(1, -1)] > cross[(-1, -1)]:
         return SignRule("direction", f"the direction column decides ({shown}); a minus is a reversal", words)
     return None
 

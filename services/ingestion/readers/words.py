@@ -56,27 +56,22 @@ VOID = _words(
 )
 
 # Lines that are not transactions: a text that starts so, in a row without a date or without an amount of its own.
-BALANCE_LINES = tuple(
-    sorted(
-        _words(
-            """total; totals; grand total; sub total; subtotal; sum; balance; opening balance; closing balance; beginning balance; ending balance; starting balance;
+BALANCE_LINES = _words(
+    """total; totals; grand total; sub total; subtotal; sum; balance; opening balance; closing balance; beginning balance; ending balance; starting balance;
             previous balance; new balance; current balance; available balance; ledger balance; statement balance; balance brought forward; balance carried forward;
             brought forward; carried forward; end of report; end of statement; end of file; page; summe; gesamt; gesamtsumme; saldo; anfangssaldo; endsaldo; kontostand; schlusssaldo; saldovortrag;
             alter kontostand; neuer kontostand; alter saldo; neuer saldo; übertrag; solde; ancien solde; nouveau solde; solde initial; solde final; solde précédent; total des mouvements;
             saldo inicial; saldo final; saldo anterior; totale; saldo iniziale; saldo finale; saldo contabile; saldo disponibile; totaal; beginsaldo; eindsaldo; begin saldo; eind saldo;
             suma; razem; saldo początkowe; saldo końcowe; podsumowanie; celkem; součet; počáteční zůstatek; konečný zůstatek; zůstatek; összesen; nyitó egyenleg; záró egyenleg; egyenleg;
             summa; ingående saldo; utgående saldo; ingående balans; utgående balans; sum totalt; inngående saldo; primosaldo; ultimosaldo; loppusaldo; alkusaldo; saldo do dia; lançamentos futuros"""
-        ),
-        key=len,
-        reverse=True,
-    )
 )
+_MOST_WORDS = max(len(words.split()) for words in BALANCE_LINES)
 
 
 def is_balance_line(text: str) -> bool:
     """Whether a text starts with a word for a total or a balance, as a whole word."""
-    folded = fold(text)
-    return any(folded == words or folded.startswith(words + " ") for words in BALANCE_LINES)
+    words = fold(text).split()[:_MOST_WORDS]
+    return any(" ".join(words[:count]) in BALANCE_LINES for count in range(1, len(words) + 1))
 
 
 def direction_of(text: str) -> int:

@@ -1,0 +1,99 @@
+"""Which way the money went: the sign conventions, each told by the whole file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from services.ingestion.readers.csv import read_csv
+from services.ingestion.readers.statement import ReadOptions, RowError, UnreadableStatement
+
+ReadAmounts = Callable[..., tuple[list[Decimal], list[RowError], str]]
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> ReadAmounts:
+    def write_and_read(header: str, *rows: str, **options: object) -> tuple[list[Decimal], list[RowError], str]:
+        path = tmp_path / "statement.csv"
+        path.write_text("\n".join([header, *(f"2024-01-{31 - i},{row}" for i, row in enumerate(rows))]), encoding="utf-8")
+        statement = read_csv(path, ReadOptions(**options))  # type: ignore[arg-type]
+        batches = list(statement.batches)
+        amounts = [amount for batch in batches for amount in batch.rows["amount"]]
+        return amounts, [error for batch in batches for error in batch.errors], statement.detected["sign"]
+
+    return write_and_read
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "amounts", "word"),
+    [
+        ("Date,Text,Amount", ["a,-1.00", "b,2.00"], ["-1", "2"], "minus is money out"),
+        ("Date,Text,Amount", ["a,1.00", "b,2.00"], ["1", "2"], "all are read as money in"),
+        ("Date,Text,Amount", ["a,1.00", "b,+2.00"], ["-1", "2"], "without a sign are charges"),
+        ("Date,Text,Amount", ["a,1.00", "b,2.00CR"], ["-1", "2"], "without a sign are charges"),
+        ("Date,Text,Amount", ["a,1.00 DR", "b,2.00"], ["-1", "2"], "minus is money out"),
+        ("Date,Text,Amount,D/C", ["a,1.00,D", "b,2.00,C"], ["-1", "2"], "direction column decides"),
+        ("Date,Text,Amount,D/C", ["a,1.00,D", "b,2.00,C", "c,4.00,D", "d,-3.00,D"], ["-1", "2", "-4", "3"], "a minus is a reversal"),
+        ("Date,Text,Amount,D/C", ["a,1.00,D", "b,-2.00,C"], ["-1", "2"], "run the other way"),
+        ("Date,Text,Amount,D/C", ["a,-1.00,D", "b,2.00,C"], ["-1", "2"], "agrees"),
+        ("Date,Text,Amount,", ["a,1.00,", "b,2.00,CR"], ["-1", "2"], "blank = money out"),
+        ("Date,Text,Amount,", ["a,1.00,DR", "b,2.00,"], ["-1", "2"], "blank = money in"),
+        ("Date,Text,Amount,Type", ["a,1.00,expense", "b,2.00,income"], ["-1", "2"], "direction column decides"),
+        ("Date,Text,Amount,Type", ["a,1.00,Purchase", "b,-2.00,Payment"], ["-1", "2"], "card's view"),
+        ("Date,Text,Amount,Type", ["a,1.00,Purchase", "b,2.00,Payment"], ["-1", "2"], "kind of booking"),
+        ("Date,Text,Amount,Type", ["a,-1.00,Sale", "b,2.00,Payment"], ["-1", "2"], "minus is money out"),
+        ("Date,Text,Amount", ["a,1.00", "PAYMENT - THANK YOU,-2.00"], ["-1", "2"], "card's view"),
+        ("Date,Text,Amount", ["a,-1.00", "PAYMENT - THANK YOU,2.00"], ["-1", "2"], "minus is money out"),
+        ("Date,Text,Card Member,Amount", ["a,J,1.00", "b,J,2.00"], ["-1", "-2"], "card's view"),
+        ("Date,Text,Debit,Credit", ["a,1.00,", "b,,2.00"], ["-1", "2"], "a column each"),
+        ("Date,Text,Debit,Credit", ["a,-1.00,", "b,,2.00"], ["-1", "2"], "with a minus"),
+        ("Date,Text,Debit,Credit", ["a,1.00,", "b,,-2.00"], ["-1", "2"], "a column each"),
+        ("Date,Text,Debit,Credit", ["a,1.00,0.00", "b,0.00,2.00", "c,3.00,0", "d,-4.00,0"], ["-1", "2", "-3", "4"], "without a sign"),
+        ("Date,Text,Amount,Debit,Credit", ["a,1.00,1.00,", "b,2.00,,2.00"], ["-1", "2"], "a column each"),
+        ("Date,Text,Amount,Debit,Credit", ["a,-1.00,1.00,", "b,2.00,,2.00"], ["-1", "2"], "minus is money out"),
+        ("Date,Text,Withdrawal", ["a,1.00", "b,2.00"], ["-1", "-2"], "a column each"),
+        ("Date,Text,Deposit", ["a,1.00", "b,2.00"], ["1", "2"], "a column each"),
+    ],
+)  # fmt: skip
+def test_convention(read: ReadAmounts, header: str, rows: list[str], amounts: list[str], word: str) -> None:
+    found, errors, told = read(header, *rows)
+    assert not errors
+    assert found == [Decimal(amount) for amount in amounts]
+    assert word in told
+
+
+def test_an_unknown_direction_is_an_error_not_a_guess(read: ReadAmounts) -> None:
+    found, errors, _ = read("Date,Text,Amount,D/C", "a,1.00,D", "b,2.00,C", "c,3.00,D", "d,4.00,?")
+    assert found == [Decimal(-1), Decimal(2), Decimal(-3)]
+    assert [(error.line, error.field) for error in errors] == [(5, "amount")]
+    assert "'?'" in errors[0].reason
+
+
+def test_both_columns_filled_is_an_error(read: ReadAmounts) -> None:
+    found, errors, _ = read("Date,Text,Debit,Credit", "a,1.00,", "b,3.00,2.00")
+    assert found == [Decimal(-1)]
+    assert errors == [RowError(3, "amount", "both the money-out and the money-in column are filled")]
+
+
+def test_a_single_letter_column_is_no_direction_without_both_ways(read: ReadAmounts) -> None:
+    """A column of C for cleared must not turn payments round."""
+    found, _, _ = read("Date,Text,Amount,Flag", "a,-1.00,C", "b,2.00,C")
+    assert found == [Decimal(-1), Decimal(2)]
+
+
+def test_the_fee_comes_off_where_the_balance_says_so(read: ReadAmounts) -> None:
+    header = "Date,Text,Amount,Fee,Balance"
+    found, _, _ = read(header, "a,-10.00,0.50,69.50", "b,-20.00,0.00,80.00", "c,5.00,0.00,100.00")
+    assert found == [Decimal("-10.5"), Decimal(-20), Decimal(5)]
+    found, _, _ = read(header, "a,-10.00,0.50,70.00", "b,-20.00,0.00,80.00", "c,5.00,0.00,100.00")
+    assert found == [Decimal(-10), Decimal(-20), Decimal(5)]
+
+
+def test_several_numbers_without_names_need_an_answer(read: ReadAmounts) -> None:
+    with pytest.raises(UnreadableStatement) as caught:
+        read("Wann,Wort,Ax,Bx", "a,-1.00,-3.00", "b,-2.00,-9.00")
+    assert caught.value.needs == {"columns": ["Wann", "Wort", "Ax", "Bx"]}
+    assert read("Wann,Wort,Ax,Bx", "a,-1.00,-3.00", "b,-2.00,-9.00", columns={"amount": "Bx"})[0] == [Decimal(-3), Decimal(-9)]
