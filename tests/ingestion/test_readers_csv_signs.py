@@ -97,3 +97,27 @@ def test_several_numbers_without_names_need_an_answer(read: ReadAmounts) -> None
         read("Wann,Wort,Ax,Bx", "a,-1.00,-3.00", "b,-2.00,-9.00")
     assert caught.value.needs == {"columns": ["Wann", "Wort", "Ax", "Bx"]}
     assert read("Wann,Wort,Ax,Bx", "a,-1.00,-3.00", "b,-2.00,-9.00", columns={"amount": "Bx"})[0] == [Decimal(-3), Decimal(-9)]
+
+
+def test_unsigned_amounts_beside_a_balance_that_falls_are_refused(read: ReadAmounts) -> None:
+    with pytest.raises(UnreadableStatement, match="no sign, but the balance goes up and down"):
+        read("Date,Text,Amount,Balance", "a,10.00,90.00", "b,20.00,100.00", "c,30.00,80.00")
+    assert read("Date,Text,Amount,Balance", "a,10.00,60.00", "b,20.00,50.00", "c,30.00,30.00")[0] == [Decimal(10), Decimal(20), Decimal(30)]
+
+
+def test_a_nameless_flag_counts_though_all_rows_go_one_way(tmp_path: Path) -> None:
+    path = tmp_path / "statement.csv"
+    path.write_text('"0123456789","EUR","20120114","D","12.34","","ALBERT HEIJN","20120114","ba"\n', encoding="utf-8")
+    assert [str(a) for batch in read_csv(path, ReadOptions()).batches for a in batch.rows["amount"]] == ["-12.3400"]
+
+
+@pytest.mark.parametrize("rows", [["a,8.5", "b,7.25"], ["a,8", "b,7"]])
+def test_numbers_under_a_name_that_says_nothing_of_money_are_refused(read: ReadAmounts, rows: list[str]) -> None:
+    with pytest.raises(UnreadableStatement, match="need not be money"):
+        read("Date,Task,Hours", *rows)
+
+
+def test_paypals_memo_rows_move_no_money(read: ReadAmounts) -> None:
+    found, errors, _ = read("Date,Text,Net,Balance Impact", "a,-1.00,Debit", "b,2.00,Credit", "c,-5.00,Memo")
+    assert found == [Decimal(-1), Decimal(2)]
+    assert [(error.line, error.field) for error in errors] == [(4, "status")]

@@ -29,6 +29,7 @@ class ColumnStats:
     decimals: int  # amounts with a mark, a sign or a currency: no mere whole number
     negatives: int
     flags: int  # amounts with + or CR/DR
+    signs: int  # amounts with a currency
     codes: int  # ISO currency codes
     debits: int
     credits: int
@@ -45,8 +46,20 @@ class ColumnStats:
         return self.dates > 0 and self.dates >= 0.7 * self.filled
 
     def is_amount(self) -> bool:
-        """Numbers, not dates."""
-        return self.amounts > 0 and self.amounts >= 0.6 * self.filled and not (self.is_date() and not self.decimals)
+        """Numbers, neither dates nor codes."""
+        return self.amounts > 0 and self.amounts >= 0.6 * self.filled and not (self.is_date() and not self.decimals) and not self.is_code()
+
+    def is_code(self) -> bool:
+        """Account numbers, sort codes, ids: whole numbers with leading zeros, or long ones."""
+        whole = [cell for cell in self.cells if cell.isdigit()]
+        if not whole or len(whole) < self.filled:
+            return False
+        return any((cell[0] == "0" and len(cell) > 1) or len(cell) > 11 for cell in whole)
+
+    def looks_like_money(self) -> bool:
+        """Signs, currencies, or two decimals throughout: more than mere numbers, which may be hours or steps."""
+        cents = sum(re.search(r"[.,]\d\d$", cell) is not None for cell in self.cells)
+        return bool(self.negatives or self.flags or self.signs) or cents >= 0.9 * self.filled
 
     def is_currency(self) -> bool:
         return self.codes > 0 and self.codes >= 0.6 * self.filled
@@ -61,6 +74,10 @@ class ColumnStats:
             return False
         letters = {cell.upper().rstrip(".") for cell in self.cells if cell}
         return (self.debits > 0 and self.credits > 0) or letters <= {"CR", "DR"}
+
+    def is_all_direction(self) -> bool:
+        """A word for in or out in every row, though all go the same way."""
+        return self.filled == self.rows > 0 and self.debits + self.credits == self.filled
 
     def is_status(self) -> bool:
         return self.filled > 0 and self.states * 2 >= self.filled
@@ -104,6 +121,7 @@ def measure(cells: Sequence[str], date_format: DateFormat | None = None) -> Colu
         decimals=sum(not cell.isdigit() for cell in amounts),
         negatives=sum(affix.sign < 0 for affix, _ in parts),
         flags=sum(affix.sign > 0 or affix.flag for affix, _ in parts),
+        signs=sum(affix.currency is not None for affix, _ in parts),
         codes=sum(len(cell) <= 5 and bool(code_of(cell)) for cell in filled),
         debits=directions.count(-1),
         credits=directions.count(1),

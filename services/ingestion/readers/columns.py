@@ -19,6 +19,10 @@ FIELDS = (
     "account", "status", "balance", "source_id",
 )  # fmt: skip
 _WHOLE_NAMES = frozenset({"direction", "status", "source_id", "price", "quantity", "security", "card"})
+# Names that mean something alone, but little as part of a longer one.
+_SAYS_LITTLE = frozenset(
+    "name item text type value total time transaction payment payments charge charges info title money class group note price".split()
+)
 _ALL_NAMES = frozenset(name for table in NAMES.values() for name in table)
 _PART = 10  # added to the rank when a name is only part of the header
 _ANY_CASE = frozenset("EUR USD GBP CHF SEK NOK DKK PLN CZK HUF AUD CAD NZD INR JPY SGD HKD BRL ZAR RON".split())
@@ -116,7 +120,7 @@ def name_rank(name: HeaderName, field: str) -> int | None:
         return None
     if field in _WHOLE_NAMES or name.text in _ALL_NAMES:
         return None
-    found = [known[run][0] for run in _runs(tokens, known) if len(run) > 3]
+    found = [known[run][0] for run in _runs(tokens, known) if len(run) > 3 and run not in _SAYS_LITTLE]
     return min(found) + _PART if found else None
 
 
@@ -247,8 +251,11 @@ class _Choice:
         found = self.best("direction", ColumnStats.is_direction)
         if found is not None:
             return found
-        free = [at for at, s in enumerate(self.stats) if at not in self.used and s.is_sure_direction()]
-        return free[0] if len(free) == 1 else None
+        for certain in (ColumnStats.is_sure_direction, ColumnStats.is_all_direction):
+            free = [at for at, s in enumerate(self.stats) if self._is_nameless(at) and certain(s)]
+            if free:
+                return free[0] if len(free) == 1 else None
+        return None
 
     def status(self) -> int | None:
         return self.best("status", ColumnStats.is_status)

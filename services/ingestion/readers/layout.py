@@ -20,6 +20,7 @@ from services.ingestion.readers.records import Dialect, Record
 from services.ingestion.readers.statement import RowError, UnreadableStatement
 
 HEAD_RECORDS = 1000
+SAMPLE_CELLS = 20_000
 _PREAMBLE = 100
 
 
@@ -59,7 +60,8 @@ def find_table(records: Sequence[Record], dialect: Dialect, wanted: Mapping[str,
     usual = Counter(_trimmed_width(row) if header is not None else len(row) for row in dated).most_common(1)[0][0]
     width = max(usual, len(header_cells or []))
     names = _unique_names(header_cells or [], width)
-    stats = [measure([row[i] if i < len(row) else "" for row in dated], date_format) for i in range(width)]
+    sample = dated[: max(50, SAMPLE_CELLS // width)]
+    stats = [measure([row[i] if i < len(row) else "" for row in sample], date_format) for i in range(width)]
     first_line = records[start][0] if start < len(records) else records[-1][0] + 1
     preamble = [row for _, row in records[: at if at is not None else start]]
     padded = header + [HeaderName("", "", None)] * (width - len(header)) if header is not None else None

@@ -44,6 +44,8 @@ def infer_money(stats: Sequence[ColumnStats], used: set[int], direction: int | N
     signed = [at for at in numeric if stats[at].negatives or stats[at].flags]
     if len(numeric) == 1 or (len(signed) == 1 and signed[0] == numeric[0]):
         amount = numeric[0]
+        if named and not stats[amount].looks_like_money():
+            raise NeedsColumns(f"no column is named as an amount, and the numbers in column {amount + 1} need not be money")
         unsigned = not signed and direction is None
         if unsigned and not named and any(0 <= at < len(stats) and not stats[at].filled for at in (amount - 1, amount + 1)):
             raise NeedsColumns(
@@ -57,15 +59,8 @@ def infer_money(stats: Sequence[ColumnStats], used: set[int], direction: int | N
 
 def _number_columns(stats: Sequence[ColumnStats], used: set[int]) -> list[int]:
     found = [at for at, s in enumerate(stats) if at not in used and s.is_amount() and s.amounts >= 0.8 * s.filled and not s.is_date()]
-    found = [at for at in found if not _is_code(stats[at])]
     with_decimals = [at for at in found if stats[at].decimals * 10 >= stats[at].filled * 3]
     return with_decimals or found
-
-
-def _is_code(stats: ColumnStats) -> bool:
-    """Account numbers, sort codes, ids: whole numbers with leading zeros, or long ones."""
-    whole = [cell for cell in stats.cells if cell.isdigit()]
-    return bool(whole) and len(whole) == stats.filled and any((cell[0] == "0" and len(cell) > 1) or len(cell) > 9 for cell in whole)
 
 
 def _values(stats: Sequence[ColumnStats], numeric: Sequence[int], at: int) -> list[Decimal | None]:

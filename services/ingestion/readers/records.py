@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 
 DELIMITERS = (",", ";", "\t", "|")
-MAX_CELLS = 2000
+MAX_CELLS = 500
+SNIFF_CHARS = 256 * 1024
 MAX_RECORD_LINES = 200
 MAX_CELL_CHARS = 131_072  # what the csv module takes by default
 
@@ -155,6 +156,7 @@ def sniff_dialect(lines: list[str], has_date: Callable[[str], bool], has_amount:
 
 
 def _score_rows(rows: list[list[str]], has_date: Callable[[str], bool], has_amount: Callable[[str], bool]) -> tuple[tuple[float, ...], int]:
+    rows = [row[:MAX_CELLS] for row in rows]
     widths = Counter(len(row) for row in rows if len(row) > 1)
     if not widths:
         return (0.0, 0.0, 0.0, 0.0), 1
@@ -164,10 +166,12 @@ def _score_rows(rows: list[list[str]], has_date: Callable[[str], bool], has_amou
 
 
 def head_lines(blocks: Iterable[list[str]], count: int) -> list[str]:
-    """The first lines of a file, at most `count`."""
-    head: deque[str] = deque()
-    for block in blocks:
-        head.extend(block[: count - len(head)])
-        if len(head) >= count:
+    """The first lines of a file, at most `count` and about 256 Ki characters."""
+    head: list[str] = []
+    chars = 0
+    for line in chain.from_iterable(blocks):
+        head.append(line)
+        chars += len(line)
+        if len(head) >= count or chars >= SNIFF_CHARS:
             break
-    return list(head)
+    return head

@@ -184,13 +184,17 @@ def _one_side(frame: pl.DataFrame, reading: Reading, at: int | None, unmarked: i
 
 
 def _states(frame: pl.DataFrame, reading: Reading) -> pl.Series:
-    at = reading.table.columns.status
-    if at is None:
-        return pl.Series(["posted"] * len(frame), dtype=pl.String)
-    read = "posted" if reading.pending_counted else "pending"
-    states = {"pending": read, "void": "void"}
-    found = _mapped(cells_of(frame, at), lambda cell: states.get(state_of(cell), "posted"), pl.String())
-    return found.fill_null("posted")
+    """ "posted", "pending" or "void" for each row, by the status column and, for PayPal's memo rows, the direction column."""
+    columns = reading.table.columns
+    known = {"pending": "posted" if reading.pending_counted else "pending", "void": "void"}
+    found = pl.Series(["posted"] * len(frame), dtype=pl.String)
+    if columns.direction is not None:
+        moved = _mapped(cells_of(frame, columns.direction), lambda cell: "void" if state_of(cell) == "void" else None, pl.String())
+        found = pl.select(pl.coalesce(moved, found)).to_series()
+    if columns.status is not None:
+        said = _mapped(cells_of(frame, columns.status), lambda cell: known.get(state_of(cell)), pl.String())
+        found = pl.select(pl.coalesce(said, found)).to_series()
+    return found
 
 
 def _currencies(frame: pl.DataFrame, reading: Reading, in_cell: pl.Series) -> tuple[pl.Series, pl.Series]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import pairwise
 
 import polars as pl
 
@@ -94,6 +95,7 @@ class Survey:
         else:
             sign = decide_pair(self.signs)
         if sign.kind == "printed" and "no amount is negative" in sign.text:
+            _refuse_hidden_signs(table)
             notes.append("no amount is negative and nothing says which way the money went: all rows are read as money in")
         return Reading(
             table, decided.format, decided.evidence, form, sign, currency, currency_given=bool(options.currency),
@@ -210,6 +212,27 @@ def _pending_counted(table: Table) -> bool:
     balances = [signed_value(cell, form) for cell in _sample(table, columns.balance)]
     only_pending = [amount if state == "pending" else None for amount, state in zip(amounts, states, strict=True)]
     return follows_balance(only_pending, balances)
+
+
+def _refuse_hidden_signs(table: Table) -> None:
+    """Amounts without signs beside a balance that goes down as well as up: to read all as money in would be wrong."""
+    columns = table.columns
+    if columns.balance is None or columns.amount is None:
+        return
+    form = provisional_format([*_sample(table, columns.amount), *_sample(table, columns.balance)])
+    amounts = [signed_value(cell, form) for cell in _sample(table, columns.amount)]
+    balances = [signed_value(cell, form) for cell in _sample(table, columns.balance)]
+    moves = [after - before for before, after in pairwise(b for b in balances if b is not None)]
+    down, up = (any(move < 0 for move in moves), any(move > 0 for move in moves))
+    sizes = {amount for amount in amounts if amount}
+    if len(moves) > 1 and down and up and not follows_balance(amounts, balances) and all(abs(move) in sizes for move in moves):
+        line = table.first_line
+        reason = f"the amounts in {table.names[columns.amount]!r} have no sign, but the balance goes up and down"
+        raise UnreadableStatement(
+            f"line {line}: {reason}; export with signed amounts, or send `columns` with debit and credit, or with direction",
+            [RowError(line, "amount", reason)],
+            {"columns": table.names},
+        )
 
 
 def _fee_is_extra(table: Table) -> bool:

@@ -11,7 +11,7 @@ def _words(text: str) -> frozenset[str]:
 
 DEBIT = _words(
     """d; dr; db; dbit; deb; debit; debits; debet; débit; débito; debito; debitor; soll; s; af; out; outflow; outgoing; expense;
-    expenses; spending; spent; withdrawal; withdrawals; withdraw; money out; paid out; sent; sending; payment out; debit entry;
+    expenses; spending; spent; withdrawal; withdrawals; withdraw; money out; paid out; sent; sending; payment out; debit entry; to;
     uitgave; uitgaven; ausgabe; ausgaben; ausgang; belastung; lastschrift; dépense; sortie; cargo; gasto; retiro; salida;
     addebito; addebiti; dare; uscita; spesa; saída; saida; despesa; saque; belastning; uttag; ut; utgift; udgift; udbetaling; utbetaling; hævet; uttak;
     wydatek; obciążenie; wypłata; wn; ma dati; výdaj; výdej; vydaj; vyber; výběr; odchozí; debetní; kiadás; terhelés; tartozik; kimenő;
@@ -19,7 +19,7 @@ DEBIT = _words(
 )
 CREDIT = _words(
     """c; cr; crdt; cred; credit; credits; crédit; crédito; credito; kredit; creditor; haben; h; bij; in; inflow; incoming; income;
-    earning; deposit; deposits; money in; paid in; received; receiving; payment in; credit entry; refund; inkomsten; inkomst; ontvangst; einnahme; einnahmen; eingang;
+    earning; deposit; deposits; money in; paid in; received; receiving; payment in; credit entry; refund; from; inkomsten; inkomst; ontvangst; einnahme; einnahmen; eingang;
     gutschrift; recette; revenu; entrée; abono; ingreso; depósito; accredito; accrediti; avere; entrata; entrada; receita; depósito;
     insättning; inkomst; inn; indsat; indbetaling; innbetaling; innskudd; insatt; k; kredyt; uznanie; wpłata; wpływ; przychód; ma; dal; příjem; prijem; vklad;
     příchozí; kreditní; bevétel; jóváírás; követel; bejövő; hyvitys; pano; tulo; venit; creditare; alacak; gelir; uplata; prihod"""
