@@ -8,7 +8,12 @@ import grpc.aio
 
 from scale.ingestion.v1.ingestion_service_pb2_grpc import add_IngestionServiceServicer_to_server
 from services.ingestion.ledger import GrpcLedger
+from services.ingestion.readers.camt import read_camt
 from services.ingestion.readers.csv import read_csv
+from services.ingestion.readers.mt940 import read_mt940
+from services.ingestion.readers.ofx import read_ofx
+from services.ingestion.readers.qif import read_qif
+from services.ingestion.readers.workbook import read_workbook
 from services.ingestion.repository import PostgresImportsRepository
 from services.ingestion.service import IngestionService
 from services.ingestion.servicer import IngestionServicer
@@ -22,7 +27,14 @@ from services.kit.telemetry import export_pool
 
 NAME = "ingestion"
 SERVICE = "scale.ingestion.v1.IngestionService"
-READERS: Mapping[str, Reader] = {"csv": read_csv}
+READERS: Mapping[str, Reader] = {
+    "csv": read_csv,
+    "ofx": read_ofx,
+    "qif": read_qif,
+    "mt940": read_mt940,
+    "camt": read_camt,
+    "workbook": lambda path, options: read_workbook(path, options, options.password),
+}
 
 
 class IngestionApp:

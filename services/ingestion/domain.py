@@ -55,6 +55,8 @@ class ImportOptions:
     columns: Mapping[str, str] = field(default_factory=dict)
     """Field to header name or 1-based column number."""
     file_format: str | None = None
+    password: str | None = field(default=None, repr=False)
+    """Of an encrypted workbook. Never stored, and no part of what makes two requests the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Which reader a file belongs to, from its first bytes and from what the caller says."""
+"""Which reader a file belongs to: by its content, never by its name; what the caller says only settles what content leaves open."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import re
 
 from services.kit.errors import FieldError, InvalidArgument
 
-SUPPORTED = ("csv",)
+SUPPORTED = ("csv", "ofx", "qif", "mt940", "camt", "workbook")
 HEAD_BYTES = 4096
+# What people call the same things.
+_SAME = {
+    "tsv": "csv", "txt": "csv", "qfx": "ofx", "mt942": "mt940", "sta": "mt940", "camt052": "camt", "camt053": "camt", "camt054": "camt",
+    "xml": "camt", "xlsx": "workbook", "xls": "workbook", "xlsb": "workbook", "xlsm": "workbook", "ods": "workbook",
+}  # fmt: skip
 
-# First bytes that no CSV file starts with, and what to tell the caller.
-_SIGNATURES: tuple[tuple[bytes, str], ...] = (
-    (b"PK\x03\x04", "a ZIP file or a spreadsheet (XLSX, ODS)"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old or an encrypted Excel workbook"),
+_WORKBOOK_SIGNATURES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+# First bytes that no statement starts with, and what to tell the caller.
+_FOREIGN_SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"%PDF-", "a PDF document"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
@@ -24,16 +28,20 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"PAR1", "a Parquet file"),
     (b"{\\rtf", "an RTF document"),
 )
-# The same for text, after a byte order mark and blanks.
-_BEGINNINGS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"OFXHEADER|<\?OFX|<OFX>", re.I), "an OFX file"),
-    (re.compile(r"!(Type|Account|Option|Clear):", re.I), "a QIF file"),
-    (re.compile(r"\{1:F\d\d|:20:", re.I), "an MT940 file"),
+_FOREIGN_BEGINNINGS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"<!DOCTYPE html|<html", re.I), "a web page"),
-    (re.compile(r"<\?xml", re.I), "an XML file"),
     (re.compile(r'[{\[]\s*(["{\[]|$)'), "a JSON file"),
 )
-_EXPECTED = "expected a CSV file (comma, semicolon, tab or pipe between the columns); export the statement as CSV"
+# In this order: the first that is found in the head decides. An OFX header may be anything, its tags are not; MT940 may be wrapped in a
+# bank's own envelope.
+_MARKS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\A\s*OFXHEADER|<\?OFX\b|<OFX\s*>|<(BANKMSGSRSV1|CREDITCARDMSGSRSV1|STMTTRNRS|STMTRS|SIGNONMSGSRSV1)>", re.I), "ofx"),
+    (re.compile(r"urn:schemas-microsoft-com:office:spreadsheet|<\?mso-application", re.I), "workbook"),
+    (re.compile(r"camt\.05[234]|<(\w+:)?(BkToCstmrStmt|BkToCstmrAcctRpt|BkToCstmrDbtCdtNtfctn)\b"), "camt"),
+    (re.compile(r"^\s*!(Type|Account|Option|Clear)\b", re.I | re.M), "qif"),
+    (re.compile(r"\A\s*\{1:F\d\d|^:(20|25|28C?|60[FM]|61|62[FM]|34F|90[CD]|86):", re.M), "mt940"),
+)
+_EXPECTED = "expected a bank statement as CSV, OFX, QFX, QIF, MT940, MT942, CAMT.052/053/054, XLSX, XLS or ODS"
 
 
 def choose_format(head: bytes, declared: str | None) -> str:
@@ -41,23 +49,33 @@ def choose_format(head: bytes, declared: str | None) -> str:
 
     Raises InvalidArgument with reason UNSUPPORTED_FORMAT.
     """
-    if declared is not None and declared not in SUPPORTED:
-        raise _unsupported("file_format", f"{declared!r} is not supported; supported: {', '.join(SUPPORTED)}")
-    found = _foreign(head)
+    wanted = _SAME.get(declared, declared) if declared else None
+    if wanted is not None and wanted not in SUPPORTED:
+        raise _unsupported("file_format", f"{declared!r} is not supported; supported: {', '.join((*SUPPORTED, *_SAME))}")
+    if head.startswith(_WORKBOOK_SIGNATURES):
+        return "workbook"
+    text = _text(head)
+    found = _foreign(head, text)
     if found:
         raise _unsupported("file", f"this is {found}; {_EXPECTED}")
-    return "csv"
+    guess = next((name for mark, name in _MARKS if mark.search(text)), "csv")
+    if wanted is None or (wanted == "workbook" and guess != "workbook"):
+        return guess
+    return wanted
 
 
-def _foreign(head: bytes) -> str | None:
-    for signature, name in _SIGNATURES:
+def _text(head: bytes) -> str:
+    encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    return head.decode(encoding, "replace").lstrip().replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _foreign(head: bytes, text: str) -> str | None:
+    for signature, name in _FOREIGN_SIGNATURES:
         if head.startswith(signature):
             return name
-    encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-    text = head.decode(encoding, "replace").lstrip()
-    for beginning, name in _BEGINNINGS:
+    for beginning, name in _FOREIGN_BEGINNINGS:
         if beginning.match(text):
-            return "a CAMT file or other XML" if name == "an XML file" and "camt.05" in text else name
+            return name
     return None
 
 

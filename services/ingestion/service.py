@@ -181,7 +181,9 @@ class IngestionService:
     async def _refuse(self, running: Import, error: InvalidArgument) -> InvalidArgument:
         """Stores that the request itself is wrong; a repeat gets the same error."""
         IMPORTS.labels("rejected").inc()
-        failure = Failure(error.message, error.reason, False, error.metadata, error.fields)
+        # With the right password the same request may come again under the same id.
+        again = any(found.field == "password" for found in error.fields)
+        failure = Failure(error.message, error.reason, again, error.metadata, error.fields)
         await self._repository.fail(running, failure)
         return error
 

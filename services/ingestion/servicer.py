@@ -166,6 +166,7 @@ def _options(metadata: pb.ImportMetadata) -> ImportOptions:
         date_format=_text("date_format", metadata.date_format, MAX_OPTION_CHARS) or None,
         columns=columns,
         file_format=_text("file_format", metadata.file_format, MAX_OPTION_CHARS).lower() or None,
+        password=metadata.password or None,
     )
 
 

@@ -137,7 +137,8 @@ class StatementImport:
         if self.outcomes.count(RowOutcome.ZERO_AMOUNT):
             return
         if not rejected:
-            raise UnreadableStatement("The file holds no transaction.")
+            # A month without a payment: the reader has seen to it that the file is a statement.
+            return
         first = islice(self.outcomes.rows(RowOutcome.REJECTED), MAX_ERRORS_SHOWN)
         shown = [RowError(row.line, row.field, row.reason) for row in first]
         more = f"; the first {len(shown)} are listed" if rejected > len(shown) else ""
@@ -164,5 +165,5 @@ def _reading(step: Callable[[], Result]) -> Result:
 
 def _read_options(options: ImportOptions, file_name: str) -> ReadOptions:
     return ReadOptions(
-        date_format=options.date_format, columns=dict(options.columns) or None, currency=options.currency, file_name=file_name
+        date_format=options.date_format, columns=dict(options.columns) or None, currency=options.currency, file_name=file_name, password=options.password
     )

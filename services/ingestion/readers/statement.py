@@ -38,6 +38,7 @@ class ReadOptions:
     `columns` maps a field (date, amount, debit, credit, direction, description, merchant, category, payment_method,
     currency, account, status, balance, source_id) to a header name or a column number counted from 1, as text.
     `currency` (ISO 4217) wins over what the file says. `today` bounds which dates can be meant (default: the system's).
+    `password` opens an encrypted workbook; no reader keeps it.
     """
 
     date_format: str | None = None
@@ -45,6 +46,7 @@ class ReadOptions:
     currency: str | None = None
     file_name: str = ""
     today: date | None = None
+    password: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
