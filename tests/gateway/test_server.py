@@ -244,7 +244,7 @@ async def test_a_head_that_never_ends_is_cut_off(monkeypatch: pytest.MonkeyPatch
         await send({"type": "http.response.body"})
 
     port = free_port()
-    config = uvicorn.Config(app, port=port, http=BoundedProtocol, lifespan="off", log_config=None)
+    config = uvicorn.Config(app, port=port, http=BoundedProtocol, ws="none", lifespan="off", log_config=None)
     subject = uvicorn.Server(config)
     subject.capture_signals = suppress  # type: ignore[method-assign]
     task = asyncio.create_task(subject.serve())

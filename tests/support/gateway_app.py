@@ -120,7 +120,7 @@ def own_redis() -> Iterator[RedisProcess]:
 
 def gateway_settings(**changes: Any) -> GatewaySettings:
     """Settings of a test, whatever the environment holds."""
-    values: dict[str, Any] = {"auth_secret": SecretStr(SECRET), "environment": "development", "rate_limit": 10_000}
+    values: dict[str, Any] = {"auth_secret": SecretStr(SECRET), "environment": "development", "rate_limit": 10_000, "redis_timeout_s": 1}
     return GatewaySettings(**{**values, **changes})
 
 
