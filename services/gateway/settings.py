@@ -30,7 +30,7 @@ class GatewaySettings(ProcessSettings):
 
     rate_limit: int = Field(100, ge=1, description="Requests per user (or address, without a token) and window.")
     rate_limit_window_s: int = Field(60, ge=1, le=3600, description="Length of the window, in seconds.")
-    redis_timeout_s: float = Field(0.05, gt=0, le=1, description="How long a request waits for Redis before it is counted in this process.")
+    redis_timeout_s: float = Field(0.1, gt=0, le=1, description="How long a request waits for Redis before it is counted in this process.")
     trusted_proxies: CommaSeparated = Field(
         (), description="Networks, such as 10.0.0.0/8, of the proxies whose X-Forwarded-For is believed. None when absent."
     )

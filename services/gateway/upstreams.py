@@ -51,7 +51,11 @@ class Upstreams:
 
 
 def connect(settings: GatewaySettings, redis: Redis | None) -> Upstreams:
-    """Channels that connect at the first call and again whenever a service is back. Needs a running event loop."""
+    """Channels that connect at the first call and again whenever a service is back. Needs a running event loop.
+
+    No circuit breaker on top: a channel without a connection fails its calls at once and tries again every second, which is back within the
+    five seconds that a restart takes; a breaker with the 30 s of REL-10 would answer 503 for longer than the outage lasts.
+    """
     return Upstreams(
         accounts=ServiceClient(
             AccountsServiceStub,

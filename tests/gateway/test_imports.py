@@ -47,7 +47,7 @@ async def test_import_statement(gateway: Gateway) -> None:
 
 
 async def test_options_reach_the_service(gateway: Gateway) -> None:
-    options = {
+    options: dict[str, Any] = {
         "account_id": ACCOUNT_ID,
         "currency": "CHF",
         "date_format": "DD/MM/YYYY",
@@ -79,7 +79,7 @@ async def test_options_reach_the_service(gateway: Gateway) -> None:
         ({"acount_id": ACCOUNT_ID}, "acount_id"),
     ],
 )
-async def test_import_pydantic_validation(gateway: Gateway, form: dict[str, str], field: str) -> None:
+async def test_import_pydantic_validation(gateway: Gateway, form: dict[str, Any], field: str) -> None:
     """Bad options are 422 with the field and the reason, before the service is asked."""
     body = assert_problem(await upload(gateway, **form), 422, "INVALID_ARGUMENT")
     assert [error["field"] for error in body["errors"]] == [field]

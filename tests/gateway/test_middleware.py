@@ -16,7 +16,7 @@ from services.gateway.middleware.request_id import RequestIdMiddleware
 from services.kit.errors import NotFound
 from tests.support.gateway_app import Gateway, StartGateway, bearer
 
-ORDER = [RequestIdMiddleware, CorsMiddleware, RateLimitMiddleware, AuthMiddleware, AccessLogMiddleware]
+ORDER: list[object] = [RequestIdMiddleware, CorsMiddleware, RateLimitMiddleware, AuthMiddleware, AccessLogMiddleware]
 
 
 async def test_stack_order(gateway: Gateway) -> None:

@@ -244,9 +244,9 @@ async def test_a_head_that_never_ends_is_cut_off(monkeypatch: pytest.MonkeyPatch
         await send({"type": "http.response.body"})
 
     port = free_port()
-    config = uvicorn.Config(app, port=port, http=BoundedProtocol, lifespan="off", log_config=None)
+    config = uvicorn.Config(app, port=port, http=BoundedProtocol, ws="none", lifespan="off", log_config=None)
     subject = uvicorn.Server(config)
-    subject.capture_signals = suppress  # type: ignore[method-assign]
+    subject.capture_signals = suppress  # type: ignore[method-assign, assignment]
     task = asyncio.create_task(subject.serve())
     while not subject.started:
         await asyncio.sleep(0.01)

@@ -9,7 +9,7 @@ import pytest
 from scale.accounts.v1 import accounts_service_pb2 as pb
 from scale.accounts.v1 import transaction_pb2 as nouns
 from services.gateway.schemas import accounts as schemas
-from tests.support.gateway_app import Gateway, assert_problem
+from tests.support.gateway_app import Gateway, assert_problem, bearer
 
 TRANSACTION_ID = "019b76da-a800-7000-8000-000000000001"
 ACCOUNT_ID = "019b76da-a800-7000-8000-00000000000a"
@@ -176,16 +176,10 @@ async def test_create_account(gateway: Gateway) -> None:
 async def test_bad_idempotency_key(gateway: Gateway, key: str) -> None:
     for path in ("/api/v1/accounts", "/api/v1/categories"):
         body = {"name": "x"} if path.endswith("accounts") else {"name": "x", "primary_slug": "groceries"}
-        response = await gateway.client.post(
-            path, json=body, headers=[("Idempotency-Key", key.encode()), *((await _token(gateway)).items())]
-        )
+        token = bearer(gateway.user_id)["Authorization"].encode()
+        headers = [(b"Idempotency-Key", key.encode()), (b"Authorization", token)]
+        response = await gateway.client.post(path, json=body, headers=headers)
         assert assert_problem(response, 422)["errors"][0]["field"] == "Idempotency-Key"
-
-
-async def _token(gateway: Gateway) -> dict[str, str]:
-    from tests.support.gateway_app import bearer
-
-    return bearer(gateway.user_id)
 
 
 async def test_change_account(gateway: Gateway) -> None:

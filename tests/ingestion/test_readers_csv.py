@@ -226,6 +226,13 @@ def test_totals_balances_and_remarks_are_skipped_in_sight(read: ReadText) -> Non
     assert [line["line"] for line in found.detected["skipped_lines"]] == [2, 4, 5, 6]
 
 
+def test_a_dated_balance_is_no_booking_but_a_first_entry_is(read: ReadText) -> None:
+    found = read("Data;Histórico;Valor\n12/01/2024;Saldo Anterior;100,00\n13/01/2024;Compra;-12,00\n31/01/2024;S A L D O;88,00\n")
+    assert found.amounts() == ["-12"]
+    assert [line["line"] for line in found.detected["skipped_lines"]] == [2, 4]
+    assert read("Date,Payee,Amount\n2024-01-01,Opening balance,100.00\n2024-01-02,TOTAL,-50.00\n").amounts() == ["100", "-50"]
+
+
 def test_a_missing_date_or_amount_is_an_error(read: ReadText) -> None:
     found = read("Date,Text,Amount\n,a,-1.00\n2024-01-31,b,\n2024-01-31,c,-3.00\nsoon,d,-4.00\n")
     assert [(e.line, e.field, e.reason) for e in found.errors] == [

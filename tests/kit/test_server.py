@@ -161,8 +161,12 @@ async def test_errors_arrive_whole(pair: Pair) -> None:
 @pytest.mark.parametrize("error", [KeyError("the password is swordfish"), errors.ScaleError("the password is swordfish")])
 async def test_unexpected_errors_are_logged_and_hidden(pair: Pair, error: Exception) -> None:
     pair.probe.error = error
-    with capture_logs() as lines, pytest.raises(errors.ScaleError) as caught:
-        await pair.call()
+    with capture_logs() as lines:
+        with pytest.raises(errors.ScaleError) as caught:
+            await pair.call()
+        async with asyncio.timeout(2):
+            while not any(line["event"] == "call" for line in lines):  # written after the answer has left
+                await asyncio.sleep(0.01)
     assert type(caught.value) is errors.ScaleError
     assert caught.value.message == "Internal error."
     assert [line["exc_info"] for line in lines if "exc_info" in line] == [error]

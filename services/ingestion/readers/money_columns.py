@@ -10,6 +10,8 @@ from itertools import permutations
 from services.ingestion.readers.amounts import AmountFormat, decide_marks, parse_amount
 from services.ingestion.readers.column_stats import ColumnStats
 
+SMALLEST = 3  # date, text and amount: in so small a table a bare number is the amount
+
 
 class NeedsColumns(Exception):
     """The cells do not tell which column is what; the message says what is unclear."""
@@ -44,7 +46,7 @@ def infer_money(stats: Sequence[ColumnStats], used: set[int], direction: int | N
     signed = [at for at in numeric if stats[at].negatives or stats[at].flags]
     if len(numeric) == 1 or (len(signed) == 1 and signed[0] == numeric[0]):
         amount = numeric[0]
-        if named and not stats[amount].looks_like_money():
+        if (named or len(stats) > SMALLEST) and not stats[amount].looks_like_money():
             raise NeedsColumns(f"no column is named as an amount, and the numbers in column {amount + 1} need not be money")
         unsigned = not signed and direction is None
         if unsigned and not named and any(0 <= at < len(stats) and not stats[at].filled for at in (amount - 1, amount + 1)):

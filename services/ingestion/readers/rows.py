@@ -13,11 +13,12 @@ from services.ingestion.readers.currencies import code_of
 from services.ingestion.readers.folding import fold
 from services.ingestion.readers.statement import BATCH_SCHEMA, Batch, RowError
 from services.ingestion.readers.survey import Reading, cells_of, day_part, is_continuation
-from services.ingestion.readers.words import direction_of, is_balance_line, state_of
+from services.ingestion.readers.words import BALANCE_ENTRIES, direction_of, is_balance_line, state_of
 
 MAX_ROWS = 8192
 MAX_SKIPPED_SHOWN = 100
 PENDING = "pending: not booked yet; it will come with a later export"
+_BALANCE_WORD = r"(?i)sald|s a l d|solde|balance|forward|kontostand|zůstatek|egyenleg"
 VOID = "declined, cancelled or reverted: it moved no money"
 
 
@@ -92,21 +93,32 @@ def _read_part(frame: pl.DataFrame, reading: Reading, skipped: Skipped) -> Batch
     amounts = _amounts(frame, reading)
     state = _states(frame, reading)
     currency, currency_reason = _currencies(frame, reading, amounts.currency)
+    entry = _balance_entries(frame, reading)
     good = (
         dates.is_not_null() & amounts.value.is_not_null() & amounts.reason.is_null() & frame["extra"].is_null()
-        & (state == "posted") & currency_reason.is_null()
+        & (state == "posted") & currency_reason.is_null() & ~entry
     )  # fmt: skip
     errors: list[RowError] = []
     if not good.all():
         checked = frame.with_columns(
             dates.alias("date"), amounts.value.alias("value"), amounts.reason.alias("reason"), state.alias("state"),
-            currency_reason.alias("currency_reason"),
+            currency_reason.alias("currency_reason"), entry.alias("balance_entry"),
         )  # fmt: skip
         for row in checked.filter(~good).iter_rows(named=True):
             error = _judge(row, reading, skipped)
             if error:
                 errors.append(error)
     return Batch(_ledger_rows(frame, reading, dates, amounts.value, currency, good), errors)
+
+
+def _balance_entries(frame: pl.DataFrame, reading: Reading) -> pl.Series:
+    """Dated rows whose text says that the amount is only a balance."""
+    columns = reading.table.columns
+    if not columns.description:
+        return pl.Series([False] * len(frame), dtype=pl.Boolean)
+    texts = cells_of(frame, columns.description[0])
+    likely = texts.filter(texts.str.contains(_BALANCE_WORD) & (texts.str.len_chars() < 40)).unique()
+    return texts.is_in([text for text in likely if fold(text) in BALANCE_ENTRIES])
 
 
 def _mapped(cells: pl.Series, read: Any, dtype: pl.DataType) -> pl.Series:
@@ -226,13 +238,15 @@ def _judge(row: dict[str, Any], reading: Reading, skipped: Skipped) -> RowError 
         return None
     day = cells[columns.date]
     money = [cells[at] for at in columns.money() if cells[at]]
+    if row["balance_entry"]:
+        skipped.add(line, "a balance", cells)
+        return None
     if row["state"] == "void":
         return RowError(line, "status", VOID)
     if row["state"] == "pending" or state_of(day) == "pending":
         return RowError(line, "status", PENDING)
     if row["date"] is None or row["value"] is None:
-        words = [cells[at] for at in (columns.date, *columns.description) if cells[at]] or [c for c in cells if c][:1]
-        if any(is_balance_line(word) for word in (*words, next((c for c in cells if c), ""))):
+        if any(is_balance_line(cell) for cell in cells if cell):
             skipped.add(line, "a total or a balance", cells)
             return None
         if row["date"] is None and not money and not (day and reading.date_format.has_form(day)):

@@ -68,6 +68,15 @@ BALANCE_LINES = _words(
 _MOST_WORDS = max(len(words.split()) for words in BALANCE_LINES)
 
 
+# A dated line of exactly these words repeats a balance in the amount column. Opening balances are not among them: in a household's
+# own book they are its first entry; nor is "total", which sells petrol.
+BALANCE_ENTRIES = _words(
+    """saldo; s a l d o; saldo anterior; saldo final; saldo do dia; saldo finale; saldo końcowe; saldovortrag; endsaldo; alter saldo; neuer saldo; alter kontostand; neuer kontostand; eindsaldo;
+    ancien solde; nouveau solde; solde précédent; closing balance; ending balance; previous balance; new balance; balance brought forward; balance carried forward; brought forward;
+    carried forward; balance b f; balance c f; konečný zůstatek; záró egyenleg; utgående saldo; loppusaldo; ultimosaldo"""
+)
+
+
 def is_balance_line(text: str) -> bool:
     """Whether a text starts with a word for a total or a balance, as a whole word."""
     words = fold(text).split()[:_MOST_WORDS]
