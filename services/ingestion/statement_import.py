@@ -165,5 +165,9 @@ def _reading(step: Callable[[], Result]) -> Result:
 
 def _read_options(options: ImportOptions, file_name: str) -> ReadOptions:
     return ReadOptions(
-        date_format=options.date_format, columns=dict(options.columns) or None, currency=options.currency, file_name=file_name, password=options.password
+        date_format=options.date_format,
+        columns=dict(options.columns) or None,
+        currency=options.currency,
+        file_name=file_name,
+        password=options.password,
     )

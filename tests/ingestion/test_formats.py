@@ -91,7 +91,16 @@ def test_a_format_that_is_asked_for_but_not_there() -> None:
 
 def test_every_shared_file_gets_its_reader(shared_data: Path) -> None:
     folder = shared_data / "statements"
-    readers = {"csv": "csv", "ofx1": "ofx", "ofx2": "ofx", "qfx": "ofx", "qif": "qif", "mt940": "mt940", "mt942": "mt940", "xls": "workbook"}
+    readers = {
+        "csv": "csv",
+        "ofx1": "ofx",
+        "ofx2": "ofx",
+        "qfx": "ofx",
+        "qif": "qif",
+        "mt940": "mt940",
+        "mt942": "mt940",
+        "xls": "workbook",
+    }
     wrong = []
     with (folder / "MANIFEST.csv").open(newline="") as file:
         for entry in csv.DictReader(file):
