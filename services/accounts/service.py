@@ -34,7 +34,6 @@ from services.accounts.domain import (
 from services.kit.errors import invalid
 from services.kit.pagination import MAX_PAGE_SIZE, PageTokens, page_size
 
-
 _MAX_PAGE_CHARS = 900_000
 """Of one page: in the widest script still below gRPC's 4 MiB."""
 _CHARS_BESIDE_TEXTS = 250
