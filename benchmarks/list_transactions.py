@@ -63,7 +63,7 @@ def run_wrk(system: LocalSystem, tokens: list[str], seconds: int, folder: Path) 
 
 def first_page(user_id: UUID) -> str:
     """The statement of the accounts service, with its values written in: pgbench binds no UUIDs."""
-    statement, arguments = page_statement(user_id, TransactionFilters(), taxonomy={}, after=None, limit=PAGE + 1)
+    statement, arguments = page_statement(user_id, TransactionFilters(), categories=[], after=None, limit=PAGE + 1)
     for number, value in enumerate(arguments, start=1):
         statement = statement.replace(f"${number}", f"'{value}'" if isinstance(value, UUID) else str(value))
     return " ".join(statement.split())

@@ -34,6 +34,11 @@ from services.accounts.domain import (
 from services.kit.errors import invalid
 from services.kit.pagination import MAX_PAGE_SIZE, PageTokens, page_size
 
+_MAX_PAGE_CHARS = 900_000
+"""Of one page: in the widest script still below gRPC's 4 MiB."""
+_CHARS_BESIDE_TEXTS = 250
+"""Ids, dates, amount and slugs of one row."""
+
 
 class AccountsRepository(Protocol):
     """What the service stores. Each method is one transaction and touches only rows of `user_id`."""
@@ -124,11 +129,12 @@ class AccountsService:
             after = TransactionPosition(date.fromisoformat(day), UUID(last_id))
         # One more than asked for tells whether another page follows.
         found = await self._repository.list_transactions(user_id, filters, after=after, limit=size + 1)
-        if len(found) <= size:
+        fitting = _fitting(found[:size])
+        if fitting == len(found):
             return found, ""
-        last = found[size - 1]
+        last = found[fitting - 1]
         position = (last.transaction_date.isoformat(), str(last.id))
-        return found[:size], self._page_tokens.encode(user_id=user_id, filters=bound, position=position)
+        return found[:fitting], self._page_tokens.encode(user_id=user_id, filters=bound, position=position)
 
     async def get_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction:
         """One transaction. Raises NotFound."""
@@ -225,3 +231,13 @@ def _set_fields(changes: AccountChanges | ProfileChanges) -> dict[str, Any]:
 
 def _first(request_id: str, content: NewAccount | Category) -> FirstRequest:
     return FirstRequest(request_id, hashlib.sha256(repr(content).encode()).digest())
+
+
+def _fitting(rows: list[Transaction]) -> int:
+    """How many of the first rows fit into one message, whatever their texts; at least one."""
+    room = _MAX_PAGE_CHARS
+    for number, row in enumerate(rows):
+        room -= len(row.description) + len(row.merchant or "") + len(row.note) + _CHARS_BESIDE_TEXTS
+        if room < 0:
+            return max(1, number)
+    return len(rows)

@@ -225,3 +225,18 @@ async def test_unknown_transactions(service: AccountsService, user_id: UUID) -> 
     assert caught.value.reason == "TRANSACTION_NOT_FOUND"
     with pytest.raises(NotFound):
         await service.update_transaction(user_id, uuid7(), TransactionChanges(note="x"))
+
+
+async def test_a_page_of_long_texts_is_shorter_and_goes_on(service: AccountsService, user_id: UUID) -> None:
+    account, _ = await service.ensure_account(user_id, NewAccount("Everyday", "EUR"))
+    rows = [row(account.id, line, description=f"{line} " + "\U0001f600" * 9_990) for line in range(1, 131)]
+    await service.append_transactions(user_id, uuid7(), batches(rows), fingerprints)
+    seen: list[UUID] = []
+    token = ""
+    while True:
+        page, token = await service.list_transactions(user_id, TransactionFilters(), requested_size=1000, token=token)
+        assert sum(len(one.description.encode()) for one in page) < 4 * 1024 * 1024
+        seen += [one.id for one in page]
+        if not token:
+            break
+    assert len(seen) == len(set(seen)) == 130

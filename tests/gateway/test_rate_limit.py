@@ -116,7 +116,7 @@ async def test_redis_down_counts_in_the_process_and_warns_once() -> None:
 
 
 async def test_black_holed_redis_costs_little() -> None:
-    """It accepts connections and never answers: five requests wait 50 ms each, the others nothing."""
+    """It accepts connections and never answers: five requests wait at most 50 ms each, the others nothing."""
     with socket.socket() as hole:
         hole.bind(("127.0.0.1", 0))
         hole.listen(100)

@@ -122,9 +122,11 @@ async def test_append_transactions_ends_with_the_row_count(ledger: GrpcLedger, a
 
 
 async def test_fingerprints_are_made_for_rows_that_the_ledger_renumbers(ledger: GrpcLedger, accounts: Accounts) -> None:
-    row = {"account_id": str(ACCOUNT), "description": "Coffee", "occurrence": 3}
     amount = money_pb2.Money(currency_code="EUR", units=-4, nanos=-500_000_000)
-    accounts.asks = [pb.RenumberedRow(line=2, transaction_date=date_pb2.Date(year=2026, month=3, day=4), amount=amount, **row)]
+    day = date_pb2.Date(year=2026, month=3, day=4)
+    accounts.asks = [
+        pb.RenumberedRow(line=2, account_id=str(ACCOUNT), transaction_date=day, amount=amount, description="Coffee", occurrence=3)
+    ]
     accounts.responses = [
         pb.AppendTransactionsResponse(
             suspected_duplicates=[

@@ -149,9 +149,14 @@ async def test_works_without_a_statement_cache_as_behind_pgbouncer(server: Local
 
 
 async def test_only_one_pool_is_made(server: LocalSystem, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
+    made: list[str] = []
     create_pool = asyncpg.create_pool
-    monkeypatch.setattr(asyncpg, "create_pool", lambda *args, **options: made.append(1) or create_pool(*args, **options))
+
+    def counted(dsn: str, **options: object) -> object:
+        made.append(dsn)
+        return create_pool(dsn, **options)
+
+    monkeypatch.setattr(asyncpg, "create_pool", counted)
     database = Database(server.migrator_url, DatabaseSettings(DB_POOL_SIZE=1))
     await database.open()
     for _ in range(5):

@@ -80,10 +80,10 @@ class FakeAccountsRepository:
                     raise account_not_found(UUID(account))
             rows += batch.to_dicts()
         held_before = sum(1 for held, _ in shelf.lines if held == import_id)
-        new, duplicates, fingerprints = [], [], dict(shelf.fingerprints)
+        new, duplicates, known = [], [], dict(shelf.fingerprints)
         now = datetime.now(UTC)
         for row in rows:
-            held = fingerprints.get(row["fingerprint"])
+            held = known.get(row["fingerprint"])
             if held is None:
                 category = labels.slug(row["category"]) if row["category"] else None
                 transaction = Transaction(
@@ -103,14 +103,14 @@ class FakeAccountsRepository:
                     import_id=import_id,
                     created_at=now,
                 )
-                fingerprints[row["fingerprint"]] = transaction.id
+                known[row["fingerprint"]] = transaction.id
                 new.append((row["line"], transaction))
             elif shelf.lines.get((import_id, row["line"])) != held:
                 duplicates.append(ImportLine(row["line"], held))
         inserted = len(rows) - len(duplicates)
         if held_before + len(new) != inserted:
             raise import_id_reused(import_id)
-        shelf.fingerprints = fingerprints
+        shelf.fingerprints = known
         for line, transaction in new:
             shelf.transactions[transaction.id] = transaction
             shelf.lines[import_id, line] = transaction.id
