@@ -103,7 +103,7 @@ class Fields:
         return tag == "20" and any(_AFTER_20.match(text) for text in lines[at + 1 : at + 3])
 
     def _continue(self, text: str, line: int) -> None:
-        assert self.last is not None
+        assert self.last is not None  # nosec B101  # tells mypy what the match made sure of
         self._chars += len(text) + 1
         if self._chars > MAX_FIELD_CHARS:
             reason = f"the field :{self.last.tag}: on line {self.last.line} does not end within {MAX_FIELD_CHARS} characters"
