@@ -11,8 +11,14 @@ from uuid import UUID
 import asyncpg
 import pytest
 import uuid_utils.compat
+from hypothesis import settings
 
 from services.local import LocalSystem, free_port_base
+
+# In continuous integration the same examples every time: a change is judged by what it changes. On a laptop, new ones.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 AsRole = Callable[[str, UUID | None], AbstractAsyncContextManager[asyncpg.Connection]]
 

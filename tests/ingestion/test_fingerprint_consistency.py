@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ingestion.fingerprint import canonical_description, generate_fingerprint
@@ -112,6 +112,7 @@ rows = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(rows, rows)
 def test_equal_canonical_rows_and_no_others_share_a_fingerprint(one: dict[str, Any], other: dict[str, Any]) -> None:
     same = {**one, "description": canonical_description(one["description"])} == {
@@ -120,6 +121,7 @@ def test_equal_canonical_rows_and_no_others_share_a_fingerprint(one: dict[str, A
     assert (generate_fingerprint(**one) == generate_fingerprint(**other)) == same
 
 
+@settings(deadline=None)
 @given(texts)
 def test_a_canonical_description_stays_as_it_is(text: str) -> None:
     once = canonical_description(text)
@@ -128,6 +130,7 @@ def test_a_canonical_description_stays_as_it_is(text: str) -> None:
     assert canonical_description(unicodedata.normalize("NFC", text)) == once
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(max_codepoint=0x17F), max_size=40))
 def test_case_does_not_count(text: str) -> None:
     assert canonical_description(text.upper()) == canonical_description(text.upper().lower().upper())

@@ -188,6 +188,11 @@ def test_a_quote_that_never_closes_swallows_nothing(read: ReadText) -> None:
     assert any("quote" in note for note in found.detected["notes"])
 
 
+def test_well_formed_quotes_may_hold_whole_rows(read: ReadText) -> None:
+    found = read('Date,Text,Amount\n2024-01-31,"2024,x,\n1,2,3",-1.00\n2024-02-01,b,-2.00\n')
+    assert [(row["line"], row["description"]) for row in found.rows] == [(2, "2024,x, 1,2,3"), (4, "b")]
+
+
 def test_lines_count_inside_quoted_cells(read: ReadText) -> None:
     found = read('Date,Text,Amount\n2024-01-31,"two\nlines",-1.00\n2024-02-01,b,-2.00\n')
     assert [(row["line"], row["description"]) for row in found.rows] == [(2, "two lines"), (4, "b")]

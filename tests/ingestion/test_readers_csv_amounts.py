@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ingestion.readers.amounts import (
@@ -103,6 +103,7 @@ def test_a_column_reads_as_its_cells_do() -> None:
             assert (column.sign[at], column.currency[at]) == (affix.sign, affix.currency or None)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.text(st.sampled_from("0123456789.,' -+()€$RsCRD"), max_size=12).map(str.strip), min_size=1, max_size=8),
     st.sampled_from([POINT, COMMA]),

@@ -67,7 +67,7 @@ def test_what_is_no_date(cell: str) -> None:
         (["05/05/2024", "06/06/2024"], "%d/%m/%Y", "day and month are equal in every row"),
         (["06/01/2025", "07/01/2025", "06/02/2025"], "%d/%m/%Y", "the other order lies after the file was made"),
         (["01/11/2024", "02/10/2024", "03/09/2024"], "%d/%m/%Y", None),
-        (["01/03/2024", "02/01/2024", "04/02/2024"], "%m/%d/%Y", "rows are in order of date only so"),
+        (["01/03/2024", "02/01/2024", "04/02/2024", "05/01/2024"], "%m/%d/%Y", "rows are in order of date only so"),
         (["2024-13-01", "2024-01-02"], "%Y-%m-%d", "year first"),
         (["31-12-23", "30-12-23"], "%d-%m-%y", "a day above 12"),
         (["23-12-31", "24-01-05"], "%y-%m-%d", None),
@@ -87,8 +87,8 @@ def test_the_whole_column_tells_the_order(cells: list[str], text: str, evidence:
 
 
 def test_rows_in_order_tell_the_day_from_the_month() -> None:
-    assert decide("02/03/2024", "05/03/2024", "01/04/2024").format.text == "%d/%m/%Y"
-    assert decide("03/02/2024", "03/05/2024", "04/01/2024").format.text == "%m/%d/%Y"
+    assert decide("02/03/2024", "05/03/2024", "01/04/2024", "03/04/2024").format.text == "%d/%m/%Y"
+    assert decide("03/02/2024", "03/05/2024", "04/01/2024", "04/03/2024").format.text == "%m/%d/%Y"
 
 
 def test_another_date_column_tells() -> None:

@@ -21,7 +21,7 @@ from services.ingestion.readers.statement import BATCH_SCHEMA, ReadOptions, Unre
 from tests.ingestion.bank_layouts import LAYOUTS
 
 TODAY = date(2025, 6, 1)
-SLOW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def read_bytes(content: bytes, **options: object) -> tuple[list[dict[str, object]], list[object], dict[str, object]]:
@@ -53,7 +53,7 @@ SIGNS: dict[str, tuple[list[str], Render]] = {
     "trailing minus": (["Amount"], lambda n, out: [f"{n}-" if out else n]),
     "parentheses": (["Amount"], lambda n, out: [f"({n})" if out else n]),
     "letters in the cell": (["Amount"], lambda n, out: [f"{n} DR" if out else f"{n} CR"]),
-    "symbol": (["Amount"], lambda n, out: [f"-€{n}" if out else f"€{n}"]),
+    "symbol": (["Amount"], lambda n, out: [f"-£{n}" if out else f"£{n}"]),
     "code": (["Amount"], lambda n, out: [f"-{n} EUR" if out else f"{n} EUR"]),
     "two columns": (["Debit", "Credit"], lambda n, out: [n, ""] if out else ["", n]),
     "two columns with zeros": (["Money in", "Money out"], lambda n, out: ["0", n] if out else [n, "0"]),
@@ -89,6 +89,7 @@ def test_any_dialect_reads_back(
     rows: list[Row], delimiter: str, marks: tuple[str, str], date_format: str, encoding: str, convention: str, line_end: str, quoting: int
 ) -> None:
     names, render = SIGNS[convention]
+    rows.sort(key=lambda row: row.day)  # as banks list them: their order may tell the day from the month
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=delimiter, lineterminator=line_end, quoting=quoting)  # type: ignore[arg-type]
     writer.writerow(["Date", "Description", *names])
@@ -120,7 +121,7 @@ def test_random_bytes_only_ever_refuse(content: bytes) -> None:
         assert refused.errors
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(layout=st.sampled_from(LAYOUTS), data=st.data())
 def test_mutated_statements_only_ever_refuse(layout: object, data: st.DataObject) -> None:
     content = bytearray(layout.text.encode(layout.encoding))  # type: ignore[attr-defined]

@@ -51,7 +51,7 @@ class ColumnStats:
 
     def is_code(self) -> bool:
         """Account numbers, sort codes, ids: whole numbers with leading zeros, or long ones."""
-        whole = [cell for cell in self.cells if cell.isdigit()]
+        whole = [cell for cell in self.cells if cell.isdecimal()]
         if not whole or len(whole) < self.filled:
             return False
         return any((cell[0] == "0" and len(cell) > 1) or len(cell) > 11 for cell in whole)
@@ -87,12 +87,12 @@ class ColumnStats:
 
     def is_unique_id(self) -> bool:
         """An id on (nearly) every row, never twice, and no mere row number, which would change from export to export."""
-        if self.filled < 0.9 * self.rows or self.distinct < self.filled:
+        if not self.filled or self.filled < 0.9 * self.rows or self.distinct < self.filled:
             return False
         present = [cell for cell in self.cells if cell]
-        if not all(cell.isdigit() for cell in present):
+        if not all(cell.isdecimal() and len(cell) < 100 for cell in present):
             return all(len(cell) >= 4 for cell in present) and not any(looks_like_date(cell) for cell in present)
-        numbers = [int(cell) for cell in present if len(cell) < 40]
+        numbers = [int(cell) for cell in present]
         steps = {after - before for before, after in pairwise(numbers)}
         return min(numbers) > 10_000 or (len(numbers) > 2 and min(numbers) > 100 and not steps <= {1, -1})
 
@@ -118,7 +118,7 @@ def measure(cells: Sequence[str], date_format: DateFormat | None = None) -> Colu
         dates=len(dates),
         six_digits=sum(shape_of(cell) == "compact6" for cell in filled),
         amounts=len(amounts),
-        decimals=sum(not cell.isdigit() for cell in amounts),
+        decimals=sum(not cell.isdecimal() for cell in amounts),
         negatives=sum(affix.sign < 0 for affix, _ in parts),
         flags=sum(affix.sign > 0 or affix.flag for affix, _ in parts),
         signs=sum(affix.currency is not None for affix, _ in parts),

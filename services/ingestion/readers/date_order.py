@@ -21,6 +21,7 @@ from services.ingestion.readers.dates import (
 )
 
 MAX_DISTINCT = 50_000
+LEAST_ORDERED = 4  # fewer dates than this may be in order by chance
 MAX_SEQUENCE = 20_000
 SLACK = timedelta(days=7)  # standing orders are listed a little ahead of the day of the export
 
@@ -118,7 +119,7 @@ def _day_or_month_first(column: DateColumn, texts: list[str], day_first: DateFor
         if inside[0] != inside[1]:
             return DecidedDate(both[inside.index(True)], "the period that the file names")
     ordered = [_is_ordered(_days(candidate, column.sequence)) for candidate in both]
-    if ordered[0] != ordered[1] and len(column.sequence) >= 3:
+    if ordered[0] != ordered[1] and len(column.sequence) >= LEAST_ORDERED:
         return DecidedDate(both[ordered.index(True)], "rows are in order of date only so")
     example = next(text for text in texts if day_first.parse(text) != month_first.parse(text))
     raise UndecidedDate(list(both), example, column.distinct[example])

@@ -114,13 +114,13 @@ def _is_date(cell: str, date_format: DateFormat | None) -> bool:
 
 def _header_position(records: Sequence[Record], wanted: Mapping[str, str], date_format: DateFormat | None) -> int | None:
     """The header's index: the row with the caller's names, else known names, else words above the first row of data."""
-    named = {fold(name) for names in wanted.values() for name in names.split(" + ") if not name.strip().isdigit()}
+    named = {fold(name) for names in wanted.values() for name in names.split(" + ") if not name.strip().isdecimal()}
     head = records[:_PREAMBLE]
     if named:
         for at, (_, row) in enumerate(head):
             if named <= {fold(cell) for cell in row}:
                 return at
-        missing = ", ".join(sorted(name for names in wanted.values() for name in names.split(" + ") if not name.strip().isdigit()))
+        missing = ", ".join(sorted(name for names in wanted.values() for name in names.split(" + ") if not name.strip().isdecimal()))
         line = records[0][0]
         raise UnreadableStatement(
             f"no line among the first {_PREAMBLE} holds the column names {missing}",
@@ -215,7 +215,7 @@ def _position(table: Table, name: str, field: str) -> int:
     folded = [fold(known) for known in table.names]
     if fold(name) in folded and fold(name):
         return folded.index(fold(name))
-    if name.isdigit() and len(name) < 6 and 1 <= int(name) <= table.width:
+    if name.isdecimal() and len(name) < 6 and 1 <= int(name) <= table.width:
         return int(name) - 1
     raise UnreadableStatement(
         f"columns: {field} names {name!r}, but the columns are {', '.join(table.names[:50])} (or their numbers from 1)",

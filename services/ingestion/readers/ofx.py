@@ -20,7 +20,16 @@ from services.ingestion.readers.balances import Balances
 from services.ingestion.readers.ofx_markup import TAG, Markup, elements, fields_of, open_markup
 from services.ingestion.readers.ofx_rows import Records
 from services.ingestion.readers.ofx_statements import Answer, account_identifier
-from services.ingestion.readers.record_rows import BATCH_ROWS, add_up, batch_of, checked, count_shapes, given_currency, with_a_row
+from services.ingestion.readers.record_rows import (
+    BATCH_CHARS,
+    BATCH_ROWS,
+    add_up,
+    batch_of,
+    checked,
+    count_shapes,
+    given_currency,
+    with_a_row,
+)
 from services.ingestion.readers.statement import Batch, ReadOptions, RowError, Statement, UnreadableStatement
 
 MAX_RECORD_CHARS = 1024 * 1024
@@ -108,11 +117,14 @@ class _Reading:
 
     def batches(self) -> Iterator[Batch]:
         """The rows, in file order. Raises UnreadableStatement."""
+        chars = 0
         for line, body, is_pending, is_cut_off in self._transactions():
             found = elements(body)
             self._corrections += "<CORRECTFITID>" in body
             self._records.add(line, found, self.answer.statement_of_row(line), pending=is_pending, cut_off=is_cut_off)
-            if len(self._records.lines) >= BATCH_ROWS:
+            chars += len(body)
+            if len(self._records.lines) >= BATCH_ROWS or chars > BATCH_CHARS:
+                chars = 0
                 yield self._flush()
         if self._records.lines:
             yield self._flush()

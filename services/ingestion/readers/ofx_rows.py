@@ -18,7 +18,7 @@ from services.ingestion.readers.record_rows import Checks, iso_currencies, mappe
 _NO_ID = ("", "NONE", "NULL", "N/A", "NA", "NONREF", "NOTPROVIDED", "UNKNOWN")
 _DATES = ("DTPOSTED", "DTTRAN", "DTUSER")
 _TEXTS = (*_DATES, "TRNAMT", "TRNTYPE", "FITID", "CHECKNUM", "NAME", "MEMO", "EXTDNAME")
-_DAY = re.compile(r"(\d{4})(\d\d)(\d\d)(?:\D|\d\d|$)|(\d{4})-(\d\d)-(\d\d)$|(\d{4})/(\d\d)/(\d\d)$")
+_DAY = re.compile(r"(\d{4})(\d\d)(\d\d)(?:\D|\d\d|$)|(\d{4})-(\d\d)-(\d\d)$|(\d{4})/(\d\d)/(\d\d)$", re.ASCII)
 CUT_OFF = "the file ends inside this transaction"
 
 

@@ -22,11 +22,12 @@ from services.ingestion.readers.amounts import AmountFormat, decide_marks
 from services.ingestion.readers.balances import Balances, Section
 from services.ingestion.readers.date_order import DateColumn, DecidedDate, Hints, UndecidedDate, dates_in, decide_format
 from services.ingestion.readers.dates import DateFormat
-from services.ingestion.readers.encoding import TextFile
+from services.ingestion.readers.encoding import BLOCK_BYTES, TextFile
 from services.ingestion.readers.qif_dates import given_format, has_three_digit_year, normal_date
 from services.ingestion.readers.qif_records import CASH, INVESTMENT, LISTS, Record, Records
 from services.ingestion.readers.qif_rows import QifRows, account_identifier, amount_of, value_of
 from services.ingestion.readers.record_rows import (
+    BATCH_CHARS,
     BATCH_ROWS,
     MAX_BAD_ROWS,
     add_up,
@@ -34,6 +35,7 @@ from services.ingestion.readers.record_rows import (
     blocks,
     checked,
     count_shapes,
+    ends_whole,
     given_currency,
     open_lines,
     with_a_row,
@@ -214,11 +216,14 @@ class _Reading:
     def batches(self) -> Iterator[Batch]:
         """The rows, in file order. Raises UnreadableStatement."""
         structure = Records()
-        rows = QifRows(ends_whole=_ends_whole(self._text))
+        rows = QifRows(ends_whole=ends_whole(self._text))
+        held = 0
         for records in _cash(self._text, structure):
             rows.records += records
-            while len(rows.records) >= BATCH_ROWS:
+            held += 1
+            while len(rows.records) >= BATCH_ROWS or held * BLOCK_BYTES > BATCH_CHARS:
                 yield self._flush(rows.take(BATCH_ROWS))
+                held = 0
         if rows.records:
             yield self._flush(rows)
         self._finish(structure)
@@ -247,10 +252,3 @@ def _cash(text: TextFile, structure: Records) -> Iterator[list[Record]]:
     for line, lines in blocks(text, _WHAT):
         yield [record for record in structure.read(line, lines) if record.section.kind not in INVESTMENT]
     yield [record for record in structure.end() if record.section.kind not in INVESTMENT]
-
-
-def _ends_whole(text: TextFile) -> bool:
-    """Whether the file's last line has a line end: without one it may be cut off."""
-    with text.path.open("rb") as stream:
-        stream.seek(max(0, text.size - 4))
-        return stream.read().strip(b"\x00 \x1a").endswith((b"\n", b"\r"))

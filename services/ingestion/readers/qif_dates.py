@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from services.ingestion.readers.dates import DateFormat, from_pattern, numeric_format
 
-_QIF = re.compile(r"^\s*(\d{1,2})\s*([/.-])\s*(\d{1,2})\s*([/.'’-])\s*(\d{4}|\d{1,3})(?!\d)")
+_QIF = re.compile(r"^\s*(\d{1,2})\s*([/.-])\s*(\d{1,2})\s*([/.'’-])\s*(\d{4}|\d{1,3})(?!\d)", re.ASCII)
 
 
 @lru_cache(maxsize=65_536)

@@ -19,6 +19,7 @@ from services.ingestion.readers.encoding import TextFile, open_text
 from services.ingestion.readers.statement import BATCH_SCHEMA, MAX_ERRORS_SHOWN, Batch, ReadOptions, RowError, UnreadableStatement
 
 BATCH_ROWS = 8192
+BATCH_CHARS = 8 * 1024 * 1024  # a batch ends early once its texts come to this
 MAX_BAD_ROWS = 100_000
 MAX_SHAPES = 5_000
 _CLEANED = ("description", "merchant", "category", "payment_method", "account", "source_id")
@@ -139,13 +140,15 @@ def _shortest(amount: Decimal | None) -> Decimal:
     return cents if amount is None or cents == amount else amount
 
 
-def checked(batches: Iterator[Batch], count: int = MAX_BAD_ROWS) -> Iterator[Batch]:
+def checked(batches: Iterator[Batch], most: int = MAX_BAD_ROWS) -> Iterator[Batch]:
     """Pass batches on; give up on a file of which too many rows cannot be read. Raises UnreadableStatement."""
     bad = 0
+    first: list[RowError] = []
     for batch in batches:
         bad += len(batch.errors)
-        if bad > count:
-            raise _unreadable(bad, batch.errors, "more than ")
+        first += batch.errors[: MAX_ERRORS_SHOWN - len(first)]
+        if bad > most:
+            raise _unreadable(f"more than {most} rows cannot be read", first)
         yield batch
 
 
@@ -161,14 +164,13 @@ def with_a_row(batches: Iterator[Batch]) -> Iterator[Batch] | None:
             return chain(ahead, batches)
     errors = [error for batch in ahead for error in batch.errors]
     if errors:
-        raise _unreadable(len(errors), errors)
+        raise _unreadable(f"none of the {len(errors)} rows can be read", errors)
     return None
 
 
-def _unreadable(count: int, errors: list[RowError], more: str = "") -> UnreadableStatement:
+def _unreadable(what: str, errors: list[RowError]) -> UnreadableStatement:
     first = errors[0]
-    none = f"{more}{count} rows cannot be read" if more else f"none of the {count} rows can be read"
-    return UnreadableStatement(f"{none}; the first is line {first.line}: {first.field}: {first.reason}", errors[:MAX_ERRORS_SHOWN])
+    return UnreadableStatement(f"{what}; the first is line {first.line}: {first.field}: {first.reason}", errors)
 
 
 def open_lines(path: Path, what: str) -> TextFile:
@@ -194,3 +196,10 @@ def _reworded(wrong: UnreadableStatement, what: str) -> UnreadableStatement:
     """The text layer speaks of CSV, for which it was written."""
     errors = [replace(error, reason=error.reason.replace("a CSV file", what)) for error in wrong.errors]
     return UnreadableStatement(wrong.message.replace("a CSV file", what), errors, wrong.needs)
+
+
+def ends_whole(text: TextFile) -> bool:
+    """Whether the file's last line has a line end: without one it may be cut off."""
+    with text.path.open("rb") as stream:
+        stream.seek(max(0, text.size - 4))
+        return stream.read().strip(b"\x00 \x1a").endswith((b"\n", b"\r"))

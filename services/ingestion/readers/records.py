@@ -78,7 +78,7 @@ def _careful(lines: list[str], first: int, dialect: Dialect, *, last: bool) -> t
         row, used = _one_record(lines, at, dialect)
         if used == 0 and not last and len(lines) - at < MAX_RECORD_LINES:
             return found, lines[at:]
-        if used != 1 and (used == 0 or _quote_was_lost(lines, at, dialect)):
+        if used != 1 and (used == 0 or _quote_was_lost(lines, at, used, dialect)):
             row, used = _without_quotes(lines[at], dialect), 1
             found.repaired += 1
         if any(row):
@@ -101,10 +101,14 @@ def _one_record(lines: list[str], at: int, dialect: Dialect) -> tuple[list[str],
     return row, reader.line_num
 
 
-def _quote_was_lost(lines: list[str], at: int, dialect: Dialect) -> bool:
-    """A record that swallows the next line is broken when both lines hold a whole row of their own."""
-    width = dialect.width
-    return width > 1 and all(line.count(dialect.delimiter) + 1 >= width for line in lines[at : at + 2])
+def _quote_was_lost(lines: list[str], at: int, used: int, dialect: Dialect) -> bool:
+    """A record of several lines is broken when its quotes are not well formed and its first two lines hold a whole row each."""
+    try:
+        whole = (line + "\n" for line in lines[at : at + used])
+        next(csv.reader(whole, delimiter=dialect.delimiter, skipinitialspace=dialect.skip_space, strict=True))
+    except (csv.Error, StopIteration):
+        return dialect.width > 1 and all(line.count(dialect.delimiter) + 1 >= dialect.width for line in lines[at : at + 2])
+    return False
 
 
 def _without_quotes(line: str, dialect: Dialect) -> list[str]:
