@@ -205,7 +205,8 @@ def _line(expected: dict[str, str], outcome: Outcome, said: str) -> str:
     rows = f"{outcome.rows}/{expected['rows'] or '-'}"
     total = outcome.shown_sums() + (f" ({expected['sum'] or '-'})" if said != "OK" else "")
     dates = f"{outcome.first}..{outcome.last}" if outcome.first else "-"
-    return f"{said:8} {outcome.file_format or '-':9} {expected['kind']:15} {rows:>11} {total:34} {dates:23} {outcome.seconds:5.2f}  {expected['path']}"
+    kind = f"{outcome.file_format or '-':9} {expected['kind']:15}"
+    return f"{said:8} {kind} {rows:>11} {total:34} {dates:23} {outcome.seconds:5.2f}  {expected['path']}"
 
 
 if __name__ == "__main__":

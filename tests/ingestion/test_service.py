@@ -138,9 +138,22 @@ async def test_no_valid_row_is_refused_with_the_first_hundred_reasons(bench: Ben
     assert bench.ledger.accounts == {}
 
 
-async def test_a_file_without_any_row_is_refused(bench: Bench) -> None:
-    with pytest.raises(InvalidArgument, match="holds no transaction"):
-        await bench.send("#Date;Amount")
+async def test_a_statement_without_a_payment_is_no_error(bench: Bench) -> None:
+    done, _ = await bench.send("#Date;Amount")
+    assert (done.state, done.counts) == (ImportState.SUCCEEDED, Counts())
+
+
+async def test_a_wrong_password_may_be_corrected_under_the_same_key(bench: Bench) -> None:
+    locked = "@secret\n" + FIVE
+    for password in (None, "wrong"):
+        with pytest.raises(InvalidArgument) as caught:
+            await bench.send(locked, password=password)
+        assert [found.field for found in caught.value.fields] == ["password"]
+    done, repeated = await bench.send(locked, password="secret")
+    assert (done.counts.inserted, repeated) == (5, False)
+    again, repeated = await bench.send(locked, password="whatever")
+    assert (again.id, repeated) == (done.id, True)
+    assert "secret" not in repr(bench.repository.files)
 
 
 async def test_what_the_reader_needs_is_said_and_remembered(bench: Bench) -> None:

@@ -62,7 +62,7 @@ async def test_a_repeat_says_that_it_is_one(fake_stack: FakeStack) -> None:
         ({"account_id": "00000000-0000-7000-8000-00000000dead"}, "account_id"),
         ({"currency": "EURO"}, "currency"),
         ({"currency": "ZZZ"}, "currency"),
-        ({"file_format": "qif"}, "file_format"),
+        ({"file_format": "pdf"}, "file_format"),
         ({"date_format": "x" * 201}, "date_format"),
         ({"columns": {str(number): "x" for number in range(51)}}, "columns"),
         ({"columns": {"date": "x\x00"}}, "columns.date"),

@@ -30,8 +30,12 @@ def statement_of(*batches: Batch, account: str | None = None, header: tuple[str,
 
 def read_simple(path: Path, options: ReadOptions) -> Statement:
     """Reads `2026-05-01;-1.50;Shop[;currency[;account]]` lines. "?" as the first sign asks for a date format; a line that starts with
-    "!" is a row error; "#header" names a layout."""
+    "!" is a row error; a first line "@password" locks the file; "#header" names a layout."""
     lines = path.read_text().splitlines()
+    if lines and lines[0].startswith("@"):
+        if options.password != lines[0][1:]:
+            raise UnreadableStatement("The password is wrong.", [RowError(0, "password", "is wrong")])
+        lines[0] = ""
     if lines and lines[0].startswith("?") and not options.date_format:
         raise UnreadableStatement("The dates can be read in two ways.", needs={"date_format": ["%d/%m/%Y", "%m/%d/%Y"]})
     header = tuple(lines[0][1:].split(";")) if lines and lines[0].startswith("#") else ("Date", "Amount", "Text")
