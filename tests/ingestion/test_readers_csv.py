@@ -419,3 +419,38 @@ def test_a_line_with_anything_else_is_no_continuation(read: ReadText) -> None:
     found = read("Date,Description,Amount,Tag\n2024-01-31,a,-1.00,x\n,more,,y\n")
     assert found.rows[0]["description"] == "a"
     assert found.detected["skipped_count"] == 1
+
+
+# --- the edges
+
+
+def test_a_cell_beyond_the_csv_modules_limit_costs_only_its_row_its_quotes(read: ReadText) -> None:
+    found = read('Date,Text,Amount\n2024-01-31,"' + "x" * 200_000 + '",-1.00\n2024-02-01,b,-2.00\n')
+    assert found.amounts() == ["-1", "-2"]
+    assert len(found.rows[0]["description"]) == 200_000
+
+
+def test_a_long_line_with_a_lost_quote(read: ReadText) -> None:
+    lines = [f'2024-01-31,"a{i}",-1.00' for i in range(300)]
+    lines[0] = '2024-01-31,"' + "y" * 20_000 + ",-1.00"
+    found = read("\n".join(["Date,Text,Amount", *lines]))
+    assert len(found.rows) == 300
+
+
+def test_a_quote_left_open_at_the_end(read: ReadText) -> None:
+    assert read('Date,Text,Amount\n2024-01-31,a,-1.00\n2024-02-01,"b,-2.00').amounts() == ["-1", "-2"]
+
+
+def test_plus_and_minus_in_a_column_of_their_own(read: ReadText) -> None:
+    assert read("Date,Text,Sign,Amount\n2024-01-31,a,-,1.00\n2024-02-01,b,+,2.00\n").amounts() == ["-1", "2"]
+
+
+def test_a_date_column_without_dates_needs_an_answer(read: ReadText) -> None:
+    refused = refusal(read, "Date,Text,Amount,Code\n2024-01-31,a,-1.00,x\n", columns={"date": "Code", "amount": "Amount"})
+    assert set(refused.needs) == {"date_format", "columns"}
+    assert refused.errors[0].field == "date"
+
+
+def test_wrapped_lines_with_a_cell_that_is_too_long(read: ReadText) -> None:
+    inner = ["Date,Text,Amount", "2024-01-31,a,-1.00", "2024-02-01," + "z" * 100_000 + ",-2.00"]
+    assert read("\n".join(f'"{line}"' for line in inner)).amounts() == ["-1", "-2"]

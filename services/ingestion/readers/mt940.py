@@ -33,6 +33,7 @@ from services.ingestion.readers.record_rows import (
     ends_whole,
     given_currency,
     open_lines,
+    repeats,
     with_a_row,
 )
 from services.ingestion.readers.statement import Batch, ReadOptions, RowError, Statement, UnreadableStatement
@@ -91,15 +92,12 @@ def _survey(text: TextFile) -> _Survey:
                     references.append(reference)
                 continue
             tags.add(tag[:2])
-            if tag in ("25", "25P"):
-                if len(accounts) < MAX_SHOWN and (account := account_identifier(content)):
-                    accounts[account] = None
-            elif len(currencies) < 2 and (found := currency_of(tag, content)):
+            if tag in ("25", "25P") and len(accounts) < MAX_SHOWN and (account := account_identifier(content)):
+                accounts[account] = None
+            if len(currencies) < 2 and (found := currency_of(tag, content)):
                 currencies.add(found)
         hashes.append(pl.Series(references, dtype=pl.String).hash())
-    counted = pl.concat(hashes).value_counts(name="count") if hashes else pl.DataFrame({"": [], "count": []})
-    repeated = counted.filter(pl.col("count") > 1)[counted.columns[0]]
-    return _Survey(accounts, currencies.pop() if len(currencies) == 1 else None, "34" in tags and "60" not in tags, repeated)
+    return _Survey(accounts, currencies.pop() if len(currencies) == 1 else None, "34" in tags and "60" not in tags, repeats(hashes))
 
 
 class _Reading:

@@ -69,7 +69,10 @@ def balance_of(text: str) -> tuple[str, Decimal, date | None] | None:
 
 
 def currency_of(tag: str, text: str) -> str | None:
-    """The currency that a balance (:60F:), a floor limit (:34F:) or a sum (:90D:) names."""
+    """The currency that a balance (:60F:), a floor limit (:34F:), a sum (:90D:) or, appended to the account, :25: names."""
+    if tag in ("25", "25P"):
+        appended = re.search(r"[\d\s/]([A-Z]{3})\s*$", text.upper())
+        return appended.group(1) if appended and appended.group(1) in CODES else None
     if tag in ("60F", "60M", "62F", "62M"):
         found = balance_of(text)
         return found[0] if found else None

@@ -29,8 +29,8 @@ _ENTITY = re.compile(r"&(#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30
 _ENTITY_DECLARED = re.compile(r"<!ENTITY", re.IGNORECASE)
 _STRAY = re.compile(r"<(?!/?[A-Za-z][\w.:-]*(?:\s[^<>]*)?>)")
 _CODECS = re.compile(r"(cp\d+|iso8859-\d+|koi8-\w|mac-\w+|gbk?\d*|big5|euc_\w+|shift_jis)$")
-_VERSION = re.compile(r"\bVERSION\s*[:=]\s*[\"']?(\d{3})")
-_CHARSET = re.compile(r"\bCHARSET\s*:\s*([\w-]+)")
+_VERSION = re.compile(r"VERSION\s*[:=]\s*[\"']?(\d{3})")
+_CHARSET = re.compile(r"CHARSET\s*:\s*(\d{3,5}|[\w-]+)")
 _DECLARED = re.compile(r"\bencoding\s*=\s*[\"']([\w-]+)[\"']|\bENCODING\s*:\s*([\w-]+)")
 
 

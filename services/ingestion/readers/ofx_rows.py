@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -46,8 +46,11 @@ class Records:
         self.pending.append(pending)
         self.cut_off.append(cut_off)
 
-    def frame(self, form: AmountFormat, given_currency: str | None) -> pl.DataFrame:
-        """BATCH_SCHEMA's columns, `section` (the statement's number), `field` and `reason` (null on good rows)."""
+    def frame(self, form: AmountFormat, given_currency: str | None, reused_ids: Collection[str] = ()) -> pl.DataFrame:
+        """BATCH_SCHEMA's columns, `section` (the statement's number), `field` and `reason` (null on good rows).
+
+        `reused_ids`: FITIDs that are no ids.
+        """
         frame = self._texts()
         amounts, in_cell, amount_reason = signed_amounts(frame["TRNAMT"].fill_null("").str.strip_chars_end(".,"), form)
         codes, currency_reason = self._codes(in_cell, given_currency)
@@ -73,7 +76,7 @@ class Records:
             merchant=pl.coalesce("NAME", "EXTDNAME"),
             category=pl.lit(None, dtype=pl.String),
             payment_method="TRNTYPE",
-            source_id=_source_id(),
+            source_id=_source_id(reused_ids),
         )
 
     def _texts(self) -> pl.DataFrame:
@@ -147,9 +150,11 @@ def _description() -> pl.Expr:
     )  # fmt: skip
 
 
-def _source_id() -> pl.Expr:
-    """The FITID, unless it is a stopgap or only numbers the rows of this very file, which changes from export to export."""
+def _source_id(reused: Collection[str]) -> pl.Expr:
+    """The FITID, unless it is a stopgap, or reused, or only numbers the rows of this very file, which changes from export to export."""
     bare = pl.col("FITID").fill_null("").str.strip_chars()
     number = pl.when(bare.str.contains(r"^\d{1,7}$")).then(bare).cast(pl.Int64, strict=False)
     stopgap = bare.str.to_uppercase().is_in(_NO_ID) | (bare.str.strip_chars("0") == "") | (number == pl.col("place")).fill_null(False)
+    if reused:
+        stopgap |= bare.is_in(list(reused))
     return pl.when(~stopgap).then(bare)

@@ -180,6 +180,8 @@ def _decide_date(survey: _Survey, options: ReadOptions) -> DecidedDate:
     try:
         decided = decide_format(survey.dates, hints)
     except UndecidedDate as open_question:
+        if survey.structure.date_order in ("dmy", "mdy"):
+            return DecidedDate(open_question.formats[survey.structure.date_order == "mdy"], "the file's !Option line")
         first, second = (form.parse(open_question.example) for form in open_question.formats)
         reason = f"{open_question.example!r} may be {_spoken(first)} or {_spoken(second)}, and nothing in the file tells which"
         formats = [form.text for form in open_question.formats]

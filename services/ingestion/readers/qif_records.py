@@ -51,6 +51,7 @@ class Records:
     sections: list[Section] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)  # kind -> records
     accounts: list[dict[str, str]] = field(default_factory=list)  # of !Account, at most 1,000
+    date_order: str = ""  # what !Option:MDY says
     strangers: int = 0  # lines that no QIF has
     first_stranger: int = 0
     _section: Section = field(default_factory=lambda: Section("", "", 1, None))
@@ -72,6 +73,8 @@ class Records:
                     found.append(self._record(self._held_line, self._held + lines[start:at], closed=True))
                     self._held = []
                 elif at > start:
+                    while not lines[start]:  # blank lines between records
+                        start += 1
                     found.append(self._record(line + start, lines[start:at], closed=True))
                 start = at + 1
         if start < len(lines):
@@ -134,6 +137,9 @@ class Records:
         name = match.group(2).strip() if match else ""
         kind = re.sub(r"\s+", "", name).casefold()
         if match and not match.group(1) and kind != "account":
+            option = text.partition(":")[2].strip().lower()
+            if kind == "option" and option in ("dmy", "mdy", "ymd"):
+                self.date_order = option
             if kind == "clear":  # !Clear:AutoSwitch ends a list of accounts, which names nobody's transactions
                 self._account = None
             return
@@ -158,6 +164,8 @@ def _take_apart(record: Record, lines: list[str]) -> None:
     splits: list[dict[str, str]] = []
     for text in lines:
         letter, rest = text[:1], text[1:]
+        if letter in "DTU" and letter in fields:  # a text that lost its letter: "Transaction 7"
+            letter, rest = "?", text
         if letter == "S":
             splits.append({"S": rest.strip()})
         elif letter in ("E", "$", "%") and splits:

@@ -137,8 +137,10 @@ def _method() -> pl.Expr:
     """The kind of booking (ATM, DEP, EFT), "Check" for a cheque number, "Transfer" where the category names another account."""
     number = pl.col("N")
     return (
-        pl.when(number.str.contains(r"^\d+$"))
+        pl.when(number.str.contains(r"^\d{1,7}$"))
         .then(pl.lit("Check"))
+        .when(number.str.contains(r"^\d+$"))  # some write a date or an id here
+        .then(None)
         .when(number.is_null() & pl.col("L").str.starts_with("["))
         .then(pl.lit("Transfer"))
         .otherwise(number)

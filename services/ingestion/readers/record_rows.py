@@ -140,6 +140,14 @@ def _shortest(amount: Decimal | None) -> Decimal:
     return cents if amount is None or cents == amount else amount
 
 
+def repeats(hashes: list[pl.Series]) -> pl.Series:
+    """The values that are there more than once."""
+    if not hashes:
+        return pl.Series("hash", [], dtype=pl.UInt64)
+    counted = pl.concat(hashes).alias("hash").value_counts(name="count")
+    return counted.filter(pl.col("count") > 1)["hash"]
+
+
 def checked(batches: Iterator[Batch], most: int = MAX_BAD_ROWS) -> Iterator[Batch]:
     """Pass batches on; give up on a file of which too many rows cannot be read. Raises UnreadableStatement."""
     bad = 0

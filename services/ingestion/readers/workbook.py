@@ -164,13 +164,26 @@ def _open(path: Path, password: str | None) -> Workbook:
 
 def _run(path: Path, password: str | None) -> bytes:
     """What the program prints. Raises UnreadableStatement when it is stopped for time or memory, or dies of the file."""
-    command = [sys.executable, "-I", "-X", "utf8", str(_PROGRAM), str(path)]
+    # An upload may have no name any more, only a descriptor of this process: the program inherits one.
+    with path.open("rb") as file:
+        return _run_on(file.fileno(), password)
+
+
+def _run_on(descriptor: int, password: str | None) -> bytes:
+    command = [sys.executable, "-I", "-X", "utf8", str(_PROGRAM), f"/dev/fd/{descriptor}"]
     environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     given = json.dumps({"password": password}).encode() + b"\n"
     try:
         done = subprocess.run(  # nosec B603  # our own program; the path is an argument, not a command
-            command, input=given, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, timeout=MAX_WALL_SECONDS, check=False
-        )  # fmt: skip
+            command,
+            input=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            timeout=MAX_WALL_SECONDS,
+            check=False,
+            pass_fds=[descriptor],
+        )
     except subprocess.TimeoutExpired:
         raise _refusal(_TOO_LONG) from None
     if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
