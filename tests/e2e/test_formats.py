@@ -36,12 +36,12 @@ def test_ofx_names_its_account_and_its_ids(user: RestUser) -> None:
 
 @pytest.mark.parametrize("kind", sorted(PROTECTED))
 def test_a_protected_workbook_needs_its_password(user: RestUser, kind: str) -> None:
-    for password in (None, "wrong"):
+    for password in (None, "mistaken-guess"):
         given = {"password": password} if password else {}
         refused = user.post_import(PROTECTED[kind], key="one", name="statement.bin", **given)
         assert refused.status_code == 422
         assert [error["field"] for error in refused.json()["errors"]] == ["password"]
-        assert 'wrong"' not in refused.text
+        assert "mistaken-guess" not in refused.text
     done = user.post_import(PROTECTED[kind], key="one", name="statement.bin", password=SECRET)
     assert done.status_code == 201, done.text
     assert done.json()["counts"]["inserted"] > 0
