@@ -127,9 +127,9 @@ def open_xml(path: Path) -> XmlFile:
     if info.doctype or info.internalDTD is not None:
         reason = "the XML declares a document type (DOCTYPE): statements have none, and it is not read"
         raise UnreadableStatement(reason, [RowError(1 + lines, "file", reason)])
-    name = etree.QName(root)
+    namespace, _, name = root.tag.rpartition("}")  # not QName, which refuses a prefix that is bound to nothing
     notes = [] if forced is None else [f"the file is not the {info.encoding or 'UTF-8'} that it claims: read as {forced}"]
-    return XmlFile(path, name.localname, name.namespace or "", forced or info.encoding or "UTF-8", forced, blank, lines, notes)
+    return XmlFile(path, name, namespace.removeprefix("{"), forced or info.encoding or "UTF-8", forced, blank, lines, notes)
 
 
 def _root(head: bytes, forced: str | None, lines: int) -> Element:
