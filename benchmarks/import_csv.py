@@ -30,6 +30,7 @@ WANTED_RATIO = 0.4
 _COLUMNS = (
     "account_id", "transaction_date", "amount", "currency", "description", "merchant_name", "category", "category_source",
     "payment_method", "status", "fingerprint", "import_id", "import_line", "raw_data",
+    "description_key", "occurrence",
 )  # fmt: skip
 _NAMES = ", ".join(_COLUMNS)
 _DUMP = f"SELECT {_NAMES} FROM accounts.transactions WHERE user_id = $1 ORDER BY import_line"
@@ -71,7 +72,7 @@ class ImportBenchmark:
 
     async def _clear(self) -> None:
         connection = await asyncpg.connect(self._system.superuser_url)
-        await connection.execute("TRUNCATE accounts.transactions")
+        await connection.execute("TRUNCATE accounts.transactions, accounts.transaction_aliases, accounts.source_ids")
         await connection.execute("VACUUM ANALYZE accounts.transactions")
         await connection.execute("CHECKPOINT")
         await connection.close()
