@@ -157,7 +157,7 @@ class _Reading:
             )
             raise UnreadableStatement(reason, [RowError(found.line, "file", reason)])
         self._first_line = self._first_line or found.line
-        in_row, self._in_row = self._in_row, tag in ("61", "86", "NS")
+        in_row, self._in_row = self._in_row, tag == "61" or (self._in_row and tag in ("86", "NS"))
         if tag == "20":
             self._close_message()
         message = self._current(found.line)

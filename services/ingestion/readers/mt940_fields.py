@@ -15,7 +15,9 @@ _KNOWN = frozenset("13 13D 20 21 25 25P 28 28C 34F 60F 60M 61 62F 62M 64 65 86 9
 # A time such as 12:20:15 that wraps after its hour looks like one of these tags at the start of a line.
 _LIKE_MINUTES = frozenset({"13", "20", "21", "25", "28"})
 _TEXTS = ("61", "86")  # fields with free text of several lines
-_AFTER_20 = re.compile(r":(?:21|25P?|28C?|13D?|34F|60[FM]):")
+_OPENING = re.compile(r":(?:34F|60[FM]):")
+_NO_OPENING = re.compile(r":(?:61|62[FM]|86):")
+_LOOK_AHEAD = 8
 _END = re.compile(r"-(?:\}.*|[A-Z]{3})?\s*$")
 
 
@@ -48,8 +50,8 @@ class Fields:
         """Yield the fields that end within these lines. Raises UnreadableStatement for a field without end."""
         if self._held:
             line, lines, self._held = self._held_line, self._held + lines, []
-        # The last lines wait for the next block: whether a line starts a field may depend on the line after it.
-        keep = lines[-3:]
+        # The last lines wait for the next block: whether a line starts a field may depend on the lines after it.
+        keep = lines[-_LOOK_AHEAD:]
         self._held, self._held_line = keep, line + len(lines) - len(keep)
         yield from self._fields(line, lines, len(lines) - len(keep))
 
@@ -99,8 +101,11 @@ class Fields:
         return tag
 
     def _starts_message(self, tag: str, lines: list[str], at: int) -> bool:
-        """Whether ":20:" among the texts of a message really starts the next one: then a header's field follows."""
-        return tag == "20" and any(_AFTER_20.match(text) for text in lines[at + 1 : at + 3])
+        """Whether ":20:" among the texts of a message really starts the next one: then an opening balance follows soon."""
+        for text in lines[at + 1 : at + 1 + _LOOK_AHEAD] if tag == "20" else ():
+            if _OPENING.match(text) or _NO_OPENING.match(text):
+                return _OPENING.match(text) is not None
+        return False
 
     def _continue(self, text: str, line: int) -> None:
         assert self.last is not None  # nosec B101  # tells mypy what the match made sure of

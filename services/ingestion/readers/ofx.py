@@ -198,8 +198,8 @@ class Transaction:
 def transactions(markup: Markup, answer: Answer) -> Iterator[Transaction]:
     """Yield the transactions in file order; the tags between them go to the answer. Raises UnreadableStatement."""
     rest, line = "", 1
-    for chunk in chain(markup.chunks(), [""]):
-        buffer = rest + chunk
+    for chunk in chain(markup.chunks(), (None,)):  # None: the end of the file
+        buffer = rest + (chunk or "")
         position = counted = 0
         start = _START.search(buffer)
         while start:
@@ -209,7 +209,7 @@ def transactions(markup: Markup, answer: Answer) -> Iterator[Transaction]:
             following = _START.search(buffer, start.end())
             stop, after = _end_of_record(buffer, start.end(), following.start() if following else len(buffer))
             is_cut_off = stop == after == len(buffer) and following is None
-            if is_cut_off and chunk:
+            if is_cut_off and chunk is not None:
                 position = counted
                 break
             yield Transaction(line, buffer[start.end() : stop], start[0].startswith("<STMTTRNP"), is_cut_off)
