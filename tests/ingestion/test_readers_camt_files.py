@@ -43,7 +43,7 @@ def refused(content: bytes | Message, folder: Path) -> UnreadableStatement:
         (b"<?xml version='1.0'?>", "no XML element"),
         (b"<html><body>Sorry</body></html>", "holds no CAMT"),
         (b"<Document xmlns='urn:iso:std:iso:20022:tech:xsd:pain.001.001.03'><CstmrCdtTrfInitn/></Document>", "pain.001"),
-        (b"<x:Document/>", "holds no CAMT"),
+        (b"<x:Document><a/></x:Document>", "Namespace prefix x"),
         (b"<Document><BkToCstmrStmt></Document>", "line 1: the XML is broken"),
         (b"<OFX><!-- " + b"x" * 70_000 + b"--></OFX>", "holds no CAMT"),
         (b"<!-- " + b"x" * 70_000 + b"--><OFX/>", "no XML element"),
