@@ -11,7 +11,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-from services.ingestion.readers import ofx, ofx_markup, ofx_statements
 from services.ingestion.readers.ofx import read_ofx
 from services.ingestion.readers.ofx_markup import unescape
 from services.ingestion.readers.ofx_statements import account_identifier
@@ -356,42 +355,6 @@ def test_encodings_and_headers_that_lie(header: str, written: str, read_as: str,
     found = read(text, tmp_path, encoding=written)
     assert found.row["description"] == name
     assert found.detected["encoding"] == read_as
-
-
-def test_text_survives_any_cut_between_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [
-        transaction("OTHER", "20240101", f"{at}.25", f"ID{at}", NAME=f"<![CDATA[n < {at}]]>", MEMO="<!-- c -->é") for at in range(1, 30)
-    ]
-    text = document(HEADER_2, bank(*rows, balance="5")).encode()
-    for size in (1, 7, 64, 1000):
-        monkeypatch.setattr(ofx_markup, "BLOCK_BYTES", size)
-        found = reading.read_bytes(read_ofx, text, tmp_path)
-        assert [row["description"] for row in found.rows] == [f"n < {at} é" for at in range(1, 30)]
-        assert found.detected["balances"][0]["closing"] == "5.00"
-
-
-def test_batches_end_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = document(HEADER_1, bank(*[transaction("OTHER", "20240101", f"{at}", f"ID{at}") for at in range(9)], balance="5"))
-    whole = read(text, tmp_path)
-    for name, most in (("BATCH_ROWS", 2), ("BATCH_CHARS", 10)):
-        monkeypatch.setattr(ofx, name, most)
-        found = read(text, tmp_path)
-        assert (found.rows, found.detected) == (whole.rows, whole.detected)
-
-
-def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ofx, "MAX_RECORD_CHARS", 1000)
-    monkeypatch.setattr(ofx_markup, "MAX_OPEN_CHARS", 1000)
-    monkeypatch.setattr(ofx_statements, "MAX_STATEMENTS", 3)
-    monkeypatch.setattr(ofx_statements, "MAX_LOOSE_TAGS", 50)
-    monkeypatch.setattr(ofx, "MAX_GAP_CHARS", 50_000)
-    monkeypatch.setattr(ofx_markup, "BLOCK_BYTES", 1000)
-    assert "does not end within 1000 characters" in refused("<OFX><STMTTRN>" + "<A>" * 1000, tmp_path).message
-    assert "does not end within 1000 characters" in refused("<OFX>\n<!-- " + "x" * 3000, tmp_path).message
-    assert "line 2" in refused("<OFX>\n<!-- " + "x" * 3000, tmp_path).message
-    assert "more than 3 statements by line 5" in refused("<OFX>\n" + "<STMTRS>\n" * 4, tmp_path).message
-    assert "more than 50 tags" in refused("<OFX>" + "<A>" * 51, tmp_path).message
-    assert "hold no amount" in refused("<A>\n" * 20_000, tmp_path).message
 
 
 def test_too_many_bad_rows() -> None:

@@ -15,9 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.ingestion.readers import ofx, ofx_markup, ofx_statements
 from services.ingestion.readers.ofx import read_ofx
 from tests.ingestion.ofx_files import HEADER_1, HEADER_2, bank, card, document, investment, transaction
-from tests.ingestion.reading import Read, read_bytes
+from tests.ingestion.reading import Read, read_bytes, refused
 from tests.ingestion.statement_checks import Damage, damage, survives
 
 SLOW = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -122,3 +123,42 @@ def test_a_file_cut_anywhere_gives_only_true_rows(encoding: str) -> None:
         found = survives(read_ofx, whole[:end])
         if isinstance(found, Read):
             assert all(true[row["source_id"]] == row["amount"] for row in found.rows)
+
+
+def test_text_survives_any_cut_between_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        transaction("OTHER", "20240101", f"{at}.25", f"ID{at}", NAME=f"<![CDATA[n < {at}]]>", MEMO="<!-- c -->é") for at in range(1, 30)
+    ]
+    text = document(HEADER_2, bank(*rows, balance="5")).encode()
+    for size in (1, 7, 64, 1000):
+        monkeypatch.setattr(ofx_markup, "BLOCK_BYTES", size)
+        found = read_bytes(read_ofx, text, tmp_path)
+        assert [row["description"] for row in found.rows] == [f"n < {at} é" for at in range(1, 30)]
+        assert found.detected["balances"][0]["closing"] == "5.00"
+
+
+def test_batches_end_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = document(HEADER_1, bank(*[transaction("OTHER", "20240101", f"{at}", f"ID{at}") for at in range(9)], balance="5"))
+    whole = read_bytes(read_ofx, text.encode(), tmp_path)
+    for name, most in (("BATCH_ROWS", 2), ("BATCH_CHARS", 10)):
+        monkeypatch.setattr(ofx, name, most)
+        found = read_bytes(read_ofx, text.encode(), tmp_path)
+        assert (found.rows, found.detected) == (whole.rows, whole.detected)
+
+
+def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ofx, "MAX_RECORD_CHARS", 1000)
+    monkeypatch.setattr(ofx_markup, "MAX_OPEN_CHARS", 1000)
+    monkeypatch.setattr(ofx_statements, "MAX_STATEMENTS", 3)
+    monkeypatch.setattr(ofx_statements, "MAX_LOOSE_TAGS", 50)
+    monkeypatch.setattr(ofx, "MAX_GAP_CHARS", 50_000)
+    monkeypatch.setattr(ofx_markup, "BLOCK_BYTES", 1000)
+    cases = [
+        ("<OFX><STMTTRN>" + "<A>" * 1000, "does not end within 1000 characters"),
+        ("<OFX>\n<!-- " + "x" * 3000, "the markup that starts on line 2 does not end within 1000 characters"),
+        ("<OFX>\n" + "<STMTRS>\n" * 4, "more than 3 statements by line 5"),
+        ("<OFX>" + "<A>" * 51, "more than 50 tags"),
+        ("<A>\n" * 20_000, "hold no amount"),
+    ]
+    for text, reason in cases:
+        assert reason in refused(read_ofx, text.encode(), tmp_path).message
