@@ -214,6 +214,34 @@ def test_unquoted_decimal_commas_are_refused(read: ReadText) -> None:
     assert "decimal comma" in refused.message
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "2026-01-13,Shop,1,234.50\n2026-01-14,Fee,1,100.25\n2026-01-15,Bun,2.50\n",
+        "2026-01-13,Shop,12,34\n2026-01-14,Fee,1.25\n",
+        "2026-01-13,Shop,1,234.50\n2026-01-14,Fee,2,100.00\n",
+    ],
+)
+def test_a_number_cut_at_its_own_comma_never_becomes_an_amount(read: ReadText, rows: str) -> None:
+    refused = refusal(read, f"date,description,amount\n{rows}")
+    assert "not quoted" in refused.message
+    assert refused.errors[0].line == 2
+
+
+def test_a_single_row_that_is_too_long_is_refused_alone(read: ReadText) -> None:
+    found = read("date,description,amount\n2026-01-13,X,1,234.50\n2026-01-14,Y,-1.25\n2026-01-15,Z,-2.00\n")
+    assert found.amounts() == ["-1.25", "-2"]
+    assert [(error.line, error.field) for error in found.errors] == [(2, "row")]
+    found = read("date,description,amount\n2026-01-13,X,12,34.5.6x\n2026-01-14,Y,-1.25\n")
+    assert found.amounts() == ["-1.25"]
+
+
+def test_columns_may_be_named_as_we_name_them(read: ReadText) -> None:
+    text = "2026-01-13;x;;5.00\n2026-01-14;y;;6.00\n"
+    for date_name, debit in (("column 1", "column 4"), ("1", "4")):
+        assert read(text, columns={"date": date_name, "debit": debit}).amounts() == ["-5", "-6"]
+
+
 def test_the_header_again_is_skipped(read: ReadText) -> None:
     found = read("Date,Text,Amount\n2024-01-31,a,-1.00\nDate,Text,Amount\n2024-02-01,b,-2.00\n")
     assert found.amounts() == ["-1", "-2"]

@@ -57,8 +57,12 @@ def find_table(records: Sequence[Record], dialect: Dialect, wanted: Mapping[str,
         raise UnreadableStatement(f"line {line} is a header, but no row follows it", [RowError(line, "file", "a header without rows")])
     dated = [row for row in rows if any(_is_date(cell, date_format) for cell in row)] or rows
     header = [header_name(cell) for cell in header_cells] if header_cells is not None else None
-    usual = Counter(_trimmed_width(row) if header is not None else len(row) for row in dated).most_common(1)[0][0]
-    width = max(usual, len(header_cells or []))
+    if header_cells is not None:
+        width = _width_under(header_cells, dated)
+        if dialect.delimiter == ",":
+            _refuse_cut_numbers(records[start:], dated, width, len(header_cells))
+    else:
+        width = Counter(map(len, dated)).most_common(1)[0][0]
     names = _unique_names(header_cells or [], width)
     sample = dated[: max(50, SAMPLE_CELLS // width)]
     stats = [measure([row[i] if i < len(row) else "" for row in sample], date_format) for i in range(width)]
@@ -66,8 +70,6 @@ def find_table(records: Sequence[Record], dialect: Dialect, wanted: Mapping[str,
     preamble = [row for _, row in records[: at if at is not None else start]]
     padded = header + [HeaderName("", "", None)] * (width - len(header)) if header is not None else None
     table = Table(names, padded, header_cells, records[at][0] if at is not None else None, first_line, width, Columns(), stats, preamble)
-    if header_cells is not None and dialect.delimiter == ",":
-        _refuse_cut_decimals(table, len(header_cells))
     given = _given_columns(table, wanted)
     _refuse_other_tables(table, wanted)
     try:
@@ -86,6 +88,15 @@ def find_table(records: Sequence[Record], dialect: Dialect, wanted: Mapping[str,
 def _trimmed_width(row: Sequence[str]) -> int:
     """The number of cells without the blank ones at the end."""
     return next((at for at in range(len(row), 0, -1) if row[at - 1].strip()), 0)
+
+
+def _width_under(header: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Columns of the table. More than the header names only when most rows have them: else each longer row is a mistake of its own."""
+    widths = Counter(map(_trimmed_width, rows))
+    longer = sum(count for width, count in widths.items() if width > len(header))
+    if 2 * longer <= len(rows):
+        return len(header)
+    return max(widths.most_common(1)[0][0], len(header))
 
 
 def _example(names: Sequence[str]) -> str:
@@ -108,19 +119,28 @@ def _no_table(records: Sequence[Record]) -> UnreadableStatement:
     )
 
 
+_COLUMN_NUMBER = re.compile(r"(?:column )?(\d{1,5})", re.I)
+
+
+def _column_number(name: str) -> int | None:
+    """The number that "3" or "column 3" stands for: what we call a column without a name, the caller may call it as well."""
+    found = _COLUMN_NUMBER.fullmatch(name.strip())
+    return int(found[1]) if found else None
+
+
 def _is_date(cell: str, date_format: DateFormat | None) -> bool:
     return date_format.has_form(cell) if date_format else looks_like_date(cell)
 
 
 def _header_position(records: Sequence[Record], wanted: Mapping[str, str], date_format: DateFormat | None) -> int | None:
     """The header's index: the row with the caller's names, else known names, else words above the first row of data."""
-    named = {fold(name) for names in wanted.values() for name in names.split(" + ") if not name.strip().isdecimal()}
+    named = {fold(name) for names in wanted.values() for name in names.split(" + ") if _column_number(name) is None}
     head = records[:_PREAMBLE]
     if named:
         for at, (_, row) in enumerate(head):
             if named <= {fold(cell) for cell in row}:
                 return at
-        missing = ", ".join(sorted(name for names in wanted.values() for name in names.split(" + ") if not name.strip().isdecimal()))
+        missing = ", ".join(sorted(name for names in wanted.values() for name in names.split(" + ") if _column_number(name) is None))
         line = records[0][0]
         raise UnreadableStatement(
             f"no line among the first {_PREAMBLE} holds the column names {missing}",
@@ -215,8 +235,9 @@ def _position(table: Table, name: str, field: str) -> int:
     folded = [fold(known) for known in table.names]
     if fold(name) in folded and fold(name):
         return folded.index(fold(name))
-    if name.isdecimal() and len(name) < 6 and 1 <= int(name) <= table.width:
-        return int(name) - 1
+    number = _column_number(name)
+    if number is not None and 1 <= number <= table.width:
+        return number - 1
     raise UnreadableStatement(
         f"columns: {field} names {name!r}, but the columns are {', '.join(table.names[:50])} (or their numbers from 1)",
         [RowError(table.header_line or table.first_line, "columns", f"no column {name!r} for {field}")],
@@ -224,19 +245,30 @@ def _position(table: Table, name: str, field: str) -> int:
     )
 
 
-def _refuse_cut_decimals(table: Table, named: int) -> None:
-    """A decimal comma without quotes in a comma-separated file shows as one more, nameless column of two digits."""
-    for stats in table.stats[named:]:
-        cents = sum(re.fullmatch(r"\d\d", cell) is not None for cell in stats.cells)
-        if stats.rows and cents >= 0.7 * stats.rows:
-            line = table.first_line
-            reason = (
-                f"the header names {named} columns but the rows have {table.width}: "
-                "it seems that amounts with a decimal comma are not quoted"
-            )
-            raise UnreadableStatement(
-                f"line {line}: {reason}; export the file again with ';' between the columns", [RowError(line, "amount", reason)]
-            )
+# "1" and "234.50", "12" and "34", "-1" and "234": a number cut at its own comma.
+_CUT_HEAD = re.compile(r"[-+(]?[^\w\s]?\d{1,3}")
+_CUT_TAIL = re.compile(r"(\d{3}(\.\d+)?|\d{2})[-)]?")
+
+
+def _refuse_cut_numbers(records: Sequence[Record], rows: Sequence[Sequence[str]], width: int, named: int) -> None:
+    """An amount with a comma and without quotes in a comma-separated file shows as one more cell. Where many rows have it, which cell is
+    what cannot be told any more; single ones are refused as rows that are too long."""
+    cut = [row for row in rows if _trimmed_width(row) > named and _has_cut_number(row)]
+    if not cut or (width == named and 2 * len(cut) < len(rows)):
+        return
+    line = next((line for line, row in records if row is cut[0]), records[0][0])
+    reason = (
+        f"the header names {named} columns but the row has {_trimmed_width(cut[0])}: "
+        "it seems that amounts with a decimal comma, or one between thousands, are not quoted"
+    )
+    raise UnreadableStatement(
+        f"line {line}: {reason}; export the file again with ';' between the columns", [RowError(line, "amount", reason)]
+    )
+
+
+def _has_cut_number(row: Sequence[str]) -> bool:
+    cells = [cell.strip() for cell in row]
+    return any(_CUT_HEAD.fullmatch(head) and _CUT_TAIL.fullmatch(tail) for head, tail in pairwise(cells))
 
 
 def _refuse_other_tables(table: Table, wanted: Mapping[str, str]) -> None:
