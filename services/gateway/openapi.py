@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from functools import cache
 from importlib import resources
@@ -143,9 +144,11 @@ async def docs_style(request: Request) -> Response:
 
 def main(arguments: list[str]) -> int:
     """Writes the document to a file, or with --check compares; returns the exit status."""
-    check = "--check" in arguments
-    paths = [Path(argument) for argument in arguments if argument != "--check"]
-    target = paths[0] if paths else DOCUMENT
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare instead of write; exit 1 when the file is stale")
+    parser.add_argument("target", nargs="?", type=Path, default=DOCUMENT)
+    options = parser.parse_args(arguments)
+    check, target = options.check, options.target
     content = orjson.dumps(document(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     if not check:
         target.parent.mkdir(parents=True, exist_ok=True)

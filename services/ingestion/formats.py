@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from services.ingestion.readers.tagged_formats import tagged_format
 from services.kit.errors import FieldError, InvalidArgument
 
 SUPPORTED = ("csv", "ofx", "qif", "mt940", "camt", "workbook")
@@ -32,14 +33,9 @@ _FOREIGN_BEGINNINGS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"<!DOCTYPE html|<html", re.I), "a web page"),
     (re.compile(r'[{\[]\s*(["{\[]|$)'), "a JSON file"),
 )
-# In this order: the first that is found in the head decides. An OFX header may be anything, its tags are not; MT940 may be wrapped in a
-# bank's own envelope.
-_MARKS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\A\s*OFXHEADER|<\?OFX\b|<OFX\s*>|<(BANKMSGSRSV1|CREDITCARDMSGSRSV1|STMTTRNRS|STMTRS|SIGNONMSGSRSV1)>", re.I), "ofx"),
+_XML_MARKS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"urn:schemas-microsoft-com:office:spreadsheet|<\?mso-application", re.I), "workbook"),
     (re.compile(r"camt\.05[234]|<(\w+:)?(BkToCstmrStmt|BkToCstmrAcctRpt|BkToCstmrDbtCdtNtfctn)\b"), "camt"),
-    (re.compile(r"^\s*!(Type|Account|Option|Clear)\b", re.I | re.M), "qif"),
-    (re.compile(r"\A\s*\{1:F\d\d|^:(20|25|28C?|60[FM]|61|62[FM]|34F|90[CD]|86):", re.M), "mt940"),
 )
 _EXPECTED = "expected a bank statement as CSV, OFX, QFX, QIF, MT940, MT942, CAMT.052/053/054, XLSX, XLS or ODS"
 
@@ -58,7 +54,7 @@ def choose_format(head: bytes, declared: str | None) -> str:
     found = _foreign(head, text)
     if found:
         raise _unsupported("file", f"this is {found}; {_EXPECTED}")
-    guess = next((name for mark, name in _MARKS if mark.search(text)), "csv")
+    guess = next((name for mark, name in _XML_MARKS if mark.search(text)), None) or tagged_format(text) or "csv"
     if wanted is None or (wanted == "workbook" and guess != "workbook"):
         return guess
     return wanted

@@ -13,12 +13,13 @@ import grpc
 import grpc.aio
 import structlog
 import uuid_utils
+from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 from opentelemetry import propagate, trace
 
 from services.kit import context as request_context
 from services.kit.auth import TokenVerifier
-from services.kit.errors import PermissionDenied, ScaleError
+from services.kit.errors import InvalidArgument, PermissionDenied, ScaleError
 from services.kit.status import to_status
 from services.kit.telemetry import RPC_LATENCY, RPC_RUNNING
 
@@ -75,18 +76,19 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _wrap(self, inner: grpc.RpcMethodHandler, method: str) -> grpc.RpcMethodHandler:
         serializers = {
-            "request_deserializer": inner.request_deserializer,
+            "request_deserializer": _tolerant(inner.request_deserializer),
             "response_serializer": inner.response_serializer,
         }
+        decoded = _decoded_stream if inner.request_streaming else _decoded
         behaviour = inner.unary_unary or inner.stream_unary or inner.unary_stream or inner.stream_stream
 
         async def answer_once(request: Any, context: grpc.aio.ServicerContext) -> Any:
             async with self._around(method, context):
-                return await behaviour(request, context)
+                return await behaviour(decoded(request), context)
 
         async def answer_many(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
             async with self._around(method, context):
-                async for response in behaviour(request, context):
+                async for response in behaviour(decoded(request), context):
                     yield response
 
         if inner.unary_unary:
@@ -136,6 +138,32 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 span.end()
             level = log.info if code != "INTERNAL" else log.error
             level("call", method=method, code=code, duration_ms=round(elapsed * 1000, 2))
+
+
+_UNDECODABLE = object()
+
+
+def _tolerant(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """grpc answers bytes that are no message with UNKNOWN and a traceback in the log: the caller's mistake would look like ours."""
+
+    def read(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except DecodeError:
+            return _UNDECODABLE
+
+    return read
+
+
+def _decoded(request: Any) -> Any:
+    if request is _UNDECODABLE:
+        raise InvalidArgument("The bytes are not a message of this method.", reason="MALFORMED_MESSAGE")
+    return request
+
+
+async def _decoded_stream(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _decoded(request)
 
 
 def _domain(method: str) -> str:

@@ -173,6 +173,20 @@ async def test_unexpected_errors_are_logged_and_hidden(pair: Pair, error: Except
     assert [(line["method"], line["code"]) for line in lines if line["event"] == "call"] == [(f"/{NAME}/GetProfile", "INTERNAL")]
 
 
+async def test_bytes_that_are_no_message_are_the_callers_mistake(pair: Pair) -> None:
+    metadata = (("authorization", f"Bearer {mint_token(SECRET, user_id=pair.user_id)}"),)
+    unary = pair.channel.unary_unary(f"/{NAME}/GetProfile")
+    stream = pair.channel.stream_stream(f"/{NAME}/AppendTransactions")
+    with capture_logs() as logs:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await unary(b"\xff\xff\xff\xff", metadata=metadata)
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            _ = [one async for one in stream(iter([b"\xff\xff\xff\xff"]), metadata=metadata)]
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert not [line for line in logs if line["log_level"] == "error"]
+
+
 async def test_an_error_after_the_first_answer_of_a_stream(pair: Pair) -> None:
     pair.probe.error = errors.Aborted("lost a race")
 
