@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from services.gateway.settings import GatewaySettings
+from services.kit.server import GC_THRESHOLD
 
 log = structlog.get_logger()
 
@@ -125,6 +126,7 @@ class GatewayServer(uvicorn.Server):
         await super().startup(sockets)
         gc.collect()
         gc.freeze()
+        gc.set_threshold(GC_THRESHOLD, 20, 20)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
