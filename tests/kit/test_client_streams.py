@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -45,6 +46,9 @@ async def client() -> AsyncIterator[ServiceClient]:
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     made = ServiceClient(stub, f"127.0.0.1:{port}", service="scale.test.v1.Test")
+    # A port that another test's server had may still be backing off in gRPC's process-wide pool of connections.
+    async with asyncio.timeout(10):
+        await made.channel.channel_ready()
     yield made
     await made.close()
     await server.stop(None)
