@@ -47,7 +47,7 @@ _COLUMNS = (
 _KNOWN_ACCOUNTS = "SELECT id FROM accounts.accounts WHERE user_id = $1 AND id = ANY($2)"
 # One import of a user at a time: two that bring the same rows in different order would wait for each other for ever.
 _SET_LOCK_TIMEOUT = "SELECT set_config('lock_timeout', $1, true)"
-_LOCK_USER = "SELECT pg_advisory_xact_lock(hashtextextended('accounts.append ' || $1, 0))"
+LOCK_USER = "SELECT pg_advisory_xact_lock(hashtextextended('accounts.append ' || $1, 0))"
 _COUNT_IMPORTED = "SELECT count(*) FROM accounts.transactions WHERE user_id = $1 AND import_id = $2"
 _SELECT_RENUMBERED = """
     SELECT line, account_id, transaction_date, amount, currency, description, occurrence
@@ -210,7 +210,7 @@ class AppendedRows(CategoryRows):
     async def _lock(self, connection: Connection, user_id: UUID) -> None:
         await connection.execute(_SET_LOCK_TIMEOUT, f"{int(self._lock_timeout_s * 1000)}ms")
         try:
-            await connection.execute(_LOCK_USER, str(user_id))
+            await connection.execute(LOCK_USER, str(user_id))
         except asyncpg.LockNotAvailableError as error:
             raise Unavailable(
                 "Another import of yours is still being written; try again shortly.",

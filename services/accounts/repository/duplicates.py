@@ -5,11 +5,11 @@ from __future__ import annotations
 from uuid import UUID
 
 from services.accounts.domain import KeptRow, Transaction, UndoOutcome, not_suspected, transaction_not_found
+from services.accounts.repository.append import LOCK_USER
 from services.accounts.repository.filters import COLUMNS
 from services.accounts.repository.transactions import TransactionRows
 from services.kit.postgres import Connection
 
-_LOCK_USER = "SELECT pg_advisory_xact_lock(hashtextextended('accounts.append ' || $1, 0))"
 _SELECT_SUSPECT = "SELECT suspected_duplicate_of FROM accounts.transactions WHERE user_id = $1 AND id = $2 FOR UPDATE"
 # From now on the row in the file is the earlier transaction.
 _ALIAS = """
@@ -85,7 +85,7 @@ class DuplicateRows(TransactionRows):
     async def merge_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction:
         """The earlier transaction. Raises NotFound, and FailedPrecondition when nothing is suspected."""
         async with self._database.transaction(user_id) as connection:
-            await connection.execute(_LOCK_USER, str(user_id))
+            await connection.execute(LOCK_USER, str(user_id))
             earlier = await self._suspected(connection, user_id, transaction_id)
             ids = (user_id, transaction_id, earlier)
             for statement in (_ALIAS, _MOVE_ALIASES, _MOVE_SOURCE_IDS, _MOVE_SUSPICIONS):
@@ -115,7 +115,7 @@ class DuplicateRows(TransactionRows):
     async def undo_import(self, user_id: UUID, import_id: UUID) -> UndoOutcome:
         """Deletes the import's rows that the user has not touched, and what it said of other imports' rows."""
         async with self._database.transaction(user_id, statement_timeout_s=self._bulk_statement_timeout_s) as connection:
-            await connection.execute(_LOCK_USER, str(user_id))
+            await connection.execute(LOCK_USER, str(user_id))
             kept = [KeptRow(*record) for record in await connection.fetch(_SELECT_CHANGED, user_id, import_id)]
             removed = int((await connection.execute(_REMOVE, user_id, import_id)).rpartition(" ")[2])
             await connection.execute(_REMOVE_ALIASES, user_id, import_id)
