@@ -94,6 +94,60 @@ class MergeTransactionResponse(_message.Message):
     transaction: _transaction_pb2.Transaction
     def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ...) -> None: ...
 
+class ListTransfersRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "state")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    state: _transaction_pb2.TransferState
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., state: _Optional[_Union[_transaction_pb2.TransferState, str]] = ...) -> None: ...
+
+class ListTransfersResponse(_message.Message):
+    __slots__ = ("transfers", "next_page_token")
+    TRANSFERS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    transfers: _containers.RepeatedCompositeFieldContainer[_transaction_pb2.Transfer]
+    next_page_token: str
+    def __init__(self, transfers: _Optional[_Iterable[_Union[_transaction_pb2.Transfer, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class GetTransferRequest(_message.Message):
+    __slots__ = ("transfer_id",)
+    TRANSFER_ID_FIELD_NUMBER: _ClassVar[int]
+    transfer_id: str
+    def __init__(self, transfer_id: _Optional[str] = ...) -> None: ...
+
+class GetTransferResponse(_message.Message):
+    __slots__ = ("transfer",)
+    TRANSFER_FIELD_NUMBER: _ClassVar[int]
+    transfer: _transaction_pb2.Transfer
+    def __init__(self, transfer: _Optional[_Union[_transaction_pb2.Transfer, _Mapping]] = ...) -> None: ...
+
+class ConfirmTransferRequest(_message.Message):
+    __slots__ = ("transfer_id",)
+    TRANSFER_ID_FIELD_NUMBER: _ClassVar[int]
+    transfer_id: str
+    def __init__(self, transfer_id: _Optional[str] = ...) -> None: ...
+
+class ConfirmTransferResponse(_message.Message):
+    __slots__ = ("transfer",)
+    TRANSFER_FIELD_NUMBER: _ClassVar[int]
+    transfer: _transaction_pb2.Transfer
+    def __init__(self, transfer: _Optional[_Union[_transaction_pb2.Transfer, _Mapping]] = ...) -> None: ...
+
+class UndoTransferRequest(_message.Message):
+    __slots__ = ("transfer_id",)
+    TRANSFER_ID_FIELD_NUMBER: _ClassVar[int]
+    transfer_id: str
+    def __init__(self, transfer_id: _Optional[str] = ...) -> None: ...
+
+class UndoTransferResponse(_message.Message):
+    __slots__ = ("transfer",)
+    TRANSFER_FIELD_NUMBER: _ClassVar[int]
+    transfer: _transaction_pb2.Transfer
+    def __init__(self, transfer: _Optional[_Union[_transaction_pb2.Transfer, _Mapping]] = ...) -> None: ...
+
 class KeepTransactionRequest(_message.Message):
     __slots__ = ("transaction_id",)
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
@@ -149,7 +203,7 @@ class ListImportLinesResponse(_message.Message):
     def __init__(self, lines: _Optional[_Iterable[int]] = ..., transaction_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListTransactionsRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "date_from", "date_to", "amount_min", "amount_max", "category", "merchant", "type", "status", "account_id", "query")
+    __slots__ = ("page_size", "page_token", "date_from", "date_to", "amount_min", "amount_max", "category", "merchant", "type", "status", "account_id", "query", "suspected_duplicate")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     DATE_FROM_FIELD_NUMBER: _ClassVar[int]
@@ -162,6 +216,7 @@ class ListTransactionsRequest(_message.Message):
     STATUS_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
     QUERY_FIELD_NUMBER: _ClassVar[int]
+    SUSPECTED_DUPLICATE_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     date_from: _date_pb2.Date
@@ -174,7 +229,8 @@ class ListTransactionsRequest(_message.Message):
     status: _transaction_pb2.TransactionStatus
     account_id: str
     query: str
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., date_from: _Optional[_Union[_date_pb2.Date, _Mapping]] = ..., date_to: _Optional[_Union[_date_pb2.Date, _Mapping]] = ..., amount_min: _Optional[str] = ..., amount_max: _Optional[str] = ..., category: _Optional[str] = ..., merchant: _Optional[str] = ..., type: _Optional[_Union[_transaction_pb2.TransactionType, str]] = ..., status: _Optional[_Union[_transaction_pb2.TransactionStatus, str]] = ..., account_id: _Optional[str] = ..., query: _Optional[str] = ...) -> None: ...
+    suspected_duplicate: bool
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., date_from: _Optional[_Union[_date_pb2.Date, _Mapping]] = ..., date_to: _Optional[_Union[_date_pb2.Date, _Mapping]] = ..., amount_min: _Optional[str] = ..., amount_max: _Optional[str] = ..., category: _Optional[str] = ..., merchant: _Optional[str] = ..., type: _Optional[_Union[_transaction_pb2.TransactionType, str]] = ..., status: _Optional[_Union[_transaction_pb2.TransactionStatus, str]] = ..., account_id: _Optional[str] = ..., query: _Optional[str] = ..., suspected_duplicate: _Optional[bool] = ...) -> None: ...
 
 class ListTransactionsResponse(_message.Message):
     __slots__ = ("transactions", "next_page_token")

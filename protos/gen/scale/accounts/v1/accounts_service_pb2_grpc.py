@@ -70,6 +70,26 @@ class AccountsServiceStub:
                 request_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.KeepTransactionRequest.SerializeToString,
                 response_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.KeepTransactionResponse.FromString,
                 _registered_method=True)
+        self.ListTransfers = channel.unary_unary(
+                '/scale.accounts.v1.AccountsService/ListTransfers',
+                request_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListTransfersRequest.SerializeToString,
+                response_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListTransfersResponse.FromString,
+                _registered_method=True)
+        self.GetTransfer = channel.unary_unary(
+                '/scale.accounts.v1.AccountsService/GetTransfer',
+                request_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.GetTransferRequest.SerializeToString,
+                response_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.GetTransferResponse.FromString,
+                _registered_method=True)
+        self.ConfirmTransfer = channel.unary_unary(
+                '/scale.accounts.v1.AccountsService/ConfirmTransfer',
+                request_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ConfirmTransferRequest.SerializeToString,
+                response_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ConfirmTransferResponse.FromString,
+                _registered_method=True)
+        self.UndoTransfer = channel.unary_unary(
+                '/scale.accounts.v1.AccountsService/UndoTransfer',
+                request_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UndoTransferRequest.SerializeToString,
+                response_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UndoTransferResponse.FromString,
+                _registered_method=True)
         self.UndoImport = channel.unary_unary(
                 '/scale.accounts.v1.AccountsService/UndoImport',
                 request_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UndoImportRequest.SerializeToString,
@@ -174,6 +194,34 @@ class AccountsServiceServicer:
 
     def KeepTransaction(self, request, context):
         """Says that a suspected duplicate is a payment of its own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTransfers(self, request, context):
+        """Transfers between the caller's accounts, newest first, by keyset pages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTransfer(self, request, context):
+        """One transfer, or NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmTransfer(self, request, context):
+        """Says that a suggested transfer is one. Harmless to repeat; FAILED_PRECONDITION when one side is now part of another transfer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndoTransfer(self, request, context):
+        """Says that two transactions are no transfer, suggested or confirmed: they are payments of their own again. Harmless to repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -286,6 +334,26 @@ def add_AccountsServiceServicer_to_server(servicer, server):
                     servicer.KeepTransaction,
                     request_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.KeepTransactionRequest.FromString,
                     response_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.KeepTransactionResponse.SerializeToString,
+            ),
+            'ListTransfers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTransfers,
+                    request_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListTransfersRequest.FromString,
+                    response_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListTransfersResponse.SerializeToString,
+            ),
+            'GetTransfer': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTransfer,
+                    request_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.GetTransferRequest.FromString,
+                    response_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.GetTransferResponse.SerializeToString,
+            ),
+            'ConfirmTransfer': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmTransfer,
+                    request_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ConfirmTransferRequest.FromString,
+                    response_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ConfirmTransferResponse.SerializeToString,
+            ),
+            'UndoTransfer': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndoTransfer,
+                    request_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UndoTransferRequest.FromString,
+                    response_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UndoTransferResponse.SerializeToString,
             ),
             'UndoImport': grpc.unary_unary_rpc_method_handler(
                     servicer.UndoImport,
@@ -528,6 +596,114 @@ class AccountsService:
             '/scale.accounts.v1.AccountsService/KeepTransaction',
             scale_dot_accounts_dot_v1_dot_accounts__service__pb2.KeepTransactionRequest.SerializeToString,
             scale_dot_accounts_dot_v1_dot_accounts__service__pb2.KeepTransactionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTransfers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scale.accounts.v1.AccountsService/ListTransfers',
+            scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListTransfersRequest.SerializeToString,
+            scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListTransfersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTransfer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scale.accounts.v1.AccountsService/GetTransfer',
+            scale_dot_accounts_dot_v1_dot_accounts__service__pb2.GetTransferRequest.SerializeToString,
+            scale_dot_accounts_dot_v1_dot_accounts__service__pb2.GetTransferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmTransfer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scale.accounts.v1.AccountsService/ConfirmTransfer',
+            scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ConfirmTransferRequest.SerializeToString,
+            scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ConfirmTransferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndoTransfer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scale.accounts.v1.AccountsService/UndoTransfer',
+            scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UndoTransferRequest.SerializeToString,
+            scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UndoTransferResponse.FromString,
             options,
             channel_credentials,
             insecure,

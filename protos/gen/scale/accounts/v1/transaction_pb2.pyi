@@ -43,6 +43,13 @@ class AccountType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ACCOUNT_TYPE_LOAN: _ClassVar[AccountType]
     ACCOUNT_TYPE_INVESTMENT: _ClassVar[AccountType]
     ACCOUNT_TYPE_OTHER: _ClassVar[AccountType]
+
+class TransferState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TRANSFER_STATE_UNSPECIFIED: _ClassVar[TransferState]
+    TRANSFER_STATE_SUGGESTED: _ClassVar[TransferState]
+    TRANSFER_STATE_CONFIRMED: _ClassVar[TransferState]
+    TRANSFER_STATE_UNDONE: _ClassVar[TransferState]
 TRANSACTION_TYPE_UNSPECIFIED: TransactionType
 TRANSACTION_TYPE_CREDIT: TransactionType
 TRANSACTION_TYPE_DEBIT: TransactionType
@@ -64,9 +71,13 @@ ACCOUNT_TYPE_CASH: AccountType
 ACCOUNT_TYPE_LOAN: AccountType
 ACCOUNT_TYPE_INVESTMENT: AccountType
 ACCOUNT_TYPE_OTHER: AccountType
+TRANSFER_STATE_UNSPECIFIED: TransferState
+TRANSFER_STATE_SUGGESTED: TransferState
+TRANSFER_STATE_CONFIRMED: TransferState
+TRANSFER_STATE_UNDONE: TransferState
 
 class Transaction(_message.Message):
-    __slots__ = ("transaction_id", "account_id", "transaction_date", "amount", "type", "description", "merchant", "category", "primary_category", "category_source", "confidence", "status", "note", "payment_method", "import_id", "create_time", "suspected_duplicate_of", "suspicion")
+    __slots__ = ("transaction_id", "account_id", "transaction_date", "amount", "type", "description", "merchant", "category", "primary_category", "category_source", "confidence", "status", "note", "payment_method", "import_id", "create_time", "suspected_duplicate_of", "suspicion", "transfer_id")
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
     TRANSACTION_DATE_FIELD_NUMBER: _ClassVar[int]
@@ -85,6 +96,7 @@ class Transaction(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     SUSPECTED_DUPLICATE_OF_FIELD_NUMBER: _ClassVar[int]
     SUSPICION_FIELD_NUMBER: _ClassVar[int]
+    TRANSFER_ID_FIELD_NUMBER: _ClassVar[int]
     transaction_id: str
     account_id: str
     transaction_date: _date_pb2.Date
@@ -103,7 +115,26 @@ class Transaction(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     suspected_duplicate_of: str
     suspicion: str
-    def __init__(self, transaction_id: _Optional[str] = ..., account_id: _Optional[str] = ..., transaction_date: _Optional[_Union[_date_pb2.Date, _Mapping]] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., type: _Optional[_Union[TransactionType, str]] = ..., description: _Optional[str] = ..., merchant: _Optional[str] = ..., category: _Optional[str] = ..., primary_category: _Optional[str] = ..., category_source: _Optional[_Union[CategorySource, str]] = ..., confidence: _Optional[float] = ..., status: _Optional[_Union[TransactionStatus, str]] = ..., note: _Optional[str] = ..., payment_method: _Optional[str] = ..., import_id: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., suspected_duplicate_of: _Optional[str] = ..., suspicion: _Optional[str] = ...) -> None: ...
+    transfer_id: str
+    def __init__(self, transaction_id: _Optional[str] = ..., account_id: _Optional[str] = ..., transaction_date: _Optional[_Union[_date_pb2.Date, _Mapping]] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., type: _Optional[_Union[TransactionType, str]] = ..., description: _Optional[str] = ..., merchant: _Optional[str] = ..., category: _Optional[str] = ..., primary_category: _Optional[str] = ..., category_source: _Optional[_Union[CategorySource, str]] = ..., confidence: _Optional[float] = ..., status: _Optional[_Union[TransactionStatus, str]] = ..., note: _Optional[str] = ..., payment_method: _Optional[str] = ..., import_id: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., suspected_duplicate_of: _Optional[str] = ..., suspicion: _Optional[str] = ..., transfer_id: _Optional[str] = ...) -> None: ...
+
+class Transfer(_message.Message):
+    __slots__ = ("transfer_id", "state", "outgoing", "incoming", "reason", "create_time", "decide_time")
+    TRANSFER_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    OUTGOING_FIELD_NUMBER: _ClassVar[int]
+    INCOMING_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    DECIDE_TIME_FIELD_NUMBER: _ClassVar[int]
+    transfer_id: str
+    state: TransferState
+    outgoing: Transaction
+    incoming: Transaction
+    reason: str
+    create_time: _timestamp_pb2.Timestamp
+    decide_time: _timestamp_pb2.Timestamp
+    def __init__(self, transfer_id: _Optional[str] = ..., state: _Optional[_Union[TransferState, str]] = ..., outgoing: _Optional[_Union[Transaction, _Mapping]] = ..., incoming: _Optional[_Union[Transaction, _Mapping]] = ..., reason: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decide_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Account(_message.Message):
     __slots__ = ("account_id", "name", "type", "currency", "identifier", "opening_balance", "active", "create_time")
@@ -126,7 +157,7 @@ class Account(_message.Message):
     def __init__(self, account_id: _Optional[str] = ..., name: _Optional[str] = ..., type: _Optional[_Union[AccountType, str]] = ..., currency: _Optional[str] = ..., identifier: _Optional[str] = ..., opening_balance: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., active: _Optional[bool] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Profile(_message.Message):
-    __slots__ = ("user_id", "display_name", "default_currency", "locale", "time_zone", "create_time", "update_time")
+    __slots__ = ("user_id", "display_name", "default_currency", "locale", "time_zone", "create_time", "update_time", "transfer_suggestions")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_CURRENCY_FIELD_NUMBER: _ClassVar[int]
@@ -134,6 +165,7 @@ class Profile(_message.Message):
     TIME_ZONE_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    TRANSFER_SUGGESTIONS_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     display_name: str
     default_currency: str
@@ -141,7 +173,8 @@ class Profile(_message.Message):
     time_zone: str
     create_time: _timestamp_pb2.Timestamp
     update_time: _timestamp_pb2.Timestamp
-    def __init__(self, user_id: _Optional[str] = ..., display_name: _Optional[str] = ..., default_currency: _Optional[str] = ..., locale: _Optional[str] = ..., time_zone: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    transfer_suggestions: bool
+    def __init__(self, user_id: _Optional[str] = ..., display_name: _Optional[str] = ..., default_currency: _Optional[str] = ..., locale: _Optional[str] = ..., time_zone: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., transfer_suggestions: _Optional[bool] = ...) -> None: ...
 
 class Category(_message.Message):
     __slots__ = ("slug", "name", "primary_slug", "custom")

@@ -26,7 +26,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*scale/ingestion/v1/ingestion_service.proto\x12\x12scale.ingestion.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"l\n\x16ImportStatementRequest\x12\x36\n\x08metadata\x18\x01 \x01(\x0b\x32\".scale.ingestion.v1.ImportMetadataH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07payload\"\xb3\x02\n\x0eImportMetadata\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x11\n\tfile_name\x18\x03 \x01(\t\x12\x10\n\x08\x63urrency\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x61te_format\x18\x05 \x01(\t\x12@\n\x07\x63olumns\x18\x06 \x03(\x0b\x32/.scale.ingestion.v1.ImportMetadata.ColumnsEntry\x12\x10\n\x08password\x18\x07 \x01(\t\x12\x13\n\x0b\x66ile_format\x18\x08 \x01(\t\x12\x17\n\nsize_bytes\x18\t \x01(\x03H\x00\x88\x01\x01\x1a.\n\x0c\x43olumnsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\r\n\x0b_size_bytes\"i\n\x17ImportStatementResponse\x12\x34\n\x10statement_import\x18\x01 \x01(\x0b\x32\x1a.scale.ingestion.v1.Import\x12\x18\n\x10repeated_request\x18\x02 \x01(\x08\"%\n\x10GetImportRequest\x12\x11\n\timport_id\x18\x01 \x01(\t\"I\n\x11GetImportResponse\x12\x34\n\x10statement_import\x18\x01 \x01(\x0b\x32\x1a.scale.ingestion.v1.Import\";\n\x12ListImportsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"[\n\x13ListImportsResponse\x12+\n\x07imports\x18\x01 \x03(\x0b\x32\x1a.scale.ingestion.v1.Import\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x82\x01\n\x15ListImportRowsRequest\x12\x11\n\timport_id\x18\x01 \x01(\t\x12/\n\x07outcome\x18\x02 \x01(\x0e\x32\x1e.scale.ingestion.v1.RowOutcome\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"^\n\x16ListImportRowsResponse\x12+\n\x04rows\x18\x01 \x03(\x0b\x32\x1d.scale.ingestion.v1.ImportRow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"&\n\x11UndoImportRequest\x12\x11\n\timport_id\x18\x01 \x01(\t\"\xa5\x01\n\x12UndoImportResponse\x12\x34\n\x10statement_import\x18\x01 \x01(\x0b\x32\x1a.scale.ingestion.v1.Import\x12\x15\n\rremoved_count\x18\x02 \x01(\x03\x12\x12\n\nkept_count\x18\x03 \x01(\x03\x12.\n\tkept_rows\x18\x04 \x03(\x0b\x32\x1b.scale.ingestion.v1.KeptRow\"1\n\x07KeptRow\x12\x16\n\x0etransaction_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xf1\x03\n\x06Import\x12\x11\n\timport_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12.\n\x05state\x18\x03 \x01(\x0e\x32\x1f.scale.ingestion.v1.ImportState\x12\x11\n\tfile_name\x18\x04 \x01(\t\x12\x13\n\x0b\x66ile_format\x18\x05 \x01(\t\x12\x11\n\tfile_hash\x18\x06 \x01(\t\x12\x11\n\trow_count\x18\x07 \x01(\x03\x12\x16\n\x0einserted_count\x18\x08 \x01(\x03\x12\x17\n\x0f\x64uplicate_count\x18\t \x01(\x03\x12!\n\x19suspected_duplicate_count\x18\n \x01(\x03\x12\x19\n\x11zero_amount_count\x18\x0b \x01(\x03\x12\x16\n\x0erejected_count\x18\x0c \x01(\x03\x12)\n\x08\x64\x65tected\x18\r \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x14\n\x0csame_file_as\x18\x0e \x01(\t\x12\x16\n\x0e\x66\x61ilure_reason\x18\x0f \x01(\t\x12/\n\x0b\x63reate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rcomplete_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x88\x01\n\tImportRow\x12\x0c\n\x04line\x18\x01 \x01(\x03\x12/\n\x07outcome\x18\x02 \x01(\x0e\x32\x1e.scale.ingestion.v1.RowOutcome\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x16\n\x0etransaction_id\x18\x04 \x01(\t\x12\x14\n\x0c\x64uplicate_of\x18\x05 \x01(\t*\xad\x01\n\x0bImportState\x12\x1c\n\x18IMPORT_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14IMPORT_STATE_PENDING\x10\x01\x12\x18\n\x14IMPORT_STATE_RUNNING\x10\x02\x12\x1a\n\x16IMPORT_STATE_SUCCEEDED\x10\x03\x12\x17\n\x13IMPORT_STATE_FAILED\x10\x04\x12\x17\n\x13IMPORT_STATE_UNDONE\x10\x05*\xba\x01\n\nRowOutcome\x12\x1b\n\x17ROW_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14ROW_OUTCOME_INSERTED\x10\x01\x12\x19\n\x15ROW_OUTCOME_DUPLICATE\x10\x02\x12#\n\x1fROW_OUTCOME_SUSPECTED_DUPLICATE\x10\x03\x12\x1b\n\x17ROW_OUTCOME_ZERO_AMOUNT\x10\x04\x12\x18\n\x14ROW_OUTCOME_REJECTED\x10\x05\x32\x80\x04\n\x10IngestionService\x12l\n\x0fImportStatement\x12*.scale.ingestion.v1.ImportStatementRequest\x1a+.scale.ingestion.v1.ImportStatementResponse(\x01\x12X\n\tGetImport\x12$.scale.ingestion.v1.GetImportRequest\x1a%.scale.ingestion.v1.GetImportResponse\x12^\n\x0bListImports\x12&.scale.ingestion.v1.ListImportsRequest\x1a\'.scale.ingestion.v1.ListImportsResponse\x12g\n\x0eListImportRows\x12).scale.ingestion.v1.ListImportRowsRequest\x1a*.scale.ingestion.v1.ListImportRowsResponse\x12[\n\nUndoImport\x12%.scale.ingestion.v1.UndoImportRequest\x1a&.scale.ingestion.v1.UndoImportResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*scale/ingestion/v1/ingestion_service.proto\x12\x12scale.ingestion.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"l\n\x16ImportStatementRequest\x12\x36\n\x08metadata\x18\x01 \x01(\x0b\x32\".scale.ingestion.v1.ImportMetadataH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07payload\"\xb3\x02\n\x0eImportMetadata\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x11\n\tfile_name\x18\x03 \x01(\t\x12\x10\n\x08\x63urrency\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x61te_format\x18\x05 \x01(\t\x12@\n\x07\x63olumns\x18\x06 \x03(\x0b\x32/.scale.ingestion.v1.ImportMetadata.ColumnsEntry\x12\x10\n\x08password\x18\x07 \x01(\t\x12\x13\n\x0b\x66ile_format\x18\x08 \x01(\t\x12\x17\n\nsize_bytes\x18\t \x01(\x03H\x00\x88\x01\x01\x1a.\n\x0c\x43olumnsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\r\n\x0b_size_bytes\"i\n\x17ImportStatementResponse\x12\x34\n\x10statement_import\x18\x01 \x01(\x0b\x32\x1a.scale.ingestion.v1.Import\x12\x18\n\x10repeated_request\x18\x02 \x01(\x08\"%\n\x10GetImportRequest\x12\x11\n\timport_id\x18\x01 \x01(\t\"I\n\x11GetImportResponse\x12\x34\n\x10statement_import\x18\x01 \x01(\x0b\x32\x1a.scale.ingestion.v1.Import\"?\n\x12WatchImportRequest\x12\x11\n\timport_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_event_id\x18\x02 \x01(\t\"]\n\x13WatchImportResponse\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x34\n\x10statement_import\x18\x02 \x01(\x0b\x32\x1a.scale.ingestion.v1.Import\";\n\x12ListImportsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"[\n\x13ListImportsResponse\x12+\n\x07imports\x18\x01 \x03(\x0b\x32\x1a.scale.ingestion.v1.Import\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x82\x01\n\x15ListImportRowsRequest\x12\x11\n\timport_id\x18\x01 \x01(\t\x12/\n\x07outcome\x18\x02 \x01(\x0e\x32\x1e.scale.ingestion.v1.RowOutcome\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"^\n\x16ListImportRowsResponse\x12+\n\x04rows\x18\x01 \x03(\x0b\x32\x1d.scale.ingestion.v1.ImportRow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"&\n\x11UndoImportRequest\x12\x11\n\timport_id\x18\x01 \x01(\t\"\xa5\x01\n\x12UndoImportResponse\x12\x34\n\x10statement_import\x18\x01 \x01(\x0b\x32\x1a.scale.ingestion.v1.Import\x12\x15\n\rremoved_count\x18\x02 \x01(\x03\x12\x12\n\nkept_count\x18\x03 \x01(\x03\x12.\n\tkept_rows\x18\x04 \x03(\x0b\x32\x1b.scale.ingestion.v1.KeptRow\"1\n\x07KeptRow\x12\x16\n\x0etransaction_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x18\n\x16ListCsvProfilesRequest\"K\n\x17ListCsvProfilesResponse\x12\x30\n\x08profiles\x18\x01 \x03(\x0b\x32\x1e.scale.ingestion.v1.CsvProfile\".\n\x17\x44\x65leteCsvProfileRequest\x12\x13\n\x0bheader_hash\x18\x01 \x01(\t\"\x1a\n\x18\x44\x65leteCsvProfileResponse\"\xf8\x01\n\nCsvProfile\x12\x13\n\x0bheader_hash\x18\x01 \x01(\t\x12\x0e\n\x06header\x18\x02 \x03(\t\x12<\n\x07\x63olumns\x18\x03 \x03(\x0b\x32+.scale.ingestion.v1.CsvProfile.ColumnsEntry\x12\x13\n\x0b\x64\x61te_format\x18\x04 \x01(\t\x12\x11\n\timport_id\x18\x05 \x01(\t\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a.\n\x0c\x43olumnsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"w\n\x0eImportProgress\x12.\n\x05stage\x18\x01 \x01(\x0e\x32\x1f.scale.ingestion.v1.ImportStage\x12\x11\n\trow_count\x18\x02 \x01(\x03\x12\x15\n\x08\x66raction\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x0b\n\t_fraction\"\xa7\x04\n\x06Import\x12\x11\n\timport_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12.\n\x05state\x18\x03 \x01(\x0e\x32\x1f.scale.ingestion.v1.ImportState\x12\x11\n\tfile_name\x18\x04 \x01(\t\x12\x13\n\x0b\x66ile_format\x18\x05 \x01(\t\x12\x11\n\tfile_hash\x18\x06 \x01(\t\x12\x11\n\trow_count\x18\x07 \x01(\x03\x12\x16\n\x0einserted_count\x18\x08 \x01(\x03\x12\x17\n\x0f\x64uplicate_count\x18\t \x01(\x03\x12!\n\x19suspected_duplicate_count\x18\n \x01(\x03\x12\x19\n\x11zero_amount_count\x18\x0b \x01(\x03\x12\x16\n\x0erejected_count\x18\x0c \x01(\x03\x12)\n\x08\x64\x65tected\x18\r \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x14\n\x0csame_file_as\x18\x0e \x01(\t\x12\x16\n\x0e\x66\x61ilure_reason\x18\x0f \x01(\t\x12/\n\x0b\x63reate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rcomplete_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x08progress\x18\x12 \x01(\x0b\x32\".scale.ingestion.v1.ImportProgress\"\x88\x01\n\tImportRow\x12\x0c\n\x04line\x18\x01 \x01(\x03\x12/\n\x07outcome\x18\x02 \x01(\x0e\x32\x1e.scale.ingestion.v1.RowOutcome\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x16\n\x0etransaction_id\x18\x04 \x01(\t\x12\x14\n\x0c\x64uplicate_of\x18\x05 \x01(\t*\xad\x01\n\x0bImportState\x12\x1c\n\x18IMPORT_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14IMPORT_STATE_PENDING\x10\x01\x12\x18\n\x14IMPORT_STATE_RUNNING\x10\x02\x12\x1a\n\x16IMPORT_STATE_SUCCEEDED\x10\x03\x12\x17\n\x13IMPORT_STATE_FAILED\x10\x04\x12\x17\n\x13IMPORT_STATE_UNDONE\x10\x05*y\n\x0bImportStage\x12\x1c\n\x18IMPORT_STAGE_UNSPECIFIED\x10\x00\x12\x18\n\x14IMPORT_STAGE_WAITING\x10\x01\x12\x18\n\x14IMPORT_STAGE_READING\x10\x02\x12\x18\n\x14IMPORT_STAGE_STORING\x10\x03*\xba\x01\n\nRowOutcome\x12\x1b\n\x17ROW_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14ROW_OUTCOME_INSERTED\x10\x01\x12\x19\n\x15ROW_OUTCOME_DUPLICATE\x10\x02\x12#\n\x1fROW_OUTCOME_SUSPECTED_DUPLICATE\x10\x03\x12\x1b\n\x17ROW_OUTCOME_ZERO_AMOUNT\x10\x04\x12\x18\n\x14ROW_OUTCOME_REJECTED\x10\x05\x32\xbd\x06\n\x10IngestionService\x12l\n\x0fImportStatement\x12*.scale.ingestion.v1.ImportStatementRequest\x1a+.scale.ingestion.v1.ImportStatementResponse(\x01\x12X\n\tGetImport\x12$.scale.ingestion.v1.GetImportRequest\x1a%.scale.ingestion.v1.GetImportResponse\x12`\n\x0bWatchImport\x12&.scale.ingestion.v1.WatchImportRequest\x1a\'.scale.ingestion.v1.WatchImportResponse0\x01\x12^\n\x0bListImports\x12&.scale.ingestion.v1.ListImportsRequest\x1a\'.scale.ingestion.v1.ListImportsResponse\x12g\n\x0eListImportRows\x12).scale.ingestion.v1.ListImportRowsRequest\x1a*.scale.ingestion.v1.ListImportRowsResponse\x12[\n\nUndoImport\x12%.scale.ingestion.v1.UndoImportRequest\x1a&.scale.ingestion.v1.UndoImportResponse\x12j\n\x0fListCsvProfiles\x12*.scale.ingestion.v1.ListCsvProfilesRequest\x1a+.scale.ingestion.v1.ListCsvProfilesResponse\x12m\n\x10\x44\x65leteCsvProfile\x12+.scale.ingestion.v1.DeleteCsvProfileRequest\x1a,.scale.ingestion.v1.DeleteCsvProfileResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,10 +35,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_IMPORTMETADATA_COLUMNSENTRY']._loaded_options = None
   _globals['_IMPORTMETADATA_COLUMNSENTRY']._serialized_options = b'8\001'
-  _globals['_IMPORTSTATE']._serialized_start=2052
-  _globals['_IMPORTSTATE']._serialized_end=2225
-  _globals['_ROWOUTCOME']._serialized_start=2228
-  _globals['_ROWOUTCOME']._serialized_end=2414
+  _globals['_CSVPROFILE_COLUMNSENTRY']._loaded_options = None
+  _globals['_CSVPROFILE_COLUMNSENTRY']._serialized_options = b'8\001'
+  _globals['_IMPORTSTATE']._serialized_start=2817
+  _globals['_IMPORTSTATE']._serialized_end=2990
+  _globals['_IMPORTSTAGE']._serialized_start=2992
+  _globals['_IMPORTSTAGE']._serialized_end=3113
+  _globals['_ROWOUTCOME']._serialized_start=3116
+  _globals['_ROWOUTCOME']._serialized_end=3302
   _globals['_IMPORTSTATEMENTREQUEST']._serialized_start=129
   _globals['_IMPORTSTATEMENTREQUEST']._serialized_end=237
   _globals['_IMPORTMETADATA']._serialized_start=240
@@ -51,24 +55,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETIMPORTREQUEST']._serialized_end=693
   _globals['_GETIMPORTRESPONSE']._serialized_start=695
   _globals['_GETIMPORTRESPONSE']._serialized_end=768
-  _globals['_LISTIMPORTSREQUEST']._serialized_start=770
-  _globals['_LISTIMPORTSREQUEST']._serialized_end=829
-  _globals['_LISTIMPORTSRESPONSE']._serialized_start=831
-  _globals['_LISTIMPORTSRESPONSE']._serialized_end=922
-  _globals['_LISTIMPORTROWSREQUEST']._serialized_start=925
-  _globals['_LISTIMPORTROWSREQUEST']._serialized_end=1055
-  _globals['_LISTIMPORTROWSRESPONSE']._serialized_start=1057
-  _globals['_LISTIMPORTROWSRESPONSE']._serialized_end=1151
-  _globals['_UNDOIMPORTREQUEST']._serialized_start=1153
-  _globals['_UNDOIMPORTREQUEST']._serialized_end=1191
-  _globals['_UNDOIMPORTRESPONSE']._serialized_start=1194
-  _globals['_UNDOIMPORTRESPONSE']._serialized_end=1359
-  _globals['_KEPTROW']._serialized_start=1361
-  _globals['_KEPTROW']._serialized_end=1410
-  _globals['_IMPORT']._serialized_start=1413
-  _globals['_IMPORT']._serialized_end=1910
-  _globals['_IMPORTROW']._serialized_start=1913
-  _globals['_IMPORTROW']._serialized_end=2049
-  _globals['_INGESTIONSERVICE']._serialized_start=2417
-  _globals['_INGESTIONSERVICE']._serialized_end=2929
+  _globals['_WATCHIMPORTREQUEST']._serialized_start=770
+  _globals['_WATCHIMPORTREQUEST']._serialized_end=833
+  _globals['_WATCHIMPORTRESPONSE']._serialized_start=835
+  _globals['_WATCHIMPORTRESPONSE']._serialized_end=928
+  _globals['_LISTIMPORTSREQUEST']._serialized_start=930
+  _globals['_LISTIMPORTSREQUEST']._serialized_end=989
+  _globals['_LISTIMPORTSRESPONSE']._serialized_start=991
+  _globals['_LISTIMPORTSRESPONSE']._serialized_end=1082
+  _globals['_LISTIMPORTROWSREQUEST']._serialized_start=1085
+  _globals['_LISTIMPORTROWSREQUEST']._serialized_end=1215
+  _globals['_LISTIMPORTROWSRESPONSE']._serialized_start=1217
+  _globals['_LISTIMPORTROWSRESPONSE']._serialized_end=1311
+  _globals['_UNDOIMPORTREQUEST']._serialized_start=1313
+  _globals['_UNDOIMPORTREQUEST']._serialized_end=1351
+  _globals['_UNDOIMPORTRESPONSE']._serialized_start=1354
+  _globals['_UNDOIMPORTRESPONSE']._serialized_end=1519
+  _globals['_KEPTROW']._serialized_start=1521
+  _globals['_KEPTROW']._serialized_end=1570
+  _globals['_LISTCSVPROFILESREQUEST']._serialized_start=1572
+  _globals['_LISTCSVPROFILESREQUEST']._serialized_end=1596
+  _globals['_LISTCSVPROFILESRESPONSE']._serialized_start=1598
+  _globals['_LISTCSVPROFILESRESPONSE']._serialized_end=1673
+  _globals['_DELETECSVPROFILEREQUEST']._serialized_start=1675
+  _globals['_DELETECSVPROFILEREQUEST']._serialized_end=1721
+  _globals['_DELETECSVPROFILERESPONSE']._serialized_start=1723
+  _globals['_DELETECSVPROFILERESPONSE']._serialized_end=1749
+  _globals['_CSVPROFILE']._serialized_start=1752
+  _globals['_CSVPROFILE']._serialized_end=2000
+  _globals['_CSVPROFILE_COLUMNSENTRY']._serialized_start=486
+  _globals['_CSVPROFILE_COLUMNSENTRY']._serialized_end=532
+  _globals['_IMPORTPROGRESS']._serialized_start=2002
+  _globals['_IMPORTPROGRESS']._serialized_end=2121
+  _globals['_IMPORT']._serialized_start=2124
+  _globals['_IMPORT']._serialized_end=2675
+  _globals['_IMPORTROW']._serialized_start=2678
+  _globals['_IMPORTROW']._serialized_end=2814
+  _globals['_INGESTIONSERVICE']._serialized_start=3305
+  _globals['_INGESTIONSERVICE']._serialized_end=4134
 # @@protoc_insertion_point(module_scope)

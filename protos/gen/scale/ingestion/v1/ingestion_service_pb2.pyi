@@ -20,6 +20,13 @@ class ImportState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     IMPORT_STATE_FAILED: _ClassVar[ImportState]
     IMPORT_STATE_UNDONE: _ClassVar[ImportState]
 
+class ImportStage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    IMPORT_STAGE_UNSPECIFIED: _ClassVar[ImportStage]
+    IMPORT_STAGE_WAITING: _ClassVar[ImportStage]
+    IMPORT_STAGE_READING: _ClassVar[ImportStage]
+    IMPORT_STAGE_STORING: _ClassVar[ImportStage]
+
 class RowOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     ROW_OUTCOME_UNSPECIFIED: _ClassVar[RowOutcome]
@@ -34,6 +41,10 @@ IMPORT_STATE_RUNNING: ImportState
 IMPORT_STATE_SUCCEEDED: ImportState
 IMPORT_STATE_FAILED: ImportState
 IMPORT_STATE_UNDONE: ImportState
+IMPORT_STAGE_UNSPECIFIED: ImportStage
+IMPORT_STAGE_WAITING: ImportStage
+IMPORT_STAGE_READING: ImportStage
+IMPORT_STAGE_STORING: ImportStage
 ROW_OUTCOME_UNSPECIFIED: RowOutcome
 ROW_OUTCOME_INSERTED: RowOutcome
 ROW_OUTCOME_DUPLICATE: RowOutcome
@@ -98,6 +109,22 @@ class GetImportResponse(_message.Message):
     statement_import: Import
     def __init__(self, statement_import: _Optional[_Union[Import, _Mapping]] = ...) -> None: ...
 
+class WatchImportRequest(_message.Message):
+    __slots__ = ("import_id", "after_event_id")
+    IMPORT_ID_FIELD_NUMBER: _ClassVar[int]
+    AFTER_EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    import_id: str
+    after_event_id: str
+    def __init__(self, import_id: _Optional[str] = ..., after_event_id: _Optional[str] = ...) -> None: ...
+
+class WatchImportResponse(_message.Message):
+    __slots__ = ("event_id", "statement_import")
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    STATEMENT_IMPORT_FIELD_NUMBER: _ClassVar[int]
+    event_id: str
+    statement_import: Import
+    def __init__(self, event_id: _Optional[str] = ..., statement_import: _Optional[_Union[Import, _Mapping]] = ...) -> None: ...
+
 class ListImportsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -160,8 +187,61 @@ class KeptRow(_message.Message):
     reason: str
     def __init__(self, transaction_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
+class ListCsvProfilesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListCsvProfilesResponse(_message.Message):
+    __slots__ = ("profiles",)
+    PROFILES_FIELD_NUMBER: _ClassVar[int]
+    profiles: _containers.RepeatedCompositeFieldContainer[CsvProfile]
+    def __init__(self, profiles: _Optional[_Iterable[_Union[CsvProfile, _Mapping]]] = ...) -> None: ...
+
+class DeleteCsvProfileRequest(_message.Message):
+    __slots__ = ("header_hash",)
+    HEADER_HASH_FIELD_NUMBER: _ClassVar[int]
+    header_hash: str
+    def __init__(self, header_hash: _Optional[str] = ...) -> None: ...
+
+class DeleteCsvProfileResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class CsvProfile(_message.Message):
+    __slots__ = ("header_hash", "header", "columns", "date_format", "import_id", "update_time")
+    class ColumnsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    HEADER_HASH_FIELD_NUMBER: _ClassVar[int]
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    DATE_FORMAT_FIELD_NUMBER: _ClassVar[int]
+    IMPORT_ID_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    header_hash: str
+    header: _containers.RepeatedScalarFieldContainer[str]
+    columns: _containers.ScalarMap[str, str]
+    date_format: str
+    import_id: str
+    update_time: _timestamp_pb2.Timestamp
+    def __init__(self, header_hash: _Optional[str] = ..., header: _Optional[_Iterable[str]] = ..., columns: _Optional[_Mapping[str, str]] = ..., date_format: _Optional[str] = ..., import_id: _Optional[str] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ImportProgress(_message.Message):
+    __slots__ = ("stage", "row_count", "fraction")
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FRACTION_FIELD_NUMBER: _ClassVar[int]
+    stage: ImportStage
+    row_count: int
+    fraction: float
+    def __init__(self, stage: _Optional[_Union[ImportStage, str]] = ..., row_count: _Optional[int] = ..., fraction: _Optional[float] = ...) -> None: ...
+
 class Import(_message.Message):
-    __slots__ = ("import_id", "account_id", "state", "file_name", "file_format", "file_hash", "row_count", "inserted_count", "duplicate_count", "suspected_duplicate_count", "zero_amount_count", "rejected_count", "detected", "same_file_as", "failure_reason", "create_time", "complete_time")
+    __slots__ = ("import_id", "account_id", "state", "file_name", "file_format", "file_hash", "row_count", "inserted_count", "duplicate_count", "suspected_duplicate_count", "zero_amount_count", "rejected_count", "detected", "same_file_as", "failure_reason", "create_time", "complete_time", "progress")
     IMPORT_ID_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -179,6 +259,7 @@ class Import(_message.Message):
     FAILURE_REASON_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     COMPLETE_TIME_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
     import_id: str
     account_id: str
     state: ImportState
@@ -196,7 +277,8 @@ class Import(_message.Message):
     failure_reason: str
     create_time: _timestamp_pb2.Timestamp
     complete_time: _timestamp_pb2.Timestamp
-    def __init__(self, import_id: _Optional[str] = ..., account_id: _Optional[str] = ..., state: _Optional[_Union[ImportState, str]] = ..., file_name: _Optional[str] = ..., file_format: _Optional[str] = ..., file_hash: _Optional[str] = ..., row_count: _Optional[int] = ..., inserted_count: _Optional[int] = ..., duplicate_count: _Optional[int] = ..., suspected_duplicate_count: _Optional[int] = ..., zero_amount_count: _Optional[int] = ..., rejected_count: _Optional[int] = ..., detected: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., same_file_as: _Optional[str] = ..., failure_reason: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., complete_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    progress: ImportProgress
+    def __init__(self, import_id: _Optional[str] = ..., account_id: _Optional[str] = ..., state: _Optional[_Union[ImportState, str]] = ..., file_name: _Optional[str] = ..., file_format: _Optional[str] = ..., file_hash: _Optional[str] = ..., row_count: _Optional[int] = ..., inserted_count: _Optional[int] = ..., duplicate_count: _Optional[int] = ..., suspected_duplicate_count: _Optional[int] = ..., zero_amount_count: _Optional[int] = ..., rejected_count: _Optional[int] = ..., detected: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., same_file_as: _Optional[str] = ..., failure_reason: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., complete_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., progress: _Optional[_Union[ImportProgress, _Mapping]] = ...) -> None: ...
 
 class ImportRow(_message.Message):
     __slots__ = ("line", "outcome", "reason", "transaction_id", "duplicate_of")

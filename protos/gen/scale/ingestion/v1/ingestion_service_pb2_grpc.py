@@ -45,6 +45,11 @@ class IngestionServiceStub:
                 request_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.GetImportRequest.SerializeToString,
                 response_deserializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.GetImportResponse.FromString,
                 _registered_method=True)
+        self.WatchImport = channel.unary_stream(
+                '/scale.ingestion.v1.IngestionService/WatchImport',
+                request_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.WatchImportRequest.SerializeToString,
+                response_deserializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.WatchImportResponse.FromString,
+                _registered_method=True)
         self.ListImports = channel.unary_unary(
                 '/scale.ingestion.v1.IngestionService/ListImports',
                 request_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ListImportsRequest.SerializeToString,
@@ -60,6 +65,16 @@ class IngestionServiceStub:
                 request_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.UndoImportRequest.SerializeToString,
                 response_deserializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.UndoImportResponse.FromString,
                 _registered_method=True)
+        self.ListCsvProfiles = channel.unary_unary(
+                '/scale.ingestion.v1.IngestionService/ListCsvProfiles',
+                request_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ListCsvProfilesRequest.SerializeToString,
+                response_deserializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ListCsvProfilesResponse.FromString,
+                _registered_method=True)
+        self.DeleteCsvProfile = channel.unary_unary(
+                '/scale.ingestion.v1.IngestionService/DeleteCsvProfile',
+                request_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.DeleteCsvProfileRequest.SerializeToString,
+                response_deserializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.DeleteCsvProfileResponse.FromString,
+                _registered_method=True)
 
 
 class IngestionServiceServicer:
@@ -67,7 +82,8 @@ class IngestionServiceServicer:
     """
 
     def ImportStatement(self, request_iterator, context):
-        """First message carries `metadata`, each later one a `chunk`. Returns the finished import.
+        """First message carries `metadata`, each later one a `chunk`. Returns the finished import, or for a large file a PENDING one that a
+        worker carries on; RESOURCE_EXHAUSTED when too many of these wait.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -75,6 +91,13 @@ class IngestionServiceServicer:
 
     def GetImport(self, request, context):
         """One import, or NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchImport(self, request, context):
+        """The import as it stands, then again at every step that it makes; ends with its final state, or after five minutes without a step.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -102,6 +125,20 @@ class IngestionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListCsvProfiles(self, request, context):
+        """What the caller once corrected about layouts of CSV files, the latest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteCsvProfile(self, request, context):
+        """Forgets one of them; NOT_FOUND when there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IngestionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -114,6 +151,11 @@ def add_IngestionServiceServicer_to_server(servicer, server):
                     servicer.GetImport,
                     request_deserializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.GetImportRequest.FromString,
                     response_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.GetImportResponse.SerializeToString,
+            ),
+            'WatchImport': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchImport,
+                    request_deserializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.WatchImportRequest.FromString,
+                    response_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.WatchImportResponse.SerializeToString,
             ),
             'ListImports': grpc.unary_unary_rpc_method_handler(
                     servicer.ListImports,
@@ -129,6 +171,16 @@ def add_IngestionServiceServicer_to_server(servicer, server):
                     servicer.UndoImport,
                     request_deserializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.UndoImportRequest.FromString,
                     response_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.UndoImportResponse.SerializeToString,
+            ),
+            'ListCsvProfiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCsvProfiles,
+                    request_deserializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ListCsvProfilesRequest.FromString,
+                    response_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ListCsvProfilesResponse.SerializeToString,
+            ),
+            'DeleteCsvProfile': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteCsvProfile,
+                    request_deserializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.DeleteCsvProfileRequest.FromString,
+                    response_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.DeleteCsvProfileResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -186,6 +238,33 @@ class IngestionService:
             '/scale.ingestion.v1.IngestionService/GetImport',
             scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.GetImportRequest.SerializeToString,
             scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.GetImportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/scale.ingestion.v1.IngestionService/WatchImport',
+            scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.WatchImportRequest.SerializeToString,
+            scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.WatchImportResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -267,6 +346,60 @@ class IngestionService:
             '/scale.ingestion.v1.IngestionService/UndoImport',
             scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.UndoImportRequest.SerializeToString,
             scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.UndoImportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCsvProfiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scale.ingestion.v1.IngestionService/ListCsvProfiles',
+            scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ListCsvProfilesRequest.SerializeToString,
+            scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ListCsvProfilesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteCsvProfile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scale.ingestion.v1.IngestionService/DeleteCsvProfile',
+            scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.DeleteCsvProfileRequest.SerializeToString,
+            scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.DeleteCsvProfileResponse.FromString,
             options,
             channel_credentials,
             insecure,
