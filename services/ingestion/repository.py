@@ -21,7 +21,7 @@ from services.ingestion.domain import (
     Success,
 )
 from services.kit.errors import FieldError
-from services.kit.postgres import Connection, Database
+from services.kit.postgres import Connection, Database, affected
 
 _COLUMNS = """
     id, user_id, request_id, request_hash, state, attempt, file_name, file_format, file_hash, account_id, row_count, inserted_count,
@@ -164,7 +164,7 @@ class PostgresImportsRepository:
         """See `ImportsRepository`."""
         async with self._database.transaction(running.user_id) as connection:
             done = await connection.execute(_RENEW, running.user_id, running.id, running.attempt, lease_s)
-        return str(done) == "UPDATE 1"
+        return affected(done) == 1
 
     async def succeed(self, running: Import, success: Success, rows: Iterable[Sequence[ImportRow]]) -> Import | None:
         """See `ImportsRepository`."""

@@ -52,6 +52,11 @@ def translate(error: BaseException) -> ScaleError | None:
     return None
 
 
+def affected(done: str) -> int:
+    """How many rows a statement inserted, changed, deleted or selected into a table: from asyncpg's word on it ("INSERT 0 3", "DELETE 2")."""
+    return int(done.rpartition(" ")[2])
+
+
 async def _keep_session(_: Any) -> None:
     """Replaces asyncpg's reset query: transactions leave nothing behind, and asyncpg itself rolls back one that was left open."""
 

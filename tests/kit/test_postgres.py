@@ -16,7 +16,7 @@ import pytest
 import uuid_utils
 
 from services.kit.errors import Aborted, DeadlineExceeded, Unavailable
-from services.kit.postgres import Database, recommended_pool_size, translate
+from services.kit.postgres import Database, affected, recommended_pool_size, translate
 from services.kit.settings import DatabaseSettings
 from services.local.home import free_port_base
 from services.local.system import LocalSystem
@@ -43,6 +43,20 @@ async def database(server: LocalSystem) -> AsyncIterator[Database]:
     await opened.open()
     yield opened
     await opened.close()
+
+
+async def test_affected_counts_what_a_statement_did(database: Database) -> None:
+    async with database.transaction(new_user()) as connection:
+        done = [
+            await connection.execute(statement)
+            for statement in (
+                "CREATE TEMPORARY TABLE counted ON COMMIT DROP AS SELECT number FROM generate_series(1, 12) AS number",
+                "INSERT INTO counted VALUES (13), (14)",
+                "UPDATE counted SET number = 0 WHERE number > 9",
+                "DELETE FROM counted WHERE number > 99",
+            )
+        ]
+    assert [affected(one) for one in done] == [12, 2, 5, 0]
 
 
 async def test_transaction_carries_its_user_and_leaves_nothing_behind(database: Database) -> None:

@@ -29,7 +29,7 @@ from services.accounts.domain import (
 from services.accounts.repository.categories import CategoryRows
 from services.accounts.repository.matching import Matches, Suspicion, match
 from services.kit.errors import InvalidArgument, Unavailable, invalid
-from services.kit.postgres import Connection
+from services.kit.postgres import Connection, affected
 
 _MAX_CATEGORIES = 100_000
 
@@ -223,7 +223,7 @@ class AppendedRows(CategoryRows):
             done = await connection.execute(_INSERT, user_id, import_id)
         except asyncpg.ForeignKeyViolationError as error:
             raise account_deleted() from error
-        return int(done.rpartition(" ")[2])
+        return affected(done)
 
 
 def _as_csv(batch: pl.DataFrame, labels: CategoryLabels) -> bytes:

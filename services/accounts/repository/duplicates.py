@@ -8,7 +8,7 @@ from services.accounts.domain import KeptRow, Transaction, UndoOutcome, not_susp
 from services.accounts.repository.append import LOCK_USER
 from services.accounts.repository.filters import COLUMNS
 from services.accounts.repository.transactions import TransactionRows
-from services.kit.postgres import Connection
+from services.kit.postgres import Connection, affected
 
 _SELECT_SUSPECT = "SELECT suspected_duplicate_of FROM accounts.transactions WHERE user_id = $1 AND id = $2 FOR UPDATE"
 # From now on the row in the file is the earlier transaction.
@@ -117,7 +117,7 @@ class DuplicateRows(TransactionRows):
         async with self._database.transaction(user_id, statement_timeout_s=self._bulk_statement_timeout_s) as connection:
             await connection.execute(LOCK_USER, str(user_id))
             kept = [KeptRow(*record) for record in await connection.fetch(_SELECT_CHANGED, user_id, import_id)]
-            removed = int((await connection.execute(_REMOVE, user_id, import_id)).rpartition(" ")[2])
+            removed = affected(await connection.execute(_REMOVE, user_id, import_id))
             await connection.execute(_REMOVE_ALIASES, user_id, import_id)
             await connection.execute(_REMOVE_SOURCE_IDS, user_id, import_id)
             return UndoOutcome(removed, kept)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from services.accounts.resemblance import PENDING_DAYS, Candidate, pair_up
-from services.kit.postgres import Connection
+from services.kit.postgres import Connection, affected
 
 _MOST_CANDIDATES = 200_000
 _PLACEHOLDER_REPEATS = 2
@@ -143,10 +143,10 @@ async def match(connection: Connection, import_id: UUID) -> Matches:
     found = await connection.execute(_FIND_HELD)
     own_count = 0
     suspicions: list[Suspicion] = []
-    held_any = not found.endswith(" 0")
+    held_any = affected(found) > 0
     if held_any:
         await connection.execute("ANALYZE held")
-        own_count = _count(await connection.execute(_CLAIM_OWN, import_id))
+        own_count = affected(await connection.execute(_CLAIM_OWN, import_id))
         if with_source:
             await connection.execute(_CLAIM_BY_SOURCE)
             await connection.execute(_CLAIM_BY_CONTENT, True)
@@ -174,7 +174,3 @@ async def _look_closer(connection: Connection, import_id: UUID) -> list[Suspicio
         posted = [(one.line, one.transaction_id) for one in bookings if one.old_status == "pending"]
         await connection.execute(_MARK_BOOKINGS, [line for line, _ in posted], [found for _, found in posted])
     return [Suspicion(one.line, one.transaction_id, one.suspicion or "") for one in suspected]
-
-
-def _count(done: str) -> int:
-    return int(done.rpartition(" ")[2])
