@@ -11,11 +11,14 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # object_key is empty for an import that is read within its request, and again once the upload was removed.
+    # object_key is empty for an import that is read within its request, and again once the upload was removed. in_queue says that a
+    # message about it should be under way; tries, how often a worker has begun since it was queued.
     op.execute("""
         ALTER TABLE ingestion.imports
-            ADD COLUMN object_key text  NOT NULL DEFAULT '' CHECK (char_length(object_key) <= 200),
-            ADD COLUMN progress   jsonb NOT NULL DEFAULT '{}'
+            ADD COLUMN object_key text    NOT NULL DEFAULT '' CHECK (char_length(object_key) <= 200),
+            ADD COLUMN in_queue   boolean NOT NULL DEFAULT false,
+            ADD COLUMN tries      integer NOT NULL DEFAULT 0 CHECK (tries >= 0),
+            ADD COLUMN progress   jsonb   NOT NULL DEFAULT '{}'
     """)
     op.execute("""
         CREATE INDEX idx_imports_stalled ON ingestion.imports (lease_expires_at)
@@ -29,16 +32,25 @@ def downgrade() -> None:
 
 
 def _create_stalled_imports() -> None:
-    # The one look across users: ids only, and only of what is stuck. All that follows is done as the user.
+    # The only looks across users: ids of what is stuck, and how many messages there should be. All that follows is done as the user.
     op.execute("""
         CREATE FUNCTION ingestion.stalled_imports(most integer)
-        RETURNS TABLE (user_id uuid, import_id uuid, state text)
+        RETURNS TABLE (user_id uuid, import_id uuid, in_queue boolean)
         LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
         AS $$
-            SELECT found.user_id, found.id, found.state FROM ingestion.imports AS found
+            SELECT found.user_id, found.id, found.in_queue FROM ingestion.imports AS found
             WHERE found.object_key <> '' AND found.state IN ('pending', 'running') AND found.lease_expires_at < now()
             ORDER BY found.lease_expires_at LIMIT most
         $$
     """)
-    op.execute("REVOKE ALL ON FUNCTION ingestion.stalled_imports(integer) FROM PUBLIC")
-    op.execute("GRANT EXECUTE ON FUNCTION ingestion.stalled_imports(integer) TO scale_ingestion")
+    op.execute("""
+        CREATE FUNCTION ingestion.count_in_queue()
+        RETURNS bigint
+        LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+        AS $$
+            SELECT count(*) FROM ingestion.imports WHERE object_key <> '' AND state IN ('pending', 'running') AND in_queue
+        $$
+    """)
+    for function in ("ingestion.stalled_imports(integer)", "ingestion.count_in_queue()"):
+        op.execute(f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC")
+        op.execute(f"GRANT EXECUTE ON FUNCTION {function} TO scale_ingestion")

@@ -241,7 +241,7 @@ class ImportProgress(_message.Message):
     def __init__(self, stage: _Optional[_Union[ImportStage, str]] = ..., row_count: _Optional[int] = ..., fraction: _Optional[float] = ...) -> None: ...
 
 class Import(_message.Message):
-    __slots__ = ("import_id", "account_id", "state", "file_name", "file_format", "file_hash", "row_count", "inserted_count", "duplicate_count", "suspected_duplicate_count", "zero_amount_count", "rejected_count", "detected", "same_file_as", "failure_reason", "create_time", "complete_time", "progress")
+    __slots__ = ("import_id", "account_id", "state", "file_name", "file_format", "file_hash", "row_count", "inserted_count", "duplicate_count", "suspected_duplicate_count", "zero_amount_count", "rejected_count", "detected", "same_file_as", "failure_reason", "create_time", "complete_time", "progress", "failure")
     IMPORT_ID_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -260,6 +260,7 @@ class Import(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     COMPLETE_TIME_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
     import_id: str
     account_id: str
     state: ImportState
@@ -278,7 +279,37 @@ class Import(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     complete_time: _timestamp_pb2.Timestamp
     progress: ImportProgress
-    def __init__(self, import_id: _Optional[str] = ..., account_id: _Optional[str] = ..., state: _Optional[_Union[ImportState, str]] = ..., file_name: _Optional[str] = ..., file_format: _Optional[str] = ..., file_hash: _Optional[str] = ..., row_count: _Optional[int] = ..., inserted_count: _Optional[int] = ..., duplicate_count: _Optional[int] = ..., suspected_duplicate_count: _Optional[int] = ..., zero_amount_count: _Optional[int] = ..., rejected_count: _Optional[int] = ..., detected: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., same_file_as: _Optional[str] = ..., failure_reason: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., complete_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., progress: _Optional[_Union[ImportProgress, _Mapping]] = ...) -> None: ...
+    failure: ImportFailure
+    def __init__(self, import_id: _Optional[str] = ..., account_id: _Optional[str] = ..., state: _Optional[_Union[ImportState, str]] = ..., file_name: _Optional[str] = ..., file_format: _Optional[str] = ..., file_hash: _Optional[str] = ..., row_count: _Optional[int] = ..., inserted_count: _Optional[int] = ..., duplicate_count: _Optional[int] = ..., suspected_duplicate_count: _Optional[int] = ..., zero_amount_count: _Optional[int] = ..., rejected_count: _Optional[int] = ..., detected: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., same_file_as: _Optional[str] = ..., failure_reason: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., complete_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., progress: _Optional[_Union[ImportProgress, _Mapping]] = ..., failure: _Optional[_Union[ImportFailure, _Mapping]] = ...) -> None: ...
+
+class ImportFailure(_message.Message):
+    __slots__ = ("reason", "retryable", "problems", "metadata")
+    class MetadataEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    RETRYABLE_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    retryable: bool
+    problems: _containers.RepeatedCompositeFieldContainer[ImportProblem]
+    metadata: _containers.ScalarMap[str, str]
+    def __init__(self, reason: _Optional[str] = ..., retryable: _Optional[bool] = ..., problems: _Optional[_Iterable[_Union[ImportProblem, _Mapping]]] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class ImportProblem(_message.Message):
+    __slots__ = ("line", "field", "reason")
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    line: int
+    field: str
+    reason: str
+    def __init__(self, line: _Optional[int] = ..., field: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ImportRow(_message.Message):
     __slots__ = ("line", "outcome", "reason", "transaction_id", "duplicate_of")
