@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from services.ingestion.domain import AccountRef, ImportOptions, ImportsRepository, Ledger
+from services.ingestion.domain import AccountRef, ImportOptions
 from services.ingestion.normalise import AccountKey
+from services.ingestion.protocols import ImportsRepository, Ledger
 from services.kit.errors import FieldError, InvalidArgument, NotFound
 
 

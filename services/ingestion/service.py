@@ -24,9 +24,7 @@ from services.ingestion.domain import (
     ImportOptions,
     ImportPosition,
     ImportRow,
-    ImportsRepository,
     ImportState,
-    Ledger,
     NewImport,
     RowOutcome,
     UndoOutcome,
@@ -38,6 +36,7 @@ from services.ingestion.domain import (
     too_many_imports,
 )
 from services.ingestion.metrics import IMPORT_DURATION, IMPORT_ROWS, IMPORTS, IMPORTS_RUNNING, IMPORTS_WAITING
+from services.ingestion.protocols import ImportsRepository, Ledger
 from services.ingestion.readers.statement import UnreadableStatement
 from services.ingestion.statement_import import Reader, StatementImport
 from services.kit.errors import FieldError, InvalidArgument

@@ -15,9 +15,10 @@ import polars as pl
 import structlog
 
 from services.ingestion.account_finder import AccountFinder
-from services.ingestion.domain import Counts, ImportOptions, ImportsRepository, Ledger, RowOutcome, Success
+from services.ingestion.domain import Counts, ImportOptions, RowOutcome, Success
 from services.ingestion.normalise import Normaliser, layout_hash
 from services.ingestion.outcomes import RowOutcomes
+from services.ingestion.protocols import ImportsRepository, Ledger
 from services.ingestion.readers.statement import MAX_ERRORS_SHOWN, ReadOptions, RowError, Statement, UnreadableStatement
 from services.ingestion.threads import run_to_end
 from services.kit.errors import ScaleError

@@ -16,13 +16,13 @@ from services.ingestion.domain import (
     ImportOptions,
     ImportPosition,
     ImportRow,
-    ImportsRepository,
     ImportState,
     NewImport,
     RowOutcome,
     Success,
     UploadedFile,
 )
+from services.ingestion.protocols import ImportsRepository
 from services.ingestion.repository import PostgresImportsRepository
 from services.kit.errors import FieldError
 from services.kit.postgres import Database
