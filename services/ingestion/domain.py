@@ -252,9 +252,13 @@ def idempotency_key_reused() -> AlreadyExists:
     )
 
 
-def attempt_over(import_id: UUID) -> Aborted:
+class AttemptOver(Aborted):
     """Another process took the import over."""
-    return Aborted(
+
+
+def attempt_over(import_id: UUID) -> AttemptOver:
+    """For the one whose attempt is over."""
+    return AttemptOver(
         "Another request took this import over; ask for its result.",
         reason="IMPORT_TAKEN_OVER",
         metadata={"import_id": str(import_id)},

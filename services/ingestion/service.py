@@ -7,9 +7,8 @@ import hashlib
 import heapq
 import json
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,6 +17,7 @@ import structlog
 import uuid_utils.compat
 
 from services.ingestion.domain import (
+    AttemptOver,
     Failure,
     Import,
     ImportLine,
@@ -29,23 +29,20 @@ from services.ingestion.domain import (
     RowOutcome,
     UndoOutcome,
     UploadedFile,
-    attempt_over,
     idempotency_key_reused,
     import_not_finished,
     import_not_found,
     too_many_imports,
 )
-from services.ingestion.metrics import IMPORT_DURATION, IMPORT_ROWS, IMPORTS, IMPORTS_RUNNING, IMPORTS_WAITING
+from services.ingestion.import_run import ImportRuns
+from services.ingestion.metrics import IMPORT_DURATION, IMPORTS
 from services.ingestion.protocols import ImportsRepository, Ledger
-from services.ingestion.readers.statement import UnreadableStatement
 from services.ingestion.statement_import import Reader, StatementImport
-from services.kit.errors import FieldError, InvalidArgument
+from services.kit.errors import InvalidArgument
 
 log = structlog.get_logger()
 
 _POLL_S = 0.2
-_MAX_NEEDS_CHARS = 900
-"""An error's metadata travels in HTTP/2 trailers, which are short."""
 _MAX_LEDGER_PAGE = 1000
 
 
@@ -65,17 +62,14 @@ class IngestionService:
         """`readers` by file format. `parallel_imports` are read at once, `queued_imports` more wait, others are refused."""
         self._repository = repository
         self._ledger = ledger
-        self._readers = readers
         self._lease_s = lease_s
-        self._places = asyncio.Semaphore(parallel_imports)
         self._admitted = 0
         self._most_admitted = parallel_imports + queued_imports
-        # Each import uses one thread at a time, and one more while it reads ahead of a slow ledger.
-        self._executor = ThreadPoolExecutor(2 * parallel_imports, thread_name_prefix="statement")
+        self._runs = ImportRuns(repository=repository, ledger=ledger, readers=readers, lease_s=lease_s, parallel_imports=parallel_imports)
 
     def close(self) -> None:
         """Ends the threads."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._runs.close()
 
     @contextmanager
     def admission(self) -> Iterator[None]:
@@ -138,7 +132,7 @@ class IngestionService:
 
     async def _work(self, running: Import, file_format: str, options: ImportOptions, file: UploadedFile) -> Import:
         """Runs the import. A caller who goes away stops it, unless the ledger has every row: then it is finished first."""
-        work = StatementImport(ledger=self._ledger, repository=self._repository, executor=self._executor, reader=self._readers[file_format])
+        work = self._runs.statement_import(file_format)
         task = asyncio.create_task(self._run(running, work, options, file))
         gone: asyncio.CancelledError | None = None
         while not task.done():
@@ -156,35 +150,16 @@ class IngestionService:
         return task.result()
 
     async def _run(self, running: Import, work: StatementImport, options: ImportOptions, file: UploadedFile) -> Import:
-        lease = asyncio.create_task(self._keep_lease(running))
         try:
-            async with self._place():
-                success = await work.run(
-                    user_id=running.user_id, import_id=running.id, path=Path(file.path), file_name=file.name, options=options
-                )
-                finished = await self._repository.succeed(running, success, work.outcomes.chunks())
-        except UnreadableStatement as error:
-            raise await self._refuse(running, _unreadable(error)) from error
+            return await self._runs.run(running, work, path=Path(file.path), options=options)
         except InvalidArgument as error:
-            raise await self._refuse(running, error) from error
+            await self._runs.refuse(running, error)
+            raise
+        except AttemptOver:
+            raise
         except BaseException as error:
             await self._give_up(running, error)
             raise
-        finally:
-            lease.cancel()
-        if finished is None:
-            raise attempt_over(running.id)
-        _measure(finished)
-        return finished
-
-    async def _refuse(self, running: Import, error: InvalidArgument) -> InvalidArgument:
-        """Stores that the request itself is wrong; a repeat gets the same error."""
-        IMPORTS.labels("rejected").inc()
-        # With the right password the same request may come again under the same id.
-        again = any(found.field == "password" for found in error.fields)
-        failure = Failure(error.message, error.reason, again, error.metadata, error.fields)
-        await self._repository.fail(running, failure)
-        return error
 
     async def _give_up(self, running: Import, error: BaseException) -> None:
         """Stores that the same request may be sent again."""
@@ -194,25 +169,6 @@ class IngestionService:
         # Where this fails too, the lease runs out and says the same.
         with suppress(Exception):
             await asyncio.shield(self._repository.fail(running, failure))
-
-    async def _keep_lease(self, running: Import) -> None:
-        while True:
-            await asyncio.sleep(self._lease_s / 3)
-            try:
-                if not await self._repository.renew(running, lease_s=self._lease_s):
-                    return
-            except Exception as error:
-                log.warning("the lease of an import could not be renewed", import_id=str(running.id), error=str(error))
-
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        with IMPORTS_WAITING.track_inprogress():
-            await self._places.acquire()
-        try:
-            with IMPORTS_RUNNING.track_inprogress():
-                yield
-        finally:
-            self._places.release()
 
     async def get_import(self, user_id: UUID, import_id: UUID) -> Import:
         """One import. Raises NotFound."""
@@ -273,33 +229,3 @@ def _request_hash(file: UploadedFile, options: ImportOptions) -> bytes:
         "file_format": options.file_format or "",
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()
-
-
-def _unreadable(error: UnreadableStatement) -> InvalidArgument:
-    fields = [FieldError(found.field, found.reason, found.line or None) for found in error.errors]
-    metadata = {"needs": _short_json(error.needs)} if error.needs else {}
-    return InvalidArgument(error.message, reason="UNREADABLE_STATEMENT", metadata=metadata, fields=fields)
-
-
-def _short_json(needs: Mapping[str, list[str]]) -> str:
-    """`needs` as JSON; of long lists the beginning."""
-    longest = max((len(values) for values in needs.values()), default=0)
-    while True:
-        text = json.dumps({name: [value[:100] for value in values[:longest]] for name, values in needs.items()}, ensure_ascii=False)
-        if len(text) <= _MAX_NEEDS_CHARS or longest <= 1:
-            return text
-        longest -= 1
-
-
-def _measure(finished: Import) -> None:
-    IMPORTS.labels("succeeded").inc()
-    counts = finished.counts
-    for outcome, count in (
-        ("inserted", counts.inserted),
-        ("duplicate", counts.duplicates),
-        ("suspected_duplicate", counts.suspected_duplicates),
-        ("zero_amount", counts.zero_amount),
-        ("rejected", counts.rejected),
-    ):
-        IMPORT_ROWS.labels(outcome).inc(count)
-    log.info("import finished", import_id=str(finished.id), rows=counts.rows, inserted=counts.inserted, duplicates=counts.duplicates)

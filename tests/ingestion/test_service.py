@@ -34,6 +34,7 @@ class Bench:
         self.repository = FakeImportsRepository()
         self.ledger = FakeLedger()
         self.reads = 0
+        self.read = read_simple
         self.service = IngestionService(
             repository=self.repository,
             ledger=self.ledger,
@@ -43,7 +44,7 @@ class Bench:
 
     def _read(self, path: Path, options: ReadOptions) -> Statement:
         self.reads += 1
-        return read_simple(path, options)
+        return self.read(path, options)
 
     async def send(self, text: str, key: str = "key", user_id: UUID | None = None, **options: object) -> tuple[Import, bool]:
         digest = hashlib.sha256(text.encode()).hexdigest()
@@ -176,8 +177,7 @@ async def test_long_needs_stay_short_enough_for_a_trailer(tmp_path: Path) -> Non
         )
 
     bench = Bench(tmp_path)
-    bench._read = read  # type: ignore[method-assign]
-    bench.service._readers = {"csv": read}
+    bench.read = read
     with pytest.raises(InvalidArgument) as caught:
         await bench.send("x")
     assert len(caught.value.metadata["needs"]) <= 900
@@ -197,7 +197,7 @@ async def test_a_file_that_breaks_the_reader_is_refused(bench: Bench, when: str,
             raise error
         return Statement("csv", {}, None, batches())
 
-    bench.service._readers = {"csv": read}
+    bench.read = read
     with pytest.raises(InvalidArgument, match="our fault") as caught:
         await bench.send(FIVE)
     assert caught.value.reason == "UNREADABLE_STATEMENT"
@@ -209,7 +209,7 @@ async def test_a_disk_error_while_reading_is_not_the_files_fault(bench: Bench) -
     def read(path: Path, options: ReadOptions) -> Statement:
         raise OSError("I/O error")
 
-    bench.service._readers = {"csv": read}
+    bench.read = read
     with pytest.raises(OSError, match="I/O"):
         await bench.send(FIVE)
     found = (await bench.service.list_imports(bench.user_id, limit=1, after=None))[0][0]

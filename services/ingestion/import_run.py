@@ -1,0 +1,132 @@
+"""One try at an import that was begun or taken over: its place among the others, its lease, its outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+
+from services.ingestion.domain import Failure, Import, ImportOptions, attempt_over
+from services.ingestion.metrics import IMPORT_ROWS, IMPORTS, IMPORTS_RUNNING, IMPORTS_WAITING
+from services.ingestion.protocols import ImportsRepository, Ledger
+from services.ingestion.readers.statement import UnreadableStatement
+from services.ingestion.statement_import import Reader, StatementImport
+from services.kit.errors import FieldError, InvalidArgument
+
+log = structlog.get_logger()
+
+_MAX_NEEDS_CHARS = 900
+"""An error's metadata travels in HTTP/2 trailers, which are short."""
+
+
+class ImportRuns:
+    """Carries imports out, a few at a time. Who begins them says what becomes of those that fail."""
+
+    def __init__(
+        self, *, repository: ImportsRepository, ledger: Ledger, readers: Mapping[str, Reader], lease_s: float, parallel_imports: int
+    ) -> None:
+        """`readers` by file format. `parallel_imports` are read at once; others wait for a place."""
+        self._repository = repository
+        self._ledger = ledger
+        self._readers = readers
+        self._lease_s = lease_s
+        self._places = asyncio.Semaphore(parallel_imports)
+        # Each import uses one thread at a time, and one more while it reads ahead of a slow ledger.
+        self._executor = ThreadPoolExecutor(2 * parallel_imports, thread_name_prefix="statement")
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def statement_import(self, file_format: str) -> StatementImport:
+        """For `run`, once."""
+        return StatementImport(ledger=self._ledger, repository=self._repository, executor=self._executor, reader=self._readers[file_format])
+
+    async def run(self, running: Import, work: StatementImport, *, path: Path, options: ImportOptions) -> Import:
+        """The import, succeeded.
+
+        Raises InvalidArgument when the file or the options are wrong, Aborted when somebody else took the import over, and what the
+        ledger and the database raise.
+        """
+        async with self.lease(running), self._place():
+            try:
+                success = await work.run(
+                    user_id=running.user_id, import_id=running.id, path=path, file_name=running.file_name, options=options
+                )
+            except UnreadableStatement as error:
+                raise _unreadable(error) from error
+            finished = await self._repository.succeed(running, success, work.outcomes.chunks())
+        if finished is None:
+            raise attempt_over(running.id)
+        _measure(finished)
+        return finished
+
+    async def refuse(self, running: Import, error: InvalidArgument) -> None:
+        """Stores that the request itself is wrong; a repeat gets the same error."""
+        IMPORTS.labels("rejected").inc()
+        # With the right password the same request may come again under the same id.
+        again = any(found.field == "password" for found in error.fields)
+        await self._repository.fail(running, Failure(error.message, error.reason, again, error.metadata, error.fields))
+
+    @asynccontextmanager
+    async def lease(self, running: Import) -> AsyncIterator[None]:
+        """Keeps others away from the import for the time of the block."""
+        keeping = asyncio.create_task(self._keep_lease(running))
+        try:
+            yield
+        finally:
+            keeping.cancel()
+
+    async def _keep_lease(self, running: Import) -> None:
+        while True:
+            await asyncio.sleep(self._lease_s / 3)
+            try:
+                if not await self._repository.renew(running, lease_s=self._lease_s):
+                    return
+            except Exception as error:
+                log.warning("the lease of an import could not be renewed", import_id=str(running.id), error=str(error))
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        with IMPORTS_WAITING.track_inprogress():
+            await self._places.acquire()
+        try:
+            with IMPORTS_RUNNING.track_inprogress():
+                yield
+        finally:
+            self._places.release()
+
+
+def _unreadable(error: UnreadableStatement) -> InvalidArgument:
+    fields = [FieldError(found.field, found.reason, found.line or None) for found in error.errors]
+    metadata = {"needs": _short_json(error.needs)} if error.needs else {}
+    return InvalidArgument(error.message, reason="UNREADABLE_STATEMENT", metadata=metadata, fields=fields)
+
+
+def _short_json(needs: Mapping[str, list[str]]) -> str:
+    """`needs` as JSON; of long lists the beginning."""
+    longest = max((len(values) for values in needs.values()), default=0)
+    while True:
+        text = json.dumps({name: [value[:100] for value in values[:longest]] for name, values in needs.items()}, ensure_ascii=False)
+        if len(text) <= _MAX_NEEDS_CHARS or longest <= 1:
+            return text
+        longest -= 1
+
+
+def _measure(finished: Import) -> None:
+    IMPORTS.labels("succeeded").inc()
+    counts = finished.counts
+    for outcome, count in (
+        ("inserted", counts.inserted),
+        ("duplicate", counts.duplicates),
+        ("suspected_duplicate", counts.suspected_duplicates),
+        ("zero_amount", counts.zero_amount),
+        ("rejected", counts.rejected),
+    ):
+        IMPORT_ROWS.labels(outcome).inc(count)
+    log.info("import finished", import_id=str(finished.id), rows=counts.rows, inserted=counts.inserted, duplicates=counts.duplicates)
