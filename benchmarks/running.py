@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -24,6 +26,8 @@ _MERCHANTS = [
     for name in ("Tesco", "Aldi", "Shell", "Costa", "Amazon", "Netflix", "Boots", "Ikea", "Uber", "Lidl", "Rewe", "Spotify")
     for place in ("London", "Leeds", "Berlin", "Lyon", "Porto", "Gent", "Graz", "Brno", "Oslo", "Turku", "Gdansk", "Cork")
 ]
+
+_POLL_S = 0.1
 
 
 @contextmanager
@@ -71,14 +75,16 @@ def _decimal(cents: int) -> str:
     return f"{sign}{abs(cents) // 100}.{abs(cents) % 100:02d}"
 
 
-def post_statement(system: LocalSystem, token: str, content: bytes, *, name: str = "statement.csv") -> dict[str, object]:
-    """Imports a statement through REST. Raises httpx.HTTPStatusError for anything but success."""
-    response = httpx.post(
-        f"{system.gateway_url}/api/v1/imports",
-        headers={"Authorization": f"Bearer {token}"},
-        files={"file": (name, content, "text/csv")},
-        timeout=600,
-    )
-    response.raise_for_status()
-    answer: dict[str, object] = response.json()
+def post_statement(system: LocalSystem, token: str, content: bytes, *, name: str = "statement.csv") -> dict[str, Any]:
+    """Imports a statement through REST; waits for a large one. Raises httpx.HTTPStatusError, and SystemExit if it fails."""
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=system.gateway_url, headers=headers, timeout=600) as client:
+        response = client.post("/api/v1/imports", files={"file": (name, content, "text/csv")})
+        response.raise_for_status()
+        answer: dict[str, Any] = response.json()
+        while answer["state"] in ("pending", "running"):
+            time.sleep(_POLL_S)
+            answer = client.get(response.headers["Location"]).raise_for_status().json()
+    if answer["state"] != "succeeded":
+        raise SystemExit(f"the import did not succeed: {answer}")
     return answer
