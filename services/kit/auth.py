@@ -13,6 +13,7 @@ from uuid import UUID
 import jwt
 import structlog
 
+from services.kit import service_tokens
 from services.kit.errors import Unauthenticated, Unavailable
 from services.kit.settings import ProcessSettings
 
@@ -135,13 +136,19 @@ def _keys_unavailable() -> Unavailable:
 
 
 class TokenVerifier:
-    """Checks signature, algorithm, expiry, not-before, audience and issuer. The algorithm is fixed by configuration, never by the token."""
+    """Checks signature, algorithm, expiry, not-before, audience and issuer. The algorithm is fixed by configuration, never by the token.
 
-    def __init__(self, settings: ProcessSettings, *, keys: KeySource | None = None) -> None:
+    Two kinds of token: the users', from their issuer; and the services' own (`service_tokens`), which only the service that they name
+    as their audience takes. `service` is the name of the one that asks; without one, as in the gateway, no service's token is valid.
+    """
+
+    def __init__(self, settings: ProcessSettings, service: str | None = None, *, keys: KeySource | None = None) -> None:
         self._algorithms = [settings.auth_algorithm]
         self._audience = settings.auth_audience
         self._issuer = settings.auth_issuer
         self._leeway = settings.auth_leeway_s
+        self._service = service
+        self._service_keys = service_tokens.read_public_keys(settings.service_public_keys)
         if keys is None:
             if settings.auth_algorithm == "HS256":
                 assert settings.auth_secret is not None  # nosec B101  # ProcessSettings checks it
@@ -155,39 +162,41 @@ class TokenVerifier:
 
     async def verify(self, token: str) -> Identity:
         """The caller that a token stands for. Raises Unauthenticated with reason TOKEN_EXPIRED or TOKEN_INVALID."""
+        key_id = service_tokens.service_key_id(token)
+        if key_id is not None:
+            return self._verify_service_token(token, key_id)
         key = await self._keys.key_for(token)
-        try:
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=self._algorithms,
-                audience=self._audience,
-                issuer=self._issuer,
-                leeway=self._leeway,
-                options=self._options,
-            )
-        except jwt.ExpiredSignatureError:
-            raise Unauthenticated("The token has expired; sign in again.", reason="TOKEN_EXPIRED") from None
-        except jwt.InvalidTokenError as error:
-            raise Unauthenticated(f"The token is not valid: {error}.", reason="TOKEN_INVALID") from None
-        except (jwt.PyJWTError, TypeError, ValueError, OverflowError):
-            # A key of another kind than the algorithm wants, or claims that are no sensible numbers.
-            raise Unauthenticated("The token is not valid.", reason="TOKEN_INVALID") from None
-        try:
-            user_id = UUID(claims["sub"])
-        except (ValueError, AttributeError, TypeError):
-            raise Unauthenticated("The token's subject is not a UUID.", reason="TOKEN_INVALID") from None
-        metadata = claims.get("app_metadata")
-        role = metadata.get("role", "user") if isinstance(metadata, dict) else "user"
-        if role not in ROLES:
-            raise Unauthenticated("The token names an unknown role.", reason="TOKEN_INVALID")
-        return Identity(
-            user_id=user_id,
-            role=role,
-            token=token,
-            expires_at=int(claims["exp"]),
-            assurance_level=str(claims.get("aal", "aal1")),
+        claims = _decode(
+            token,
+            key,
+            algorithms=self._algorithms,
+            audience=self._audience,
+            issuer=self._issuer,
+            leeway=self._leeway,
+            options=self._options,
         )
+        caller = _identity(token, claims)
+        if caller.role == "service":
+            raise Unauthenticated("The role service is not given to users.", reason="TOKEN_INVALID")
+        return caller
+
+    def _verify_service_token(self, token: str, key_id: str) -> Identity:
+        key = self._service_keys.get(key_id)
+        if self._service is None or key is None:
+            raise Unauthenticated("The token is signed with an unknown key.", reason="TOKEN_INVALID")
+        claims = _decode(
+            token,
+            key,
+            algorithms=[service_tokens.ALGORITHM],
+            audience=self._service,
+            issuer=key_id,
+            leeway=self._leeway,
+            options={"require": ["exp", "iat", "sub", "aud", "iss"], "strict_aud": True},
+        )
+        caller = _identity(token, claims)
+        if caller.role != "service" or not 0 < claims["exp"] - claims["iat"] <= service_tokens.LIFETIME_S:
+            raise Unauthenticated("The token is not one that background work may have.", reason="TOKEN_INVALID")
+        return caller
 
     async def verify_authorization(self, header: str | None) -> Identity:
         """The caller that an `Authorization` header stands for. Raises Unauthenticated, also when there is none."""
@@ -197,6 +206,38 @@ class TokenVerifier:
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthenticated("The Authorization header must read: Bearer <token>.", reason="TOKEN_INVALID")
         return await self.verify(token.strip())
+
+
+def _decode(token: str, key: Any, **checks: Any) -> dict[str, Any]:
+    """The claims of a token that passes `checks`."""
+    try:
+        claims: dict[str, Any] = jwt.decode(token, key, **checks)
+        return claims
+    except jwt.ExpiredSignatureError:
+        raise Unauthenticated("The token has expired; sign in again.", reason="TOKEN_EXPIRED") from None
+    except jwt.InvalidTokenError as error:
+        raise Unauthenticated(f"The token is not valid: {error}.", reason="TOKEN_INVALID") from None
+    except (jwt.PyJWTError, TypeError, ValueError, OverflowError):
+        # A key of another kind than the algorithm wants, or claims that are no sensible numbers.
+        raise Unauthenticated("The token is not valid.", reason="TOKEN_INVALID") from None
+
+
+def _identity(token: str, claims: dict[str, Any]) -> Identity:
+    try:
+        user_id = UUID(claims["sub"])
+    except (ValueError, AttributeError, TypeError):
+        raise Unauthenticated("The token's subject is not a UUID.", reason="TOKEN_INVALID") from None
+    metadata = claims.get("app_metadata")
+    role = metadata.get("role", "user") if isinstance(metadata, dict) else "user"
+    if role not in ROLES:
+        raise Unauthenticated("The token names an unknown role.", reason="TOKEN_INVALID")
+    return Identity(
+        user_id=user_id,
+        role=role,
+        token=token,
+        expires_at=int(claims["exp"]),
+        assurance_level=str(claims.get("aal", "aal1")),
+    )
 
 
 def mint_token(

@@ -62,9 +62,9 @@ class ServiceClient:
 
     def _metadata(self) -> tuple[tuple[str, str], ...]:
         pairs = [(REQUEST_ID_KEY, context.request_id())]
-        caller = context.identity_or_none()
-        if caller is not None:
-            pairs.append(("authorization", f"Bearer {caller.token}"))
+        token = context.token_for(self._short_name)
+        if token is not None:
+            pairs.append(("authorization", f"Bearer {token}"))
         carrier: dict[str, str] = {}
         propagate.inject(carrier)
         pairs.extend(carrier.items())
@@ -76,6 +76,17 @@ class ServiceClient:
             return await getattr(self._stub, method)(request, timeout=timeout_s or self._timeout_s, metadata=self._metadata())
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error, service=self._short_name) from error
+
+    async def unary_stream(self, method: str, request: Any, *, timeout_s: float) -> AsyncIterator[Any]:
+        """One request, many responses. Closing the iterator cancels the call."""
+        call = getattr(self._stub, method)(request, timeout=timeout_s, metadata=self._metadata())
+        try:
+            async for response in call:
+                yield response
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error, service=self._short_name) from error
+        finally:
+            call.cancel()
 
     async def stream_unary(self, method: str, requests: AsyncIterable[Any], *, timeout_s: float) -> Any:
         """Many requests, one response."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from uuid import UUID
 
+from services.kit.auth import Identity
 from services.kit.errors import Unauthenticated
-
-if TYPE_CHECKING:
-    from services.kit.auth import Identity
+from services.kit.service_tokens import ServiceTokens
 
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 _identity: ContextVar[Identity | None] = ContextVar("identity", default=None)
+_tokens: ContextVar[ServiceTokens | None] = ContextVar("tokens", default=None)
 
 
 def request_id() -> str:
@@ -40,3 +40,19 @@ def bind_request_id(value: str) -> None:
 def bind_identity(value: Identity | None) -> None:
     """Sets the verified caller for the current task and what it starts."""
     _identity.set(value)
+    _tokens.set(None)
+
+
+def bind_background(user_id: UUID, tokens: ServiceTokens) -> None:
+    """Lets the current task, and what it starts, work for a user who is not there: whoever enqueued the task decided for whom."""
+    _identity.set(Identity(user_id, "service", token="", expires_at=0))  # nosec B106  # each call gets a token of its own
+    _tokens.set(tokens)
+
+
+def token_for(audience: str) -> str | None:
+    """The token to send to a service: in background work a fresh one for that service alone, else the caller's; None without a caller."""
+    caller = _identity.get()
+    if caller is None:
+        return None
+    tokens = _tokens.get()
+    return caller.token if tokens is None else tokens.mint(caller.user_id, audience=audience)

@@ -45,7 +45,7 @@ def valid_request_id(value: str | None) -> str:
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps every method once. `roles` names the methods that background work may call with role `service`; all other methods refuse it."""
+    """Wraps every method once. Background work (role `service`) may call the `service_methods`; all other methods refuse it."""
 
     def __init__(
         self,

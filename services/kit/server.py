@@ -20,7 +20,7 @@ from grpc_reflection.v1alpha import reflection
 from services.kit.auth import TokenVerifier
 from services.kit.interceptors import CallInterceptor
 from services.kit.logging import configure_logging, configure_sentry
-from services.kit.settings import ProcessSettings
+from services.kit.settings import ProcessSettings, WorkerSettings
 from services.kit.telemetry import configure_tracing, serve_metrics
 
 log = structlog.get_logger()
@@ -44,7 +44,7 @@ _OPTIONS: list[tuple[str, int]] = [
 ]
 
 
-def set_up_process(service: str, settings: ProcessSettings) -> None:
+def set_up_process(service: str, settings: WorkerSettings) -> None:
     """Logs, error reports and metrics of a process; once, before anything else."""
     configure_logging(service, settings.log_level)
     configure_sentry(settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None, service, settings.environment)
@@ -89,13 +89,14 @@ class Server:
         check: Callable[[], Awaitable[bool]] | None = None,
         figures: Callable[[], Mapping[str, object]] | None = None,
     ) -> None:
-        """`services` are full names such as scale.accounts.v1.AccountsService; `register` adds the servicers."""
+        """`services` are full names such as scale.accounts.v1.AccountsService; `register` adds the servicers. Background work must have
+        made its tokens for `name`, and may call `service_methods` only, such as /scale.accounts.v1.AccountsService/GetProfile."""
         self._settings = settings
         self._name = name
         self._services = services
         self._check = check
         interceptor = CallInterceptor(
-            TokenVerifier(settings),
+            TokenVerifier(settings, name),
             service_methods=service_methods,
             tracer=configure_tracing(name, settings.otlp_endpoint),
         )

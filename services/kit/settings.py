@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from services.kit.service_tokens import read_public_keys
 
 T = TypeVar("T", bound=BaseSettings)
 
@@ -20,11 +22,21 @@ def _shared(name: str, *others: str) -> AliasChoices:
     return AliasChoices(name, *others)
 
 
-class ProcessSettings(BaseSettings):
-    """What every process of SCALE reads."""
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+"""A tuple that an environment variable writes as a,b,c; give the field a `mode="before"` validator with `split_commas`."""
+
+
+def split_commas(value: object) -> object:
+    """Splits "a, b" into ("a", "b"); anything else stays."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+class WorkerSettings(BaseSettings):
+    """What every process of SCALE reads, those that nobody calls included."""
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(ge=1, le=65535, description="Port to listen on.")
     metrics_port: int | None = Field(None, ge=1, le=65535, description="Port of /metrics; none when absent.")
     environment: Literal["development", "production"] = Field(
         "production",
@@ -46,6 +58,11 @@ class ProcessSettings(BaseSettings):
         description="Where traces are sent; nowhere when absent.",
     )
 
+
+class ProcessSettings(WorkerSettings):
+    """What every process reads that is called."""
+
+    port: int = Field(ge=1, le=65535, description="Port to listen on.")
     auth_algorithm: Literal["HS256", "RS256", "ES256"] = Field(
         "HS256", validation_alias=_shared("SCALE_AUTH_ALGORITHM"), description="The one algorithm that tokens may use."
     )
@@ -76,6 +93,11 @@ class ProcessSettings(BaseSettings):
         validation_alias=_shared("SCALE_AUTH_LEEWAY_S"),
         description="Clock difference tolerated, in seconds.",
     )
+    service_public_keys: CommaSeparated = Field(
+        (),
+        validation_alias=_shared("SCALE_SERVICE_PUBLIC_KEYS"),
+        description="Whose background work is believed: name=key, comma separated; a key is base64url of an Ed25519 public key.",
+    )
 
     drain_s: float = Field(
         0.5,
@@ -89,6 +111,14 @@ class ProcessSettings(BaseSettings):
         validation_alias=_shared("SCALE_GRACE_S"),
         description="Seconds that running calls have to finish after that.",
     )
+
+    _split_keys = field_validator("service_public_keys", mode="before")(split_commas)
+
+    @field_validator("service_public_keys")
+    @classmethod
+    def _keys_readable(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        read_public_keys(entries)
+        return entries
 
     @model_validator(mode="after")
     def _keys_present(self) -> ProcessSettings:
@@ -204,17 +234,6 @@ class ServiceSettings(ProcessSettings, DatabaseSettings):
         key = self.page_token_key or self.auth_secret
         assert key is not None  # nosec B101  # checked above
         return b"page-token:" + key.get_secret_value().encode()
-
-
-CommaSeparated = Annotated[tuple[str, ...], NoDecode]
-"""A tuple that an environment variable writes as a,b,c; give the field a `mode="before"` validator with `split_commas`."""
-
-
-def split_commas(value: object) -> object:
-    """Splits "a, b" into ("a", "b"); anything else stays."""
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
 
 
 def load_settings(cls: type[T]) -> T:

@@ -40,14 +40,17 @@ from services.kit.server import Server
 from services.kit.status import from_rpc_error
 from services.local import LocalSystem
 from tests.support.ledger_rows import record_batch, row
+from tests.support.service_keys import service_tokens
 
 SECRET = "a signing secret for the tests alone, long enough"
+WORKER = service_tokens()
 
 
 @pytest.fixture
 async def address(servers: LocalSystem, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     """host:port of the service, put together as its own process does it."""
     monkeypatch.setenv("SCALE_AUTH_SECRET", SECRET)
+    monkeypatch.setenv("SCALE_SERVICE_PUBLIC_KEYS", WORKER.public_key)
     monkeypatch.setenv("SCALE_ENVIRONMENT", "development")
     monkeypatch.setenv("SCALE_DRAIN_S", "0")
     monkeypatch.setenv("SCALE_ACCOUNTS_DATABASE_URL", servers.service_url("accounts"))
@@ -142,7 +145,7 @@ async def test_no_call_without_a_valid_token(channel: grpc.aio.Channel, user_id:
 
 async def test_background_work_may_not_read_the_ledger(channel: grpc.aio.Channel, user_id: UUID) -> None:
     with pytest.raises(PermissionDenied):
-        await Client(channel, mint_token(SECRET, user_id=user_id, role="service")).everything()
+        await Client(channel, WORKER.mint(user_id, audience="accounts")).everything()
 
 
 async def test_users_see_only_their_own(client: Client, other_client: Client) -> None:

@@ -30,9 +30,11 @@ from services.kit.settings import ProcessSettings
 from services.kit.status import from_rpc_error
 from services.local import LocalSystem
 from tests.support.ingestion_fakes import FakeImportsRepository, FakeLedger
+from tests.support.service_keys import service_tokens
 from tests.support.statements import read_simple
 
 SECRET = "a secret for tests, long enough for HS256"
+WORKER = service_tokens()
 
 
 def free_port() -> int:
@@ -46,6 +48,7 @@ def process_settings(**more: Any) -> dict[str, Any]:
         "port": free_port(),
         "SCALE_ENVIRONMENT": "development",
         "SCALE_AUTH_SECRET": SECRET,
+        "SCALE_SERVICE_PUBLIC_KEYS": WORKER.public_key,
         "SCALE_DRAIN_S": 0,
         "SCALE_GRACE_S": 1,
         **more,

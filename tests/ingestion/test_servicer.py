@@ -11,7 +11,6 @@ import pytest
 import uuid_utils.compat
 
 from scale.ingestion.v1 import ingestion_service_pb2 as pb
-from services.kit.auth import mint_token
 from services.kit.errors import (
     Aborted,
     AlreadyExists,
@@ -22,7 +21,7 @@ from services.kit.errors import (
     Unauthenticated,
     Unavailable,
 )
-from tests.ingestion.conftest import SECRET, FakeStack
+from tests.ingestion.conftest import WORKER, FakeStack
 
 FIVE = "\n".join(f"2026-05-0{day};-{day}.50;Shop {day}" for day in range(1, 6))
 
@@ -291,7 +290,7 @@ async def test_every_call_needs_a_users_token(fake_stack: FakeStack, method: str
     wire.token = ""
     with pytest.raises(Unauthenticated):
         await wire.call(method, request)
-    wire.token = mint_token(SECRET, user_id=wire.user_id, role="service")
+    wire.token = WORKER.mint(wire.user_id, audience="ingestion")
     with pytest.raises(PermissionDenied):
         await wire.call(method, request)
 

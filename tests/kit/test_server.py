@@ -24,8 +24,10 @@ from services.kit.client import ServiceClient
 from services.kit.server import FIGURES_KEY, Server
 from services.kit.settings import ProcessSettings, service_config
 from tests.support.gateway_app import free_port
+from tests.support.service_keys import service_tokens
 
 SECRET = "a-secret-of-at-least-thirty-two-characters"
+WORKER = service_tokens()
 NAME = "scale.accounts.v1.AccountsService"
 
 
@@ -88,11 +90,18 @@ class Pair:
 
 @asynccontextmanager
 async def running(port: int | None = None, **options: Any) -> AsyncIterator[Pair]:
-    settings = Settings(port=port or free_port(), environment="development", auth_secret=SECRET, drain_s=0.05, grace_s=2)
+    settings = Settings(
+        port=port or free_port(),
+        environment="development",
+        auth_secret=SECRET,
+        drain_s=0.05,
+        grace_s=2,
+        service_public_keys=(WORKER.public_key,),
+    )
     probe = Probe()
     server = Server(
         settings,
-        name="probe",
+        name="accounts",
         services=[NAME],
         register=lambda raw: add_AccountsServiceServicer_to_server(probe, raw),
         service_methods=frozenset({f"/{NAME}/GetProfile"}),
@@ -112,8 +121,8 @@ async def running(port: int | None = None, **options: Any) -> AsyncIterator[Pair
     context.bind_request_id("")
 
 
-def act_as(user_id: UUID, role: str = "user", secret: str = SECRET) -> None:
-    context.bind_identity(Identity(user_id, role, mint_token(secret, user_id=user_id, role=role), 0))
+def act_as(user_id: UUID, secret: str = SECRET) -> None:
+    context.bind_identity(Identity(user_id, "user", mint_token(secret, user_id=user_id), 0))
 
 
 @pytest.fixture
@@ -144,7 +153,7 @@ async def test_no_token_and_forged_tokens_are_refused(pair: Pair) -> None:
 
 
 async def test_background_work_may_call_only_what_it_is_allowed(pair: Pair) -> None:
-    act_as(pair.user_id, role="service")
+    context.bind_background(pair.user_id, WORKER)
     await pair.call("GetProfile")
     with pytest.raises(errors.PermissionDenied) as caught:
         await pair.call("UpdateProfile")

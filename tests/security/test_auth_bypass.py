@@ -135,14 +135,14 @@ async def test_identity_in_headers_is_ignored(gateway: Gateway) -> None:
 
 
 async def test_role_comes_from_app_metadata_only(gateway: Gateway) -> None:
-    """Users can edit user_metadata; background tokens are not for this API."""
+    """Users can edit user_metadata; and nobody who signs users in makes services."""
     gateway.app.get("/api/v1/admin-only", dependencies=[Depends(require_role("admin"))])(lambda: {"ok": True})
     posing = jwt.encode({**claims(), "role": "admin", "user_metadata": {"role": "admin"}}, SECRET)
     answers = [
         await gateway.client.get("/api/v1/admin-only", headers=headers)
         for headers in ({"Authorization": f"Bearer {posing}"}, bearer(role="admin"), bearer(role="user"), bearer(role="service"))
     ]
-    assert [answer.status_code for answer in answers] == [403, 200, 403, 403]
+    assert [answer.status_code for answer in answers] == [403, 200, 403, 401]
     assert_problem(answers[0], 403, "ROLE_NOT_ALLOWED")
 
 

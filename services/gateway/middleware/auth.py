@@ -34,8 +34,6 @@ class AuthMiddleware:
     def _refusal(self, caller: Identity | None) -> ScaleError | None:
         if caller is None:
             return Unauthenticated("This call needs a token.", reason="TOKEN_MISSING")
-        if caller.role == "service":
-            return PermissionDenied("Tokens of background work are for services, not for this API.", reason="ROLE_NOT_ALLOWED")
         if self._require_aal2 and caller.assurance_level != "aal2":
             return PermissionDenied("This call needs a sign-in with a second factor.", reason="SECOND_FACTOR_REQUIRED")
         return None

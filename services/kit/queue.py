@@ -1,0 +1,171 @@
+"""The queues of work that takes longer than a second: their rules, and how a task is put into one.
+
+A message is a wake-up that names a piece of work. Whether the work is done, and who has it in hand, stands in PostgreSQL with a lease,
+so that a message that comes twice or not at all does no harm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from services.kit.errors import Unavailable
+from services.kit.redis import connect, within
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+log = structlog.get_logger()
+
+PRIORITIES: Mapping[str, int] = MappingProxyType({"high": 0, "medium": 3, "low": 6})
+"""On Redis 0 is served first."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRules:
+    """What holds for a task of a queue, unless it says otherwise: seconds that it may take, repeats after a failure, and priority."""
+
+    time_limit_s: int
+    max_retries: int
+    priority: str
+
+
+QUEUES: Mapping[str, QueueRules] = MappingProxyType(
+    {
+        "upkeep": QueueRules(60, 0, "high"),  # what a clock enqueues: it waits behind nobody's work
+        "ingest": QueueRules(1800, 0, "medium"),  # repeated by its lease, which counts across workers that die
+        "inference": QueueRules(300, 2, "high"),
+        "training": QueueRules(1800, 1, "low"),
+        "fl": QueueRules(900, 1, "low"),
+    }
+)
+LONG_INFERENCE = QueueRules(600, 2, "medium")
+"""For a task of the queue inference that takes longer and may wait."""
+
+VISIBILITY_TIMEOUT_S = max(rules.time_limit_s for rules in QUEUES.values()) + 300
+"""When Redis hands out again what a worker took and never finished. Above every time limit: else a task that still runs would run twice."""
+
+_SEPARATOR = ":"
+_TIMEOUT_S = 2.0
+_PUBLISH_TIMEOUT_S = 5.0
+
+
+def task_options(queue: str, rules: QueueRules | None = None) -> dict[str, Any]:
+    """What to declare a task with: `@celery.task(name=..., **task_options("ingest"))`."""
+    rules = rules or QUEUES[queue]
+    return {
+        "queue": queue,
+        "priority": PRIORITIES[rules.priority],
+        "time_limit": rules.time_limit_s,
+        "max_retries": rules.max_retries,
+    }
+
+
+def make_celery(name: str, redis_url: str, *, include: Sequence[str] = (), visibility_timeout_s: float = VISIBILITY_TIMEOUT_S) -> Celery:
+    """A Celery application as every worker and publisher has it. `include`: modules with tasks, loaded when a worker or beat starts."""
+    # Here, for a service that only publishes imports it at its first task.
+    from celery import Celery
+    from kombu.entity import Queue
+
+    celery = Celery(name, broker=redis_url, include=list(include), set_as_current=False)
+    celery.conf.update(
+        # Nothing but plain values: a message can never be code.
+        accept_content=["json"],
+        task_serializer="json",
+        enable_utc=True,
+        timezone="UTC",
+        # What became of a task stands in PostgreSQL.
+        result_backend=None,
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        # A message is done when its task is, and comes back when the process dies.
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        # Losing Redis does not stop work: its lease is in PostgreSQL.
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_connection_timeout=_TIMEOUT_S,
+        broker_transport_options={
+            "priority_steps": sorted(PRIORITIES.values()),
+            "queue_order_strategy": "priority",
+            "sep": _SEPARATOR,
+            "visibility_timeout": visibility_timeout_s,
+            "socket_connect_timeout": _TIMEOUT_S,
+        },
+        task_queues=[Queue(queue) for queue in QUEUES],
+        task_default_queue=next(iter(QUEUES)),
+        task_default_priority=PRIORITIES["medium"],
+        task_create_missing_queues=False,
+        task_publish_retry=True,
+        task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1},
+        # Whoever reaches Redis shall not command workers; nobody listens to their gossip.
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+    )
+    return celery
+
+
+class TaskQueue:
+    """Puts tasks into queues by name, without their code. One per process; it connects at the first task."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._url = redis_url
+        self._redis = connect(redis_url, max_connections=32)
+        self._publisher = ThreadPoolExecutor(1, thread_name_prefix="publish")
+        self._celery: Celery | None = None
+        self._closing = threading.Event()
+
+    async def enqueue(
+        self, task: str, args: Sequence[str], *, queue: str, priority: str | None = None, expires_s: float | None = None
+    ) -> None:
+        """Puts a task into a queue, with the queue's own priority unless one is given; after `expires_s` seconds in it nobody runs it any
+        more. Raises Unavailable with reason QUEUE_UNAVAILABLE, within five seconds; the task may have got into the queue all the same."""
+        publish = partial(self._publish, task, list(args), queue, PRIORITIES[priority or QUEUES[queue].priority], expires_s)
+        try:
+            async with asyncio.timeout(_PUBLISH_TIMEOUT_S):
+                await asyncio.get_running_loop().run_in_executor(self._publisher, publish)
+        except _connection_errors() as error:
+            log.warning("a task cannot be enqueued", task=task, error=str(error) or type(error).__name__)
+            raise Unavailable("The queue is not reachable; try again shortly.", reason="QUEUE_UNAVAILABLE", retry_after_s=2) from error
+
+    def _publish(self, task: str, args: list[str], queue: str, priority: int, expires_s: float | None) -> None:
+        if self._celery is None:
+            self._celery = make_celery("publisher", self._url)
+            self._celery.conf.broker_transport_options["socket_timeout"] = _TIMEOUT_S
+        self._celery.send_task(task, args, queue=queue, priority=priority, expires=expires_s)
+
+    async def length(self, queue: str) -> int:
+        """How many tasks wait in a queue, of all priorities; not those in a worker's hands. Raises Unavailable."""
+        async with within(_TIMEOUT_S, reason="QUEUE_UNAVAILABLE"), self._redis.pipeline(transaction=False) as pipeline:
+            for priority in PRIORITIES.values():
+                pipeline.llen(f"{queue}{_SEPARATOR}{priority}" if priority else queue)
+            return sum(await pipeline.execute())
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await asyncio.get_running_loop().run_in_executor(self._publisher, self._close_publisher)
+        self._publisher.shutdown(wait=False)
+        await self._redis.aclose()
+
+    def _close_publisher(self) -> None:
+        if self._celery is not None:
+            self._celery.close()
+
+
+def _connection_errors() -> tuple[type[BaseException], ...]:
+    from kombu.exceptions import OperationalError
+    from redis.exceptions import RedisError
+
+    return (OperationalError, RedisError, OSError, TimeoutError)

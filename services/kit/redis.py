@@ -1,0 +1,39 @@
+"""Connections to Redis that give up quickly: what is kept there is a wake-up or a cache, and everything goes on without it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from services.kit.errors import Unavailable
+
+_CONNECT_TIMEOUT_S = 2.0
+
+
+def connect(url: str, *, max_connections: int = 128, connect_timeout_s: float = _CONNECT_TIMEOUT_S) -> Redis:
+    """A client that never repeats a command. Connects at the first one; beyond `max_connections` at a time commands fail."""
+    pool = ConnectionPool.from_url(
+        url,
+        # Callers bound each command as a whole.
+        socket_timeout=None,
+        socket_connect_timeout=connect_timeout_s,
+        max_connections=max_connections,
+        retry=Retry(NoBackoff(), 0),
+    )
+    return Redis.from_pool(pool)
+
+
+@asynccontextmanager
+async def within(seconds: float, *, reason: str) -> AsyncIterator[None]:
+    """Bounds what is done with Redis. Raises Unavailable with `reason` when it fails or takes longer."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except (RedisError, OSError, TimeoutError) as error:
+        raise Unavailable("Redis does not answer; try again shortly.", reason=reason, retry_after_s=1) from error
