@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 
 from services.gateway import openapi
 from services.gateway.errors import add_handlers
+from services.gateway.event_streams import EventStreams
 from services.gateway.health import Readiness
 from services.gateway.middleware.access_log import AccessLogMiddleware
 from services.gateway.middleware.auth import AuthMiddleware
@@ -60,6 +61,7 @@ def build_app(settings: GatewaySettings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.draining = False
+    app.state.streams = EventStreams(per_user=settings.max_streams, heartbeat_s=settings.heartbeat_s)
     add_handlers(app)
     openapi.add_routes(app)
     return app

@@ -68,7 +68,7 @@ def status_of(error: errors.ScaleError) -> int:
 
 
 # What the contracts call otherwise than REST does.
-_RENAMED = {"query": "q", "currency_code": "currency", "request_id": "Idempotency-Key"}
+_RENAMED = {"query": "q", "currency_code": "currency", "request_id": "Idempotency-Key", "after_event_id": "Last-Event-ID"}
 _CONTAINERS = ("account.", "profile.", "metadata.")
 
 

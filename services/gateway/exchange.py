@@ -43,6 +43,10 @@ class Exchange:
     """Headers that stages add to whatever answer there will be."""
     status: int = 0
     """0 until the answer has started."""
+    streaming: bool = False
+    """Whether the answer goes on for as long as there is news, and looks out for a hang-up itself."""
+    head_only: bool = False
+    """Whether the caller wants no body."""
     complete: bool = False
     """Whether the last byte of the answer is on its way."""
     logged: bool = False

@@ -7,12 +7,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Request
 from pydantic import ValidationError
+from sse_starlette import EventSourceResponse
 from starlette.responses import Response
 
 from scale.ingestion.v1 import ingestion_service_pb2 as pb
 from services.gateway import ingestion_json as shape
 from services.gateway.answers import json_answer
 from services.gateway.errors import field_errors
+from services.gateway.event_streams import Events, EventStreams
+from services.gateway.exchange import exchange_of
 from services.gateway.idempotency import idempotency_key
 from services.gateway.problems import CONFLICT, EVERYWHERE, NOT_FOUND, UPLOAD
 from services.gateway.queries import query_parameters, read_query
@@ -35,12 +38,37 @@ IdempotencyKey = Annotated[
         description="Same key, same import: send the same one again after a lost answer. At most 255 visible ASCII characters.",
     ),
 ]
+LastEventId = Annotated[
+    str,
+    Header(
+        alias="Last-Event-ID",
+        pattern="^([0-9]{1,20}-[0-9]{1,20})?$",
+        description="The `id` of the last event that you have seen: only what came after it is sent. Browsers send it by themselves.",
+    ),
+]
+
+_POLL_AFTER_S = 1
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Events `progress` until one `finished`; `data` is the import as GET /imports/{import_id} gives it. "
+        "Lines that begin with a colon keep the connection alive. "
+        "A stream that ends without `finished` goes on when you come back with Last-Event-ID.",
+        "content": {
+            "text/event-stream": {
+                "schema": {"type": "string"},
+                "example": 'id: 1770000000000-0\r\nevent: progress\r\ndata: {"id":"019b76da-a800-7000-8000-000000000003", ...}\r\n\r\n',
+            }
+        },
+    },
+    204: {"description": "You have seen the last event; there is nothing to come back for."},
+}
 
 
 async def import_statement(request: Request, key: IdempotencyKey = None) -> Response:
     """Imports a bank statement: all its good rows or none.
 
     The form's fields may come in any order. `detected` in the answer says how the file was read; the fields overrule what is wrong in it.
+    A large file is answered with 202 and read in the background: follow it at `/stream`, or poll it.
     Sent again, the same file adds nothing; under the same key it gets the first answer again, with Idempotency-Replayed: true.
     """
     settings: GatewaySettings = request.app.state.settings
@@ -55,7 +83,10 @@ async def import_statement(request: Request, key: IdempotencyKey = None) -> Resp
     headers = {"Location": f"/api/v1/imports/{statement_import.import_id}"}
     if answer.repeated_request:
         headers["Idempotency-Replayed"] = "true"
-    status = 202 if statement_import.state in shape.UNFINISHED else 201
+    status = 201
+    if statement_import.state in shape.UNFINISHED:
+        status = 202
+        headers["Retry-After"] = str(_POLL_AFTER_S)
     return json_answer(request, shape.import_json(statement_import), status=status, headers=headers)
 
 
@@ -92,7 +123,10 @@ def _form_schema() -> dict[str, Any]:
 _import_documented: dict[str, Any] = {
     "status_code": 201,
     "response_model": schemas.Import,
-    "responses": {202: {"model": schemas.Import, "description": "Still at work; poll the address in Location."}, **UPLOAD},
+    "responses": {
+        202: {"model": schemas.Import, "description": "Still at work; poll the address in Location, or follow its `/stream`."},
+        **UPLOAD,
+    },
     "openapi_extra": _form_schema(),
 }
 router.post("/imports", tags=["imports"], operation_id="import_statement", **_import_documented)(import_statement)
@@ -121,6 +155,42 @@ async def get_import(request: Request, import_id: ImportId) -> Response:
     """One import."""
     answer = await upstreams(request).ingestion.unary("GetImport", pb.GetImportRequest(import_id=str(import_id)))
     return json_answer(request, shape.import_json(answer.statement_import))
+
+
+@router.get(
+    "/imports/{import_id}/stream",
+    tags=["imports"],
+    response_class=EventSourceResponse,
+    responses=NOT_FOUND | _STREAM,
+)
+async def watch_import(request: Request, import_id: ImportId, last_event_id: LastEventId = "") -> Response:
+    """One import as server-sent events: as it stands, then again at every step until it is done."""
+    settings: GatewaySettings = request.app.state.settings
+    streams: EventStreams = request.app.state.streams
+    ingestion = upstreams(request).ingestion
+    # First, because a stream that has begun can no longer become a 404.
+    found = await ingestion.unary("GetImport", pb.GetImportRequest(import_id=str(import_id)))
+    if exchange_of(request.scope).head_only:
+        return EventSourceResponse(iter(()))
+    steps = ingestion.unary_stream(
+        "WatchImport",
+        pb.WatchImportRequest(import_id=str(import_id), after_event_id=last_event_id),
+        timeout_s=settings.stream_timeout_s,
+    )
+    first: pb.WatchImportResponse | None = None
+    if last_event_id and found.statement_import.state not in shape.UNFINISHED:
+        first = await anext(steps, None)
+        if first is None:
+            # A browser comes back after every end, but for this one.
+            return Response(status_code=204)
+    return streams.answer(request, _events(first, steps))
+
+
+async def _events(first: pb.WatchImportResponse | None, steps: AsyncIterator[pb.WatchImportResponse]) -> Events:
+    if first is not None:
+        yield shape.import_event(first)
+    async for step in steps:
+        yield shape.import_event(step)
 
 
 @router.delete("/imports/{import_id}", tags=["imports"], response_model=schemas.UndoneImport, responses=NOT_FOUND | CONFLICT)

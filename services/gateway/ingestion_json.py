@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+from sse_starlette import ServerSentEvent
+
 from scale.ingestion.v1 import ingestion_service_pb2 as pb
 from services.gateway.schemas.ingestion import ImportForm
 from services.gateway.wire import struct_value, timestamp_text
 
 _STATES = {number: name.removeprefix("IMPORT_STATE_").lower() for name, number in pb.ImportState.items()}
+_STAGES = {number: name.removeprefix("IMPORT_STAGE_").lower() for name, number in pb.ImportStage.items()}
 _OUTCOMES = {number: name.removeprefix("ROW_OUTCOME_").lower() for name, number in pb.RowOutcome.items()}
 UNFINISHED = frozenset({pb.IMPORT_STATE_PENDING, pb.IMPORT_STATE_RUNNING})
 
@@ -30,12 +34,29 @@ def import_json(found: pb.Import) -> dict[str, Any]:
             "zero_amount": found.zero_amount_count,
             "rejected": found.rejected_count,
         },
+        "progress": _progress_json(found.progress) if found.HasField("progress") else None,
         "detected": struct_value(found.detected),
         "same_file_as": found.same_file_as or None,
         "failure_reason": found.failure_reason or None,
         "created_at": timestamp_text(found.create_time),
         "completed_at": timestamp_text(found.complete_time) if found.HasField("complete_time") else None,
     }
+
+
+def _progress_json(found: pb.ImportProgress) -> dict[str, Any]:
+    return {
+        "stage": _STAGES[found.stage],
+        "rows": found.row_count,
+        "fraction": found.fraction if found.HasField("fraction") else None,
+    }
+
+
+def import_event(step: pb.WatchImportResponse) -> ServerSentEvent:
+    """One step of an import, for a stream."""
+    found = step.statement_import
+    name = "progress" if found.state in UNFINISHED else "finished"
+    # An empty id would take back the one that the client remembers.
+    return ServerSentEvent(orjson.dumps(import_json(found)).decode(), event=name, id=step.event_id or None)
 
 
 def row_json(row: pb.ImportRow) -> dict[str, Any]:

@@ -94,6 +94,10 @@ def _complete(operation: dict[str, Any], path: str, method: str) -> None:
         answer["headers"] = dict(_ANSWER_HEADERS)
         if status in {"201", "202"} and "/import" in path:
             answer["headers"]["Location"] = {"description": "The import.", "schema": {"type": "string"}}
+        if status == "202":
+            answer["headers"] |= _RETRY_AFTER
+        if status == "202":
+            answer["headers"] |= _RETRY_AFTER
         if int(status) >= 400:
             answer["content"] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
         if status in {"429", "503", "504"}:

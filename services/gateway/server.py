@@ -141,6 +141,7 @@ class GatewayServer(uvicorn.Server):
             return
         log.info("draining")
         self._gateway.state.draining = True
+        self._gateway.state.streams.end_all()
         asyncio.get_running_loop().call_later(self._drain_s, setattr, self, "should_exit", True)
 
 

@@ -50,6 +50,9 @@ class GatewaySettings(ProcessSettings):
     )
     timeout_s: float = Field(10, gt=0, description="Deadline of a call to a service.")
     import_timeout_s: float = Field(600, gt=0, description="Deadline of an import.")
+    stream_timeout_s: float = Field(3600, gt=0, description="Longest stream of events; clients come back where they were.")
+    heartbeat_s: float = Field(15, gt=0, description="How often a stream without news says that it is still there.")
+    max_streams: int = Field(20, ge=1, description="Streams of events that one user may have open in one process.")
     receive_timeout_s: float = Field(30, gt=0, description="How long an upload may send nothing.")
 
     @field_validator("trusted_proxies", "allowed_origins", mode="before")

@@ -11,7 +11,7 @@ from scale.ingestion.v1 import ingestion_service_pb2 as pb
 from services.gateway.schemas import ingestion as schemas
 from services.kit import errors
 from tests.support.gateway_app import Gateway, StartGateway, assert_problem
-from tests.support.upstream_fakes import statement_import
+from tests.support.upstream_fakes import running_import, statement_import
 
 IMPORT_ID = "019b76da-a800-7000-8000-0000000000c0"
 ACCOUNT_ID = "019b76da-a800-7000-8000-00000000000a"
@@ -116,6 +116,22 @@ async def test_unfinished_import_is_202(gateway: Gateway) -> None:
     body = response.json()
     schemas.Import.model_validate(body)
     assert (body["state"], body["account_id"], body["completed_at"]) == ("running", None, None)
+    assert response.headers["retry-after"] == "1"
+
+
+async def test_progress_of_an_unfinished_import(gateway: Gateway) -> None:
+    assert (await gateway.get(f"/api/v1/imports/{IMPORT_ID}")).json()["progress"] is None
+    gateway.ingestion.found = running_import(rows=120_000, fraction=0.4)
+    body = (await gateway.get(f"/api/v1/imports/{IMPORT_ID}")).json()
+    schemas.Import.model_validate(body)
+    assert body["progress"] == {"stage": "reading", "rows": 120_000, "fraction": 0.4}
+
+
+async def test_a_full_queue_is_429(gateway: Gateway) -> None:
+    gateway.ingestion.error = errors.ResourceExhausted("Too many large files wait.", reason="QUEUE_FULL", retry_after_s=30)
+    response = await upload(gateway)
+    assert_problem(response, 429, "QUEUE_FULL")
+    assert response.headers["retry-after"] == "30"
 
 
 async def test_large_file_is_streamed_whole(gateway: Gateway) -> None:

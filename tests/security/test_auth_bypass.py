@@ -42,6 +42,7 @@ ROUTES = [
     ("POST", f"/api/v1/transactions/{uuid4()}/merge"),
     ("POST", f"/api/v1/transactions/{uuid4()}/keep"),
     ("GET", f"/api/v1/imports/{uuid4()}/rows"),
+    ("GET", f"/api/v1/imports/{uuid4()}/stream"),
 ]
 
 

@@ -85,6 +85,16 @@ def statement_import(**changes: Any) -> ingestion_pb.Import:
     return message
 
 
+def running_import(*, rows: int, fraction: float | None = None, **changes: Any) -> ingestion_pb.Import:
+    """One that a worker is reading."""
+    message = statement_import(state=ingestion_pb.IMPORT_STATE_RUNNING, row_count=0, inserted_count=0, **changes)
+    message.ClearField("complete_time")
+    message.progress.stage, message.progress.row_count = ingestion_pb.IMPORT_STAGE_READING, rows
+    if fraction is not None:
+        message.progress.fraction = fraction
+    return message
+
+
 class _Settings(ProcessSettings):
     model_config = service_config("fake")
 
@@ -194,6 +204,8 @@ class FakeIngestion(_Fake, IngestionServiceServicer):
         self.chunk_sizes: list[int] = []
         self.content = b""
         self.answer = ingestion_pb.ImportStatementResponse(statement_import=statement_import())
+        self.found = statement_import()
+        self.steps: list[ingestion_pb.WatchImportResponse | ScaleError | float] = []
 
     async def ImportStatement(self, request: AsyncIterator[Any], call: Any) -> Any:
         """Takes the file."""
@@ -211,7 +223,24 @@ class FakeIngestion(_Fake, IngestionServiceServicer):
     async def GetImport(self, request: Any, call: Any) -> Any:
         """One."""
         await self._enter(request, call)
-        return ingestion_pb.GetImportResponse(statement_import=statement_import())
+        return ingestion_pb.GetImportResponse(statement_import=self.found)
+
+    async def WatchImport(self, request: Any, call: Any) -> AsyncIterator[Any]:
+        """The steps after the one that the caller has seen; a number among them is a pause in seconds."""
+        self.requests.append(request)
+        self.callers.append(context.identity().user_id)
+        seen = request.after_event_id
+        try:
+            for step in self.steps:
+                if isinstance(step, float):
+                    await asyncio.sleep(step)
+                elif isinstance(step, ScaleError):
+                    raise step
+                elif not seen or step.event_id > seen:
+                    yield step
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
 
     async def ListImports(self, request: Any, call: Any) -> Any:
         """One."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.gateway.exchange import header
+from services.gateway.exchange import exchange_of, header
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 UPLOAD_PATHS = frozenset({"/api/v1/imports", "/api/v1/ingestion/import"})
@@ -57,6 +57,7 @@ class HeadMiddleware:
             await send(message)
 
         inner = {**scope, "method": "GET"}
+        exchange_of(scope).head_only = True
         await self._app(inner, receive, send_without_body)
         if "route" in inner:
             scope["route"] = inner["route"]

@@ -69,8 +69,8 @@ class _Watch:
     async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        # Servers report the end of the answer in the same way.
-        if not self._exchange.complete and self._task is not None:
+        # Servers report the end of the answer in the same way. A stream has heard it, too, and two who cancel get in each other's way.
+        if not self._exchange.complete and not self._exchange.streaming and self._task is not None:
             self.hung_up = True
             self._task.cancel()
 

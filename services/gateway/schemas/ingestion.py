@@ -21,12 +21,14 @@ _IMPORT: dict[str, Any] = {
     "file_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "account_id": "019b76da-a800-7000-8000-000000000002",
     "counts": _COUNTS,
+    "progress": None,
     "detected": {"encoding": "utf-8", "delimiter": ";", "header_line": 1, "date_format": "%d.%m.%Y", "decimal_mark": ","},
     "same_file_as": None,
     "failure_reason": None,
     "created_at": "2026-02-01T08:00:00.000000Z",
     "completed_at": "2026-02-01T08:00:01.000000Z",
 }
+_PROGRESS: dict[str, Any] = {"stage": "reading", "rows": 120_000, "fraction": 0.4}
 _ROW: dict[str, Any] = {
     "line": 17,
     "outcome": "rejected",
@@ -84,6 +86,16 @@ class ImportCounts(Output):
     rejected: int = Field(description="Rows that could not be read.")
 
 
+class ImportProgress(Output):
+    """How far an unfinished import is."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_PROGRESS]})
+
+    stage: Literal["waiting", "reading", "storing"] = Field(description="In the queue, reading the file, or storing what was read.")
+    rows: int = Field(description="Rows read so far.")
+    fraction: float | None = Field(description="How much of the file has been read, 0 to 1; null where the format does not tell.")
+
+
 class Import(Output):
     """One upload and what became of it."""
 
@@ -96,6 +108,7 @@ class Import(Output):
     file_hash: str = Field(description="Lower-case hex SHA-256 of the file.")
     account_id: UUID | None = Field(description="The account; null when the rows went to several.")
     counts: ImportCounts = Field(description="How many rows became what.")
+    progress: ImportProgress | None = Field(description="How far it is; null once it is done.")
     detected: dict[str, Any] = Field(description="How the file was read: encoding, delimiter, header line, date format, columns and more.")
     same_file_as: UUID | None = Field(description="The earlier import of the very same file.")
     failure_reason: str | None = Field(description="Why a failed import failed.")

@@ -1,0 +1,93 @@
+"""Server-sent events: what keeps a stream alive, when it ends, and how many one user may have open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator
+from uuid import UUID
+
+import structlog
+from fastapi import Request
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from services.gateway.exchange import exchange_of
+from services.kit import context
+from services.kit.errors import ResourceExhausted, ScaleError
+
+log = structlog.get_logger()
+
+Events = AsyncGenerator[ServerSentEvent, None]
+
+# How long a client waits before it comes back; browsers differ where nobody says.
+_COME_BACK_AFTER_MS = 1000
+
+
+class EventStreams:
+    """The streams that are open in this process.
+
+    All of them end when the process is about to stop: clients come back elsewhere with their Last-Event-ID and miss nothing.
+    """
+
+    def __init__(self, *, per_user: int, heartbeat_s: float) -> None:
+        self._per_user = per_user
+        self._heartbeat_s = heartbeat_s
+        self._open: Counter[UUID] = Counter()
+        self._draining = asyncio.Event()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def answer(self, request: Request, events: Events) -> EventSourceResponse:
+        """`events` as a stream. An error within it ends the stream; the client comes back. Raises ResourceExhausted for one too many."""
+        user_id = context.identity().user_id
+        if self._open[user_id] >= self._per_user:
+            raise ResourceExhausted(
+                f"{self._per_user} streams of yours are open; close one, or ask from time to time instead.",
+                reason="TOO_MANY_STREAMS",
+                retry_after_s=10,
+            )
+        exchange_of(request.scope).streaming = True
+        return EventSourceResponse(
+            self._until_draining(user_id, events),
+            ping=self._heartbeat_s,
+            ping_message_factory=lambda: ServerSentEvent(comment="still here"),
+        )
+
+    def end_all(self) -> None:
+        """Ends every stream, also those that are still to be opened."""
+        self._draining.set()
+
+    async def _until_draining(self, user_id: UUID, events: Events) -> AsyncIterator[ServerSentEvent]:
+        self._open[user_id] += 1
+        draining = asyncio.ensure_future(self._draining.wait())
+        step: asyncio.Future[ServerSentEvent | None] | None = None
+        try:
+            yield ServerSentEvent(retry=_COME_BACK_AFTER_MS)
+            while not self._draining.is_set():
+                step = asyncio.ensure_future(_next(events))
+                await asyncio.wait({step, draining}, return_when=asyncio.FIRST_COMPLETED)
+                event = step.result() if step.done() else None
+                if event is None:
+                    return
+                yield event
+        except ScaleError as error:
+            log.info("stream cut short", reason=error.reason)
+        finally:
+            self._open[user_id] -= 1
+            if not self._open[user_id]:
+                del self._open[user_id]
+            draining.cancel()
+            # In a task of its own: after a hang-up nothing can be awaited here any more.
+            closing = asyncio.create_task(_close(step, events))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+
+async def _next(events: Events) -> ServerSentEvent | None:
+    return await anext(events, None)
+
+
+async def _close(step: asyncio.Future[ServerSentEvent | None] | None, events: Events) -> None:
+    if step is not None:
+        step.cancel()
+        await asyncio.wait({step})
+    await events.aclose()
