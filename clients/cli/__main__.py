@@ -8,15 +8,15 @@ import shutil
 import sys
 from datetime import date
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 from uuid import UUID
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from clients.cli.client import ScaleClient, ScaleError
-from clients.cli.output import show_import, show_rows, show_table
+from clients.cli.client import FINAL_STATES, ScaleClient, ScaleError
+from clients.cli.output import show_import, show_rows, show_table, show_unfinished
 
 app = typer.Typer(
     help="SCALE on the command line: import statements, look at the ledger, run the system.",
@@ -57,6 +57,13 @@ def import_statement(
             metavar="FIELD=COLUMN",
         ),
     ] = None,
+    file_format: Annotated[str | None, typer.Option(help="Such as csv or mt940, where the file leaves it open.")] = None,
+    password: Annotated[
+        bool, typer.Option("--password", help="Ask for the password of an encrypted workbook; without a terminal, read it from stdin.")
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Whether to wait for large files, which are read in the background.")
+    ] = True,
     idempotency_key: Annotated[str | None, typer.Option(help="Makes a repeat of this very upload harmless. One file only.")] = None,
     url: Url = None,
     token: Token = None,
@@ -69,13 +76,15 @@ def import_statement(
         "currency": currency,
         "date_format": date_format,
         "columns": json.dumps(_pairs(columns)) if columns else None,
+        "file_format": file_format,
+        "password": _password() if password else None,
     }
     given = {name: value for name, value in options.items() if value}
     failed = 0
     with _client(url, token) as client:
         for file in files:
             try:
-                _import_one(client, file, given, idempotency_key)
+                _import_one(client, file, given, idempotency_key, wait=wait)
             except ScaleError as error:
                 failed = max(failed, error.exit_code)
                 error_console.print(f"{file.name}: {error}", style="red", markup=False, soft_wrap=True)
@@ -172,16 +181,20 @@ def main() -> None:
         _fail(str(error), error.exit_code)
 
 
-def _import_one(client: ScaleClient, file: Path, options: dict[str, str], idempotency_key: str | None) -> None:
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=error_console, transient=True) as progress:
-        task = progress.add_task(f"Uploading {file.name}".replace("[", r"\["), total=file.stat().st_size)
+def _import_one(client: ScaleClient, file: Path, options: dict[str, str], idempotency_key: str | None, *, wait: bool) -> None:
+    with _progress(DownloadColumn()) as progress:
+        task = progress.add_task(f"Uploading {_plain(file.name)}", total=file.stat().st_size)
         found = client.import_statement(
             file,
             options=options,
             idempotency_key=idempotency_key,
             sent=lambda position: progress.update(task, completed=position),
         )
+    if found["state"] not in FINAL_STATES:
+        if not wait:
+            show_unfinished(console, found)
+            return
+        found = _follow(client, found)
     show_import(console, found)
     for outcome, count in (("rejected", "rejected"), ("suspected_duplicate", "suspected_duplicates")):
         if total := found["counts"][count]:
@@ -189,6 +202,42 @@ def _import_one(client: ScaleClient, file: Path, options: dict[str, str], idempo
             show_rows(console, count.replace("_", " "), rows, total)
     if found["state"] != "succeeded":
         raise ScaleError("nothing was imported.")
+
+
+def _follow(client: ScaleClient, found: dict[str, Any]) -> dict[str, Any]:
+    """Shows how far an import is until it is done. Whoever stops looking does not stop it."""
+    name, latest = _plain(found["file_name"]), found
+    try:
+        with _progress(TaskProgressColumn(), TextColumn("{task.fields[rows]}")) as progress:
+            task = progress.add_task(f"Waiting {name}", total=None, rows="")
+            for latest in client.follow(found["id"]):
+                if step := latest.get("progress"):
+                    rows = f"{step['rows']:,} rows" if step["rows"] else ""
+                    # Without a total the bar only shows that something happens.
+                    total = None if step["fraction"] is None else 1.0
+                    description = f"{step['stage'].capitalize()} {name}"
+                    progress.update(task, description=description, total=total, completed=step["fraction"] or 0, rows=rows)
+    except ScaleError as error:
+        raise type(error)(f"{error}\n  The import itself goes on: `scale imports` shows how it ends.") from error
+    return latest
+
+
+def _progress(*columns: ProgressColumn) -> Progress:
+    return Progress(TextColumn("{task.description}"), BarColumn(), *columns, TimeElapsedColumn(), console=error_console, transient=True)
+
+
+def _plain(name: str) -> str:
+    """A file's name is no markup."""
+    return name.replace("[", r"\[")
+
+
+def _password() -> str:
+    if sys.stdin.isatty():
+        return str(typer.prompt("Password", hide_input=True, err=True))
+    given = sys.stdin.readline().rstrip("\r\n")
+    if not given:
+        raise typer.BadParameter("stdin holds none", param_hint="--password")
+    return given
 
 
 def _show_items(

@@ -5,17 +5,27 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, cast
 
 import httpx
 
+from clients.cli.events import Event, read_events
+
 FINAL_STATES = ("succeeded", "failed", "undone")
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Reading a long file may take its time; connecting may not.
 _TIMEOUT = httpx.Timeout(600, connect=5)
+# A stream says every 15 seconds that it is still there.
+_STREAM_TIMEOUT = httpx.Timeout(60, connect=5)
+_STREAM_TRIES = 3
+_PAUSE_S = 0.5
+# A process that died is back within seconds; the import has not heard of it.
+_PATIENCE_S = 30
+_TRY_LATER = (429, 503, 504)
 
 
 class ScaleError(Exception):
@@ -28,6 +38,14 @@ class NotReachable(ScaleError):
     """Nobody answers at the address."""
 
     exit_code = 3
+
+
+class TryLater(ScaleError):
+    """Something is down or busy now."""
+
+
+class _NoStream(Exception):
+    """There is no stream to follow here."""
 
 
 class ScaleClient:
@@ -61,7 +79,7 @@ class ScaleClient:
         idempotency_key: str | None = None,
         sent: Callable[[int], None] = lambda position: None,
     ) -> dict[str, Any]:
-        """Uploads a statement and waits for its import to end; `sent` gets the number of bytes sent so far."""
+        """Uploads a statement; `sent` gets the number of bytes sent so far. The import of a large one goes on: see `follow`."""
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         try:
             handle = file.open("rb")
@@ -69,11 +87,49 @@ class ScaleClient:
             raise ScaleError(f"{file}: {error.strerror}.") from error
         with handle:
             upload = cast(IO[bytes], _Upload(handle, sent))
-            found = self._ask("POST", "/api/v1/imports", files={"file": (file.name, upload)}, data=dict(options), headers=headers)
-        while found["state"] not in FINAL_STATES:
-            time.sleep(0.5)
-            found = self._ask("GET", f"/api/v1/imports/{found['id']}")
-        return found
+            return self._ask("POST", "/api/v1/imports", files={"file": (file.name, upload)}, data=dict(options), headers=headers)
+
+    def follow(self, import_id: str) -> Iterator[dict[str, Any]]:
+        """An import at every step that it makes, the last time when it is done: from its stream, or by asking where that does not work."""
+        last_id, tries = "", 0
+        with suppress(_NoStream):
+            while tries < _STREAM_TRIES:
+                tries += 1
+                for event in self._events(f"/api/v1/imports/{import_id}/stream", last_id):
+                    found = json.loads(event.data)
+                    yield found
+                    if found["state"] in FINAL_STATES:
+                        return
+                    last_id, tries = event.id, 0
+                time.sleep(_PAUSE_S)
+        while True:
+            found = self._ask_patiently(f"/api/v1/imports/{import_id}")
+            yield found
+            if found["state"] in FINAL_STATES:
+                return
+            time.sleep(_PAUSE_S)
+
+    def _events(self, path: str, last_id: str) -> Iterator[Event]:
+        """What comes until the stream ends or breaks."""
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
+        try:
+            with self._http.stream("GET", path, headers=headers, timeout=_STREAM_TIMEOUT) as response:
+                if response.headers.get("Content-Type", "").startswith("text/event-stream"):
+                    yield from read_events(response.iter_lines())
+                elif response.status_code not in _TRY_LATER:
+                    raise _NoStream
+        except httpx.HTTPError:
+            return
+
+    def _ask_patiently(self, path: str) -> dict[str, Any]:
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                return self._ask("GET", path)
+            except (NotReachable, TryLater):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_PAUSE_S)
 
     def import_rows(self, import_id: str, outcome: str, limit: int) -> list[dict[str, Any]]:
         """The first rows of an import with that outcome."""
@@ -102,7 +158,7 @@ class ScaleClient:
             raise NotReachable(f"The connection to {self._http.base_url} broke: {error!r}. Try again.") from error
         if response.is_success:
             return _json(response)
-        raise ScaleError(explain(response))
+        raise (TryLater if response.status_code in _TRY_LATER else ScaleError)(explain(response))
 
 
 def explain(response: httpx.Response) -> str:

@@ -50,6 +50,13 @@ def show_import(console: Console, found: Mapping[str, Any]) -> None:
     console.print(f"  import {found['id']}, account {found.get('account_id') or 'several'}", style="dim", markup=False, soft_wrap=True)
 
 
+def show_unfinished(console: Console, found: Mapping[str, Any]) -> None:
+    """An upload that nobody waits for."""
+    console.print(Text(f"{found['file_name']}: {found['state']}", style="bold"))
+    console.print("  It is read in the background; `scale imports` shows how it ends.", markup=False, soft_wrap=True)
+    console.print(f"  import {found['id']}", style="dim", markup=False, soft_wrap=True)
+
+
 def show_rows(console: Console, heading: str, rows: Sequence[Mapping[str, Any]], total: int) -> None:
     """Rows that need a look: their lines and why."""
     console.print(f"  {heading}:", style="yellow")

@@ -86,9 +86,9 @@ class Scale:
 
     gateway: FakeGateway
 
-    def __call__(self, *arguments: str, **environment: str) -> Result:
+    def __call__(self, *arguments: str, stdin: str = "", **environment: str) -> Result:
         wide = {"SCALE_URL": self.gateway.url, "SCALE_TOKEN": "the-token", "COLUMNS": "200", "TERM": "dumb"}
-        return CliRunner().invoke(app, list(arguments), env=wide | environment)
+        return CliRunner().invoke(app, list(arguments), env=wide | environment, input=stdin)
 
 
 @pytest.fixture
