@@ -180,7 +180,7 @@ async def watch_import(request: Request, import_id: ImportId, last_event_id: Las
     first: pb.WatchImportResponse | None = None
     if last_event_id and found.statement_import.state not in shape.UNFINISHED:
         first = await anext(steps, None)
-        if first is None:
+        if first is None or first.event_id == last_event_id:
             # A browser comes back after every end, but for this one.
             return Response(status_code=204)
     return streams.answer(request, _events(first, steps))

@@ -226,7 +226,7 @@ class FakeIngestion(_Fake, IngestionServiceServicer):
         return ingestion_pb.GetImportResponse(statement_import=self.found)
 
     async def WatchImport(self, request: Any, call: Any) -> AsyncIterator[Any]:
-        """The steps after the one that the caller has seen; a number among them is a pause in seconds."""
+        """The steps after the one that the caller has seen, and always the last; a number among them is a pause in seconds."""
         self.requests.append(request)
         self.callers.append(context.identity().user_id)
         seen = request.after_event_id
@@ -236,7 +236,7 @@ class FakeIngestion(_Fake, IngestionServiceServicer):
                     await asyncio.sleep(step)
                 elif isinstance(step, ScaleError):
                     raise step
-                elif not seen or step.event_id > seen:
+                elif not seen or step.event_id > seen or step is self.steps[-1]:
                     yield step
         except asyncio.CancelledError:
             self.cancelled.set()
