@@ -166,9 +166,7 @@ def explain(response: httpx.Response) -> str:
     problem = _json(response)
     title = problem.get("detail") or problem.get("title") or response.reason_phrase or "refused"
     lines = [f"{str(title).rstrip('.')} ({response.status_code})."]
-    for error in problem.get("errors") or []:
-        place = f"line {error['line']}, " if error.get("line") else ""
-        lines.append(f"  {place}{error.get('field') or 'request'}: {error.get('reason')}")
+    lines += [f"  {where_and_why(error)}" for error in problem.get("errors") or []]
     if response.status_code == 401:
         lines.append("  `scale token` prints a fresh token; --token or SCALE_TOKEN names one.")
     if retry_after := response.headers.get("Retry-After"):
@@ -176,6 +174,12 @@ def explain(response: httpx.Response) -> str:
     if request_id := problem.get("request_id") or response.headers.get("X-Request-ID"):
         lines.append(f"  Request {request_id}")
     return "\n".join(lines)
+
+
+def where_and_why(error: Mapping[str, Any]) -> str:
+    """One member of `errors` as a line."""
+    place = f"line {error['line']}, " if error.get("line") else ""
+    return f"{place}{error.get('field') or 'request'}: {error.get('reason')}"
 
 
 def _json(response: httpx.Response) -> dict[str, Any]:

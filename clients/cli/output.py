@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from clients.cli.client import where_and_why
+
 _COUNTS = ("rows", "inserted", "duplicates", "suspected_duplicates", "zero_amount", "rejected")
 
 _MAY_FOLD = ("description", "file_name", "name", "identifier", "category")
@@ -39,6 +41,8 @@ def show_import(console: Console, found: Mapping[str, Any]) -> None:
     console.print(Text(f"{found['file_name']}: {found['state']}", style="bold green" if _succeeded(found) else "bold red"))
     if found.get("failure_reason"):
         console.print(f"  {found['failure_reason']}", markup=False, soft_wrap=True)
+    for error in (found.get("failure") or {}).get("errors", ()):
+        console.print(f"  {where_and_why(error)}", markup=False, soft_wrap=True)
     console.print("  " + ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in _COUNTS), markup=False, soft_wrap=True)
     if found.get("same_file_as"):
         console.print(f"  The very same file was imported before, as {found['same_file_as']}.", markup=False, soft_wrap=True)

@@ -72,7 +72,8 @@ _RENAMED = {"query": "q", "currency_code": "currency", "request_id": "Idempotenc
 _CONTAINERS = ("account.", "profile.", "metadata.")
 
 
-def _rest_name(name: str) -> str:
+def rest_name(name: str) -> str:
+    """What REST calls a field of the contracts."""
     for container in _CONTAINERS:
         name = name.removeprefix(container)
     return _RENAMED.get(name, name)
@@ -89,7 +90,7 @@ def problem_of(error: errors.ScaleError) -> Problem:
         headers["Retry-After"] = str(max(1, math.ceil(retry_after_s)))
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer" if error.reason == "TOKEN_MISSING" else 'Bearer error="invalid_token"'
-    fields = [errors.FieldError(_rest_name(one.field), one.reason, one.line) for one in error.fields]
+    fields = [errors.FieldError(rest_name(one.field), one.reason, one.line) for one in error.fields]
     detail = error.message
     for before, after in zip(error.fields, fields, strict=True):
         if detail.startswith(f"{before.field}:"):
@@ -112,10 +113,7 @@ def problem_response(scope: Scope, problem: Problem) -> Response:
         "reason": problem.reason,
     }
     if problem.fields:
-        content["errors"] = [
-            {"field": one.field, "reason": one.reason} if one.line is None else {"line": one.line, "field": one.field, "reason": one.reason}
-            for one in problem.fields
-        ]
+        content["errors"] = [field_json(one) for one in problem.fields]
     content.update(problem.extensions)
     return Response(
         orjson.dumps(content),
@@ -123,6 +121,12 @@ def problem_response(scope: Scope, problem: Problem) -> Response:
         headers={"Cache-Control": "no-store", **problem.headers},
         media_type=MEDIA_TYPE,
     )
+
+
+def field_json(error: errors.FieldError) -> dict[str, Any]:
+    """One thing that is wrong, as a member of `errors`."""
+    where = {} if error.line is None else {"line": error.line}
+    return {**where, "field": error.field, "reason": error.reason}
 
 
 def _title(problem: Problem) -> str:

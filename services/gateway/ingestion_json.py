@@ -8,8 +8,10 @@ import orjson
 from sse_starlette import ServerSentEvent
 
 from scale.ingestion.v1 import ingestion_service_pb2 as pb
+from services.gateway.errors import field_json, rest_name
 from services.gateway.schemas.ingestion import ImportForm
 from services.gateway.wire import struct_value, timestamp_text
+from services.kit.errors import FieldError
 
 _STATES = {number: name.removeprefix("IMPORT_STATE_").lower() for name, number in pb.ImportState.items()}
 _STAGES = {number: name.removeprefix("IMPORT_STAGE_").lower() for name, number in pb.ImportStage.items()}
@@ -38,6 +40,7 @@ def import_json(found: pb.Import) -> dict[str, Any]:
         "detected": struct_value(found.detected),
         "same_file_as": found.same_file_as or None,
         "failure_reason": found.failure_reason or None,
+        "failure": _failure_json(found.failure) if found.HasField("failure") else None,
         "created_at": timestamp_text(found.create_time),
         "completed_at": timestamp_text(found.complete_time) if found.HasField("complete_time") else None,
     }
@@ -49,6 +52,11 @@ def _progress_json(found: pb.ImportProgress) -> dict[str, Any]:
         "rows": found.row_count,
         "fraction": found.fraction if found.HasField("fraction") else None,
     }
+
+
+def _failure_json(found: pb.ImportFailure) -> dict[str, Any]:
+    errors = [field_json(FieldError(rest_name(one.field), one.reason, one.line or None)) for one in found.problems]
+    return {"reason": found.reason, "retryable": found.retryable, "errors": errors}
 
 
 def import_event(step: pb.WatchImportResponse) -> ServerSentEvent:

@@ -105,11 +105,13 @@ def test_an_outage_that_lasts_is_told_with_a_word_about_the_import(
 
 
 def test_a_large_file_that_fails_says_where_and_why(scale: Scale, accepted: FakeGateway, statement: Path) -> None:
-    failed = an_import(state="failed", failure_reason="line 7: amount: 'abc' is no number", progress=None)
+    failure = {"reason": "NO_ROWS", "retryable": False, "errors": [{"line": 7, "field": "amount", "reason": "'abc' is no number"}]}
+    failed = an_import(state="failed", failure_reason="No row could be read.", failure=failure, progress=None)
     accepted.answer(STREAM, stream(("1-0", failed)), headers=SSE)
     result = scale("import", str(statement))
     assert result.exit_code == 1
-    assert "line 7: amount: 'abc' is no number" in result.output
+    assert "No row could be read." in result.output
+    assert "line 7, amount: 'abc' is no number" in result.output
 
 
 def test_nobody_waits_with_no_wait(scale: Scale, accepted: FakeGateway, statement: Path) -> None:

@@ -127,6 +127,24 @@ async def test_progress_of_an_unfinished_import(gateway: Gateway) -> None:
     assert body["progress"] == {"stage": "reading", "rows": 120_000, "fraction": 0.4}
 
 
+async def test_a_failed_import_says_where_and_why(gateway: Gateway) -> None:
+    failure = pb.ImportFailure(reason="UNREADABLE_STATEMENT", metadata={"needs": "{}"})
+    failure.problems.add(line=17, field="transaction_date", reason="'31/02/2026' is not a day")
+    failure.problems.add(field="metadata.currency_code", reason="is needed")
+    gateway.ingestion.found = statement_import(state=pb.IMPORT_STATE_FAILED, failure_reason="line 17: ...")
+    gateway.ingestion.found.failure.CopyFrom(failure)
+    body = (await gateway.get(f"/api/v1/imports/{IMPORT_ID}")).json()
+    schemas.Import.model_validate(body)
+    assert body["failure"] == {
+        "reason": "UNREADABLE_STATEMENT",
+        "retryable": False,
+        "errors": [
+            {"line": 17, "field": "transaction_date", "reason": "'31/02/2026' is not a day"},
+            {"field": "currency", "reason": "is needed"},
+        ],
+    }
+
+
 async def test_a_full_queue_is_429(gateway: Gateway) -> None:
     gateway.ingestion.error = errors.ResourceExhausted("Too many large files wait.", reason="QUEUE_FULL", retry_after_s=30)
     response = await upload(gateway)

@@ -10,6 +10,7 @@ import orjson
 from pydantic import ConfigDict, Field, field_validator
 
 from services.gateway.schemas.fields import Currency, Identifier, Input, Output, PageQuery, Text
+from services.gateway.schemas.problem import FieldProblem
 
 Outcome = Literal["inserted", "duplicate", "suspected_duplicate", "zero_amount", "rejected"]
 _COUNTS: dict[str, Any] = {"rows": 120, "inserted": 118, "duplicates": 1, "suspected_duplicates": 0, "zero_amount": 0, "rejected": 1}
@@ -25,10 +26,16 @@ _IMPORT: dict[str, Any] = {
     "detected": {"encoding": "utf-8", "delimiter": ";", "header_line": 1, "date_format": "%d.%m.%Y", "decimal_mark": ","},
     "same_file_as": None,
     "failure_reason": None,
+    "failure": None,
     "created_at": "2026-02-01T08:00:00.000000Z",
     "completed_at": "2026-02-01T08:00:01.000000Z",
 }
 _PROGRESS: dict[str, Any] = {"stage": "reading", "rows": 120_000, "fraction": 0.4}
+_FAILURE: dict[str, Any] = {
+    "reason": "UNREADABLE_STATEMENT",
+    "retryable": False,
+    "errors": [{"line": 17, "field": "transaction_date", "reason": "'31/02/2026' is not a day"}],
+}
 _ROW: dict[str, Any] = {
     "line": 17,
     "outcome": "rejected",
@@ -96,6 +103,16 @@ class ImportProgress(Output):
     fraction: float | None = Field(description="How much of the file has been read, 0 to 1; null where the format does not tell.")
 
 
+class ImportFailure(Output):
+    """Why an import failed that was read in the background: what its upload would have been answered with."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_FAILURE]})
+
+    reason: str = Field(description="Stable, in upper case: programs decide by it.")
+    retryable: bool = Field(description="Whether it was not the file's fault: send it again, with the same Idempotency-Key.")
+    errors: list[FieldProblem] = Field(description="What is wrong where; the first 100.")
+
+
 class Import(Output):
     """One upload and what became of it."""
 
@@ -112,6 +129,7 @@ class Import(Output):
     detected: dict[str, Any] = Field(description="How the file was read: encoding, delimiter, header line, date format, columns and more.")
     same_file_as: UUID | None = Field(description="The earlier import of the very same file.")
     failure_reason: str | None = Field(description="Why a failed import failed.")
+    failure: ImportFailure | None = Field(description="The same for programs, where the file was read in the background.")
     created_at: datetime = Field(description="When the upload began, UTC.")
     completed_at: datetime | None = Field(description="When it was done, UTC; null until then.")
 
