@@ -53,7 +53,7 @@ def translate(error: BaseException) -> ScaleError | None:
 
 
 def affected(done: str) -> int:
-    """How many rows a statement inserted, changed, deleted or selected into a table: from asyncpg's word on it ("INSERT 0 3", "DELETE 2")."""
+    """How many rows a statement inserted, changed, deleted or put into a table, by asyncpg's word on it ("INSERT 0 3", "DELETE 2")."""
     return int(done.rpartition(" ")[2])
 
 
