@@ -14,13 +14,14 @@ from services.ingestion.readers.amounts import looks_like_amount
 from services.ingestion.readers.columns import header_name
 from services.ingestion.readers.currencies import CODES
 from services.ingestion.readers.dates import DateFormat, from_pattern, looks_like_date
-from services.ingestion.readers.encoding import open_text
+from services.ingestion.readers.encoding import TextFile, open_text
 from services.ingestion.readers.header_names import NAMES
-from services.ingestion.readers.layout import HEAD_RECORDS, Table, account_in, find_table
-from services.ingestion.readers.records import MAX_CELLS, Dialect, Record, RecordBlock, head_lines, read_records, sniff_dialect
+from services.ingestion.readers.layout import HEAD_RECORDS, PREAMBLE, Table, account_in, find_table
+from services.ingestion.readers.records import DELIMITERS, MAX_CELLS, Dialect, Record, RecordBlock, head_lines, read_records, sniff_dialect
 from services.ingestion.readers.rows import Skipped, read_rows
 from services.ingestion.readers.statement import MAX_ERRORS_SHOWN, Batch, ReadOptions, RowError, Statement, UnreadableStatement
 from services.ingestion.readers.survey import Reading, Survey
+from services.ingestion.readers.taught import header_hash, read_as_taught
 
 SNIFF_LINES = 300
 KEEP_BYTES = 16 * 1024 * 1024  # up to this size the first pass's cells are kept for the second
@@ -44,9 +45,21 @@ class TableSource:
 def read_csv(path: Path, options: ReadOptions) -> Statement:
     """Read a delimited text file. Raises UnreadableStatement as `read_table` does, and for what is not text."""
     text = open_text(path, _known_names)
+    head = head_lines(text.blocks(), SNIFF_LINES)
+    return read_as_taught(options, lambda: _likely_headers(head), lambda asked: _read_text(text, head, asked))
+
+
+def _likely_headers(head: list[str]) -> Iterator[list[str]]:
+    """The first rows, cut as they seem to be; then, as dates that only the user could tell may mislead, at every other separator."""
+    sniffed = sniff_dialect(head, looks_like_date, looks_like_amount)
+    for dialect in (sniffed, *(Dialect(delimiter) for delimiter in DELIMITERS if delimiter != sniffed.delimiter)):
+        yield from (row for block in read_records([head[:PREAMBLE]], dialect) for row in block.rows)
+
+
+def _read_text(text: TextFile, head: list[str], options: ReadOptions) -> Statement:
     given_format = _given_format(options)
     is_date = given_format.has_form if given_format else looks_like_date
-    dialect = sniff_dialect(head_lines(text.blocks(), SNIFF_LINES), is_date, looks_like_amount)
+    dialect = sniff_dialect(head, is_date, looks_like_amount)
     described = {"encoding": text.encoding, "delimiter": dialect.delimiter}
     keep = text.size <= KEEP_BYTES
     return read_table(TableSource("csv", lambda: read_records(text.blocks(), dialect), dialect, described, text.notes, keep), options)
@@ -84,7 +97,8 @@ def read_table(source: TableSource, options: ReadOptions) -> Statement:
         frames = iter(kept) if kept is not None else (frame for frame, _ in _frames(source, table))
         return _closing(read_rows(frames, reading, skipped), skipped, detected)
 
-    return Statement(source.file_format, detected, account_in(table.preamble), _with_a_row(batches, skipped))
+    known_by = header_hash(table.header_cells) if table.header_cells is not None else None
+    return Statement(source.file_format, detected, account_in(table.preamble), _with_a_row(batches, skipped), known_by)
 
 
 def _given_format(options: ReadOptions) -> DateFormat | None:

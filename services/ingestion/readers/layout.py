@@ -21,7 +21,7 @@ from services.ingestion.readers.statement import RowError, UnreadableStatement
 
 HEAD_RECORDS = 1000
 SAMPLE_CELLS = 20_000
-_PREAMBLE = 100
+PREAMBLE = 100
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _is_date(cell: str, date_format: DateFormat | None) -> bool:
 def _header_position(records: Sequence[Record], wanted: Mapping[str, str], date_format: DateFormat | None) -> int | None:
     """The header's index: the row with the caller's names, else known names, else words above the first row of data."""
     named = {fold(name) for names in wanted.values() for name in names.split(" + ") if _column_number(name) is None}
-    head = records[:_PREAMBLE]
+    head = records[:PREAMBLE]
     if named:
         for at, (_, row) in enumerate(head):
             if named <= {fold(cell) for cell in row}:
@@ -143,7 +143,7 @@ def _header_position(records: Sequence[Record], wanted: Mapping[str, str], date_
         missing = ", ".join(sorted(name for names in wanted.values() for name in names.split(" + ") if _column_number(name) is None))
         line = records[0][0]
         raise UnreadableStatement(
-            f"no line among the first {_PREAMBLE} holds the column names {missing}",
+            f"no line among the first {PREAMBLE} holds the column names {missing}",
             [RowError(line, "columns", f"no header with {missing}")],
             {"columns": _unique_names(max((row for _, row in head), key=len), 0)},
         )

@@ -31,6 +31,17 @@ BATCH_SCHEMA: dict[str, pl.DataType] = {
 
 
 @dataclass(frozen=True)
+class Taught:
+    """What the user said of an earlier file: how to know its header again (`taught.header_hash`), the options as they were given, and
+    the import that they came with."""
+
+    header_hash: str
+    columns: Mapping[str, str]
+    date_format: str | None
+    import_id: str
+
+
+@dataclass(frozen=True)
 class ReadOptions:
     """What the caller knows about a file. Everything may be left to detection.
 
@@ -38,7 +49,8 @@ class ReadOptions:
     `columns` maps a field (date, amount, debit, credit, direction, description, merchant, category, payment_method,
     currency, account, status, balance, source_id) to a header name or a column number counted from 1, as text.
     `currency` (ISO 4217) wins over what the file says. `today` bounds which dates can be meant (default: the system's).
-    `password` opens an encrypted workbook; no reader keeps it.
+    `password` opens an encrypted workbook; no reader keeps it. `profiles` holds, by header hash, what earlier files taught; they serve
+    for what the caller leaves out. `date_format_taught`: the date format comes from there, and must not contradict the file.
     """
 
     date_format: str | None = None
@@ -47,6 +59,8 @@ class ReadOptions:
     file_name: str = ""
     today: date | None = None
     password: str | None = field(default=None, repr=False)
+    profiles: Mapping[str, Taught] = field(default_factory=dict)
+    date_format_taught: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +88,7 @@ class Statement:
     detected: dict[str, Any]  # JSON-able: how the file was read, for a person to check
     account: str | None  # the account that the file names once, e.g. in the lines above the table
     batches: Iterator[Batch]
+    header_hash: str | None = None  # of the header of a table of text; None without one
 
 
 class UnreadableStatement(Exception):

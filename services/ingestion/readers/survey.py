@@ -87,7 +87,7 @@ class Survey:
         table, columns = self.table, self.table.columns
         notes: list[str] = []
         currency = _currency(table, options, self.money, notes)
-        decided = DecidedDate(given_format, "given") if given_format else self._date_format(options)
+        decided = self._given(given_format, options) if given_format else self._date_format(options)
         form = decide_marks(self.money, self.elsewhere, currency)
         if columns.amount is not None:
             is_card = columns.balance is None and table.header is not None and any(name_rank(n, "card") is not None for n in table.header)
@@ -102,17 +102,37 @@ class Survey:
             pending_counted=_pending_counted(table), subtract_fee=_fee_is_extra(table), continued=self.continued, notes=notes,
         )  # fmt: skip
 
-    def _date_format(self, options: ReadOptions) -> DecidedDate:
+    def _given(self, given: DateFormat, options: ReadOptions) -> DecidedDate:
+        """The caller's format. One that was given for another file must read as many dates as what the column itself tells."""
+        if not options.date_format_taught:
+            return DecidedDate(given, "given")
+        try:
+            told = decide_format(self.dates, self._hints(options))
+        except UndecidedDate:
+            told = None
+        if told is not None:
+            missed = [text for text in self.dates.distinct if given.parse(text) is None and told.format.parse(text)]
+            gained = sum(given.parse(text) is not None and told.format.parse(text) is None for text in self.dates.distinct)
+            if len(missed) > gained:
+                reason = f"{missed[0]!r} is a day as {told.format.text}, but not as {given.text}"
+                line = self.dates.distinct[missed[0]]
+                raise UnreadableStatement(f"line {line}: {reason}", [RowError(line, "date_format", reason)])
+        return DecidedDate(given, "given for an earlier file with this header")
+
+    def _hints(self, options: ReadOptions) -> Hints:
         table = self.table
-        hints = Hints(
+        return Hints(
             others=tuple(self.other_dates),
             around=tuple(dates_in(options.file_name) + [day for row in table.preamble for day in dates_in(" ; ".join(row))]),
             day_first_language=bool(table.header) and languages_of(table.header or []),
             today=options.today or date.today(),  # noqa: DTZ011 - civil dates have no zone
         )
+
+    def _date_format(self, options: ReadOptions) -> DecidedDate:
+        table = self.table
         name = table.names[table.columns.date]
         try:
-            decided = decide_format(self.dates, hints)
+            decided = decide_format(self.dates, self._hints(options))
         except UndecidedDate as open_question:
             first, second = (f.parse(open_question.example) for f in open_question.formats)
             reason = f"{open_question.example!r} may be {_spoken(first)} or {_spoken(second)}, and nothing in the file tells which"
