@@ -142,6 +142,29 @@ class NewImport:
 
 
 @dataclass(frozen=True, slots=True)
+class CsvLayout:
+    """What a user said of CSV files with one header."""
+
+    header_hash: str
+    """Lower-case hex SHA-256."""
+    header: Sequence[str]
+    """The names, as the file had them; of very long headers the beginning."""
+    columns: Mapping[str, str]
+    """As they were given; empty when only the date format was."""
+    date_format: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CsvProfile:
+    """A layout that is remembered."""
+
+    layout: CsvLayout
+    import_id: UUID
+    """The import that taught it."""
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Success:
     """How a finished import went."""
 
@@ -150,6 +173,8 @@ class Success:
     detected: Mapping[str, Any]
     account_id: UUID | None
     """None when the rows went to several accounts, or there was none to write."""
+    taught: CsvLayout | None = None
+    """What is remembered for files with the same header."""
 
 
 class ImportRow(NamedTuple):
@@ -234,6 +259,11 @@ class LayoutAccount(NamedTuple):
 def import_not_found(import_id: UUID) -> NotFound:
     """No such import, or not the caller's."""
     return NotFound(f"There is no import {import_id}.", reason="IMPORT_NOT_FOUND", metadata={"import_id": str(import_id)})
+
+
+def csv_profile_not_found(header_hash: str) -> NotFound:
+    """Nothing is remembered for this header."""
+    return NotFound(f"There is no CSV profile {header_hash}.", reason="CSV_PROFILE_NOT_FOUND", metadata={"header_hash": header_hash})
 
 
 def import_not_finished(import_id: UUID) -> FailedPrecondition:

@@ -9,6 +9,7 @@ from uuid import UUID
 from services.ingestion.domain import (
     AccountRef,
     Appended,
+    CsvProfile,
     Failure,
     Import,
     ImportLine,
@@ -38,13 +39,13 @@ class ImportsRepository(Protocol):
         """Keeps the lease; False when the attempt is over."""
 
     async def succeed(self, running: Import, success: Success, rows: Iterable[Sequence[ImportRow]]) -> Import | None:
-        """Stores the outcome, with the rows (in chunks) that were not inserted; None when the attempt is over."""
+        """Stores the outcome, with the rows (in chunks) that were not inserted, and what it taught; None when the attempt is over."""
 
     async def fail(self, running: Import, failure: Failure) -> Import | None:
         """Stores why; None when the attempt is over."""
 
     async def undone(self, user_id: UUID, import_id: UUID) -> Import | None:
-        """Notes that a finished import was taken back; None when it was not finished."""
+        """Notes that a finished import was taken back, and forgets what it taught; None when it was not finished."""
 
     async def list_imports(self, user_id: UUID, *, limit: int, after: ImportPosition | None) -> list[Import]:
         """Newest first."""
@@ -59,6 +60,12 @@ class ImportsRepository(Protocol):
 
     async def remember_layout_account(self, user_id: UUID, layout_hash: str, currency: str, account_id: UUID) -> None:
         """Keeps which account a layout has."""
+
+    async def list_csv_profiles(self, user_id: UUID) -> list[CsvProfile]:
+        """What is remembered of CSV headers, the latest first: a hundred at most."""
+
+    async def delete_csv_profile(self, user_id: UUID, header_hash: str) -> bool:
+        """Forgets one; False when there was none."""
 
 
 class Ledger(Protocol):

@@ -18,6 +18,7 @@ import uuid_utils.compat
 
 from services.ingestion.domain import (
     AttemptOver,
+    CsvProfile,
     Failure,
     Import,
     ImportLine,
@@ -29,6 +30,7 @@ from services.ingestion.domain import (
     RowOutcome,
     UndoOutcome,
     UploadedFile,
+    csv_profile_not_found,
     idempotency_key_reused,
     import_not_finished,
     import_not_found,
@@ -194,6 +196,15 @@ class IngestionService:
         """A page, newest first, and whether there is more."""
         found = await self._repository.list_imports(user_id, limit=limit + 1, after=after)
         return found[:limit], len(found) > limit
+
+    async def list_csv_profiles(self, user_id: UUID) -> list[CsvProfile]:
+        """What the user once said of layouts of CSV files, the latest first."""
+        return await self._repository.list_csv_profiles(user_id)
+
+    async def delete_csv_profile(self, user_id: UUID, header_hash: str) -> None:
+        """Forgets one. Raises NotFound."""
+        if not await self._repository.delete_csv_profile(user_id, header_hash):
+            raise csv_profile_not_found(header_hash)
 
     async def list_import_rows(
         self, user_id: UUID, import_id: UUID, *, outcome: RowOutcome | None, after_line: int, limit: int

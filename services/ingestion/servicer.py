@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import PurePath
@@ -13,6 +14,7 @@ from google.protobuf import json_format, struct_pb2
 from scale.ingestion.v1 import ingestion_service_pb2 as pb
 from scale.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceServicer
 from services.ingestion.domain import (
+    CsvProfile,
     Import,
     ImportOptions,
     ImportPosition,
@@ -52,6 +54,7 @@ _OUTCOMES = {
     RowOutcome.REJECTED: pb.ROW_OUTCOME_REJECTED,
 }
 _OUTCOME_OF = {number: outcome for outcome, number in _OUTCOMES.items()}
+_HEADER_HASH = re.compile(r"[0-9a-f]{64}")
 _ABANDONED = "The import was interrupted. Send the file again with the same Idempotency-Key: no row is doubled."
 
 
@@ -132,6 +135,18 @@ class IngestionServicer(IngestionServiceServicer):
         if more:
             response.next_page_token = self._page_tokens.encode(user_id=user_id, filters=filters, position=(str(found[-1].line),))
         return response
+
+    async def ListCsvProfiles(self, _: pb.ListCsvProfilesRequest, __: grpc.aio.ServicerContext) -> pb.ListCsvProfilesResponse:
+        """All of them."""
+        found = await self._service.list_csv_profiles(context.identity().user_id)
+        return pb.ListCsvProfilesResponse(profiles=map(_csv_profile, found))
+
+    async def DeleteCsvProfile(self, request: pb.DeleteCsvProfileRequest, _: grpc.aio.ServicerContext) -> pb.DeleteCsvProfileResponse:
+        """Forgets one."""
+        if not _HEADER_HASH.fullmatch(request.header_hash):
+            raise invalid("header_hash", f"{request.header_hash[:70]!r} is not 64 lower-case hexadecimal digits")
+        await self._service.delete_csv_profile(context.identity().user_id, request.header_hash)
+        return pb.DeleteCsvProfileResponse()
 
 
 async def _metadata(parts: AsyncIterator[pb.ImportStatementRequest]) -> pb.ImportMetadata:
@@ -224,6 +239,17 @@ def _import(found: Import) -> pb.Import:
         failure_reason=failure,
         create_time=to_timestamp(found.created_at),
         complete_time=to_timestamp(found.completed_at) if found.completed_at else None,
+    )
+
+
+def _csv_profile(found: CsvProfile) -> pb.CsvProfile:
+    return pb.CsvProfile(
+        header_hash=found.layout.header_hash,
+        header=found.layout.header,
+        columns=found.layout.columns,
+        date_format=found.layout.date_format or "",
+        import_id=str(found.import_id),
+        update_time=to_timestamp(found.updated_at),
     )
 
 

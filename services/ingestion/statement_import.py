@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
 from itertools import islice
@@ -15,11 +15,12 @@ import polars as pl
 import structlog
 
 from services.ingestion.account_finder import AccountFinder
+from services.ingestion.csv_profiles import for_reader, taught_by
 from services.ingestion.domain import Counts, ImportOptions, RowOutcome, Success
 from services.ingestion.normalise import Normaliser, layout_hash
 from services.ingestion.outcomes import RowOutcomes
 from services.ingestion.protocols import ImportsRepository, Ledger
-from services.ingestion.readers.statement import MAX_ERRORS_SHOWN, ReadOptions, RowError, Statement, UnreadableStatement
+from services.ingestion.readers.statement import MAX_ERRORS_SHOWN, ReadOptions, RowError, Statement, Taught, UnreadableStatement
 from services.ingestion.threads import run_to_end
 from services.kit.errors import ScaleError
 
@@ -106,7 +107,8 @@ class StatementImport:
 
         Raises UnreadableStatement, also when no row is good; InvalidArgument for wrong options; what the ledger raises.
         """
-        read_options = _read_options(options, file_name)
+        profiles = for_reader(await self._repository.list_csv_profiles(user_id))
+        read_options = _read_options(options, file_name, profiles)
         statement = await run_to_end(self._executor, _reading, lambda: self._reader(path, read_options))
         accounts = AccountFinder(self._ledger, self._repository, user_id=user_id, options=options, layout_hash=layout_hash(statement))
         await accounts.check_named_by_caller()
@@ -120,7 +122,8 @@ class StatementImport:
         detected = dict(statement.detected)
         if several := accounts.described():
             detected["accounts"] = several
-        return Success(counts, statement.file_format, detected, options.account_id or accounts.only_account)
+        account_id = options.account_id or accounts.only_account
+        return Success(counts, statement.file_format, detected, account_id, taught_by(statement, options))
 
     async def _append(self, import_id: UUID, messages: _Messages) -> int:
         if not await messages.any():
@@ -164,11 +167,12 @@ def _reading(step: Callable[[], Result]) -> Result:
         raise UnreadableStatement("This file cannot be read: the reader failed on it. That is our fault; please report it.") from error
 
 
-def _read_options(options: ImportOptions, file_name: str) -> ReadOptions:
+def _read_options(options: ImportOptions, file_name: str, profiles: Mapping[str, Taught]) -> ReadOptions:
     return ReadOptions(
         date_format=options.date_format,
         columns=dict(options.columns) or None,
         currency=options.currency,
         file_name=file_name,
         password=options.password,
+        profiles=profiles,
     )

@@ -18,6 +18,8 @@ from services.ingestion.domain import (
     AccountRef,
     Appended,
     Counts,
+    CsvLayout,
+    CsvProfile,
     Failure,
     Import,
     ImportLine,
@@ -30,6 +32,7 @@ from services.ingestion.domain import (
     Success,
     UndoOutcome,
 )
+from services.ingestion.repository.csv_profiles import MAX_PROFILES
 from services.kit.errors import NotFound, ScaleError
 
 _LIVE = (ImportState.PENDING, ImportState.RUNNING)
@@ -46,6 +49,7 @@ class FakeImportsRepository:
         self._leases: dict[UUID, float] = {}
         self._rows: dict[tuple[UUID, UUID], list[ImportRow]] = {}
         self._layouts: dict[tuple[UUID, str, str], LayoutAccount] = {}
+        self._profiles: dict[tuple[UUID, str], CsvProfile] = {}
 
     def _see(self, found: Import) -> Import:
         abandoned = found.state in _LIVE and self._leases.get(found.id, 0) < time.monotonic()
@@ -139,7 +143,15 @@ class FakeImportsRepository:
             same_file_as=first.id if first else None,
             completed_at=datetime.now(UTC),
         )
+        if success.taught is not None:
+            self._learn(held, success.taught)
         return self._put(done)
+
+    def _learn(self, held: Import, layout: CsvLayout) -> None:
+        self._profiles[held.user_id, layout.header_hash] = CsvProfile(layout, held.id, datetime.now(UTC))
+        mine = [key for key in self._profiles if key[0] == held.user_id]
+        for key in sorted(mine, key=lambda key: self._profiles[key].updated_at)[:-MAX_PROFILES]:
+            del self._profiles[key]
 
     async def fail(self, running: Import, failure: Failure) -> Import | None:
         self._check()
@@ -152,6 +164,7 @@ class FakeImportsRepository:
         found = await self.get(user_id, import_id)
         if found is None or found.state not in (ImportState.SUCCEEDED, ImportState.UNDONE):
             return None
+        self._profiles = {key: known for key, known in self._profiles.items() if known.import_id != import_id}
         return self._put(dataclasses.replace(found, state=ImportState.UNDONE))
 
     async def list_imports(self, user_id: UUID, *, limit: int, after: ImportPosition | None) -> list[Import]:
@@ -176,6 +189,15 @@ class FakeImportsRepository:
         self._check()
         key = (user_id, currency, layout_hash)
         self._layouts[key] = self._layouts[key]._replace(account_id=account_id)
+
+    async def list_csv_profiles(self, user_id: UUID) -> list[CsvProfile]:
+        self._check()
+        mine = [known for (owner, _), known in self._profiles.items() if owner == user_id]
+        return sorted(mine, key=lambda known: known.updated_at, reverse=True)
+
+    async def delete_csv_profile(self, user_id: UUID, header_hash: str) -> bool:
+        self._check()
+        return self._profiles.pop((user_id, header_hash), None) is not None
 
 
 class FakeLedger:

@@ -44,6 +44,36 @@ def find_table(records: Sequence[Record], dialect: Dialect, wanted: Mapping[str,
 
     Raises UnreadableStatement, with what it needs, when there is no table of transactions or a column cannot be told.
     """
+    try:
+        return _find_table(records, dialect, wanted, date_format)
+    except UnreadableStatement as refusal:
+        raise _wrong_date_format(records, dialect, wanted, date_format) or refusal from refusal
+
+
+def _wrong_date_format(
+    records: Sequence[Record], dialect: Dialect, wanted: Mapping[str, str], date_format: DateFormat | None
+) -> UnreadableStatement | None:
+    """Why there is no table, when there is one but for the caller's date format."""
+    if date_format is None:
+        return None
+    try:
+        table = _find_table(records, dialect, wanted, None)
+    except UnreadableStatement:
+        return None
+    at = table.columns.date
+    days = [(line, row[at].strip()) for line, row in records if line >= table.first_line and at < len(row)]
+    line, day = next((one for one in days if looks_like_date(one[1])), (0, ""))
+    if not day or date_format.has_form(day):
+        return None
+    reason = f"{day!r}, the first date in the column {table.names[at]!r}, is not written as {date_format.text}"
+    return UnreadableStatement(
+        f"line {line}: {reason}; send `date_format` as the file writes it, or leave it out",
+        [RowError(line, "date_format", reason)],
+        {"date_format": ["%d/%m/%Y", "%m/%d/%Y", "%Y-%m-%d"]},
+    )
+
+
+def _find_table(records: Sequence[Record], dialect: Dialect, wanted: Mapping[str, str], date_format: DateFormat | None) -> Table:
     if not records:
         raise UnreadableStatement("the file is empty")
     at = _header_position(records, wanted, date_format)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from services.ingestion.domain import Failure, Import, ImportPosition, ImportRow, NewImport, Success
+from services.ingestion.repository.csv_profiles import learn, unlearn
 from services.ingestion.repository.records import COLUMNS, failure_of, import_of, json_of, options_of
 from services.ingestion.repository.rows import add_rows
 from services.kit.postgres import Database, affected
@@ -145,6 +146,8 @@ class ImportRecords:
                 return None
             for chunk in rows:
                 await add_rows(connection, running, chunk)
+            if success.taught is not None:
+                await learn(connection, running, success.taught)
         return import_of(found)
 
     async def fail(self, running: Import, failure: Failure) -> Import | None:
@@ -159,6 +162,7 @@ class ImportRecords:
         """See `ImportsRepository`."""
         async with self._database.transaction(user_id) as connection:
             record = await connection.fetchrow(_UNDO, user_id, import_id)
+            await unlearn(connection, user_id, import_id)
         return import_of(record) if record else None
 
     async def list_imports(self, user_id: UUID, *, limit: int, after: ImportPosition | None) -> list[Import]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.ingestion.domain import Counts, Failure, Import, ImportOptions, ImportState
@@ -16,7 +16,7 @@ COLUMNS = """
 """
 
 
-def json_of(value: Mapping[str, Any]) -> str:
+def json_of(value: Mapping[str, Any] | Sequence[Any]) -> str:
     """As jsonb takes it, which knows no NUL."""
     return json.dumps(value, ensure_ascii=True, default=str).replace("\\u0000", "\\ufffd")
 
