@@ -27,8 +27,11 @@ _LEARN = """
 _DROP_OLDEST = """
     DELETE FROM ingestion.csv_profiles
     WHERE user_id = $1 AND header_hash IN (
-        SELECT header_hash FROM ingestion.csv_profiles WHERE user_id = $1
-        ORDER BY updated_at DESC, header_hash OFFSET $2 FOR UPDATE SKIP LOCKED
+        SELECT header_hash FROM ingestion.csv_profiles
+        WHERE user_id = $1 AND header_hash <> ALL (
+            ARRAY (SELECT header_hash FROM ingestion.csv_profiles WHERE user_id = $1 ORDER BY updated_at DESC, header_hash LIMIT $2)
+        )
+        FOR UPDATE SKIP LOCKED
     )
 """
 _DELETE = "DELETE FROM ingestion.csv_profiles WHERE user_id = $1 AND header_hash = $2"
