@@ -76,6 +76,28 @@ async def test_case_1_the_same_file_again_adds_nothing(ledger: Ledger) -> None:
     assert await ledger.rows() == before
 
 
+async def test_every_row_of_the_same_file_is_the_transaction_that_it_became(ledger: Ledger) -> None:
+    file = [paid("Coffee", source_id="A"), paid("Coffee", source_id="B"), paid("Tea"), paid("Tea"), paid("Rent", status="pending")]
+    import_id = uuid7()
+    await ledger.add(*file, import_id=import_id)
+    lines = dict(await ledger.service.list_import_lines(ledger.user_id, import_id, after_line=0, requested_size=100))
+    assert dict((await ledger.add(*file)).duplicates) == lines
+    swapped = [file[1], file[0], *file[2:]]
+    assert dict((await ledger.add(*swapped)).duplicates) == {**lines, 2: lines[3], 3: lines[2]}
+
+
+async def test_a_file_of_known_rows_still_books_what_is_pending(ledger: Ledger) -> None:
+    await ledger.add(paid("Coffee", status="pending"), paid("Tea"))
+    assert counts(await ledger.add(paid("Coffee"), paid("Tea"))) == (0, 2, 0)
+    assert [one.status for one in await ledger.rows()] == ["posted", "posted"]
+
+
+async def test_a_known_row_under_an_id_that_the_ledger_lacks_teaches_it(ledger: Ledger) -> None:
+    await ledger.add(paid("Coffee"), paid("Tea"))
+    assert counts(await ledger.add(paid("Coffee", source_id="A"), paid("Tea", source_id="B"))) == (0, 2, 0)
+    assert counts(await ledger.add(paid("Coffee", source_id="C"), paid("Tea", source_id="B"))) == (1, 1, 0)
+
+
 async def test_case_2_two_equal_rows_are_both_kept_and_stay_two_under_an_overlapping_export(ledger: Ledger) -> None:
     assert counts(await ledger.add(paid("Tea", day=DAY - timedelta(1)), paid("Coffee"), paid("Coffee"))) == (3, 0, 0)
     later = [paid("Coffee"), paid("Coffee"), paid("Lunch", "-11.50", DAY + timedelta(1))]
@@ -289,3 +311,22 @@ async def test_any_cover_by_overlapping_exports_of_whole_days_gives_exactly_the_
         await ledger.add(*(one for day, one in rows if first <= day <= last))
     expected = Counter((one["transaction_date"], one["amount"], one["description"]) for _, one in rows)
     assert await ledger.content() == expected
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(file=st.lists(st.tuples(payments, st.sampled_from([None, "A", "B", "C"])), min_size=1, max_size=10))
+async def test_known_rows_are_told_the_same_with_and_without_a_new_row_beside_them(
+    postgres: PostgresAccountsRepository, file: Sequence[tuple[tuple[int, str, str], str | None]]
+) -> None:
+    """A file of known rows only is settled in one step, one with a new row in many."""
+    user_id = uuid7()
+    service = AccountsService(postgres, PageTokens(b"a page token key for tests only!"))
+    account, _ = await service.ensure_account(user_id, NewAccount("Everyday", "EUR"))
+    ledger = Ledger(service, user_id, account.id)
+    rows = [paid(text, amount, DAY + timedelta(day), source_id=source_id) for (day, amount, text), source_id in file]
+    await ledger.add(*rows)
+    known = await ledger.add(*rows)
+    assert counts(known) == (0, len(rows), 0)
+    beside = await ledger.add(*rows, paid("New", "77.00"))
+    assert counts(beside) == (1, len(rows), 0)
+    assert known.duplicates == beside.duplicates

@@ -27,7 +27,7 @@ from services.accounts.domain import (
     import_id_reused,
 )
 from services.accounts.repository.categories import CategoryRows
-from services.accounts.repository.matching import Matches, Suspicion, match
+from services.accounts.repository.matching import CREATE_CLAIMS, Matches, Suspicion, match, match_known
 from services.kit.errors import InvalidArgument, Unavailable, invalid
 from services.kit.postgres import Connection, affected
 
@@ -135,26 +135,31 @@ class AppendedRows(CategoryRows):
         import, Unavailable when another import of the user takes too long, and whatever `batches` raises.
         """
         async with self._database.transaction(user_id, statement_timeout_s=self._bulk_statement_timeout_s) as connection:
-            row_count = await self._stage(connection, user_id, batches)
+            row_count, ends = await self._stage(connection, user_id, batches)
             await self._lock(connection, user_id)
             held_before = await connection.fetchval(_COUNT_IMPORTED, user_id, import_id)
+            if not held_before and await match_known(connection, import_id, row_count, ends):
+                return AppendOutcome(0, await self._duplicates(connection), [])
             matches = await match(connection, import_id)
             if matches.own_count != held_before:
                 raise import_id_reused(import_id)
             await self._renumber(connection, fingerprints)
             inserted = matches.own_count + await self._insert(connection, user_id, import_id)
-            duplicates = ImportLines()
             if inserted < row_count:
                 await self._claim_conflicts(connection, user_id, import_id)
             await self._remember(connection, user_id, import_id, matches)
             suspected = await self._suspect(connection, user_id, import_id, matches.suspicions)
-            if inserted < row_count:
-                await connection.execute(_FIND_DUPLICATES)
-                while found := await connection.fetch(_FETCH_DUPLICATES):
-                    duplicates.extend(found)
+            duplicates = await self._duplicates(connection) if inserted < row_count else ImportLines()
             if inserted + len(duplicates) != row_count:
                 raise import_id_reused(import_id)
             return AppendOutcome(inserted, duplicates, suspected)
+
+    async def _duplicates(self, connection: Connection) -> ImportLines:
+        duplicates = ImportLines()
+        await connection.execute(_FIND_DUPLICATES)
+        while found := await connection.fetch(_FETCH_DUPLICATES):
+            duplicates.extend(found)
+        return duplicates
 
     async def _renumber(self, connection: Connection, fingerprints: FingerprintSource) -> None:
         rows = [RowIdentity(*record) for record in await connection.fetch(_SELECT_RENUMBERED)]
@@ -184,12 +189,17 @@ class AppendedRows(CategoryRows):
         ids = dict(await connection.fetch(_SUSPECT, user_id, import_id, *columns))
         return [SuspectedDuplicate(one.line, ids[one.line], one.transaction_id, one.reason) for one in found if one.line in ids]
 
-    async def _stage(self, connection: Connection, user_id: UUID, batches: AsyncIterator[pl.DataFrame]) -> int:
+    async def _stage(self, connection: Connection, user_id: UUID, batches: AsyncIterator[pl.DataFrame]) -> tuple[int, set[str]]:
+        """Copies all rows; how many, and the fingerprints of the first and the last."""
         await connection.execute(_CREATE_INCOMING)
+        await connection.execute(CREATE_CLAIMS)
         labels = CategoryLabels(await self._categories(connection, user_id, None, _MAX_CATEGORIES))
         known_accounts: set[str] = set()
         row_count = 0
+        first = last = ""
         async for batch in batches:
+            if batch.is_empty():
+                continue
             await self._check_accounts(connection, user_id, batch, known_accounts)
             rows = await asyncio.to_thread(_as_csv, batch, labels)
             try:
@@ -197,7 +207,8 @@ class AppendedRows(CategoryRows):
             except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as error:
                 raise _bad_raw_data(batch, str(error)) from error
             row_count += batch.height
-        return row_count
+            first, last = first or batch["fingerprint"][0], batch["fingerprint"][-1]
+        return row_count, {first, last}
 
     async def _check_accounts(self, connection: Connection, user_id: UUID, batch: pl.DataFrame, known: set[str]) -> None:
         named = set(batch["account_id"].unique()) - known
