@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -56,6 +57,11 @@ class WorkerSettings(BaseSettings):
         None,
         validation_alias=_shared("SCALE_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
         description="Where traces are sent; nowhere when absent.",
+    )
+    heartbeat_file: Path | None = Field(
+        None,
+        validation_alias=_shared("SCALE_HEARTBEAT_FILE"),
+        description="What a worker, or beat, touches every few seconds while it is at work; nothing when absent.",
     )
 
 
