@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from scale.ingestion.v1 import ingestion_service_pb2 as pb
 from services.gateway import ingestion_json as shape
-from services.gateway.answers import json_answer
+from services.gateway.answers import Cache, json_answer
 from services.gateway.errors import field_errors
 from services.gateway.event_streams import Events, EventStreams
 from services.gateway.exchange import exchange_of
@@ -30,6 +30,9 @@ router = APIRouter(prefix="/api/v1", responses=EVERYWHERE)
 
 MAX_PAGE_SIZE = 1000
 ImportId = Annotated[Identifier, Path(description="The import.")]
+HeaderHash = Annotated[
+    str, Path(pattern=schemas.HEADER_HASH_PATTERN, description="`header_hash` of the profile, also in an import's `detected.profile`.")
+]
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -224,3 +227,17 @@ async def list_import_rows(request: Request, import_id: ImportId) -> Response:
     )
     content = {"items": list(map(shape.row_json, page.rows)), "next_page_token": page.next_page_token or None}
     return json_answer(request, content)
+
+
+@router.get("/csv-profiles", tags=["imports"], response_model=schemas.CsvProfileList)
+async def list_csv_profiles(request: Request) -> Response:
+    """What you once said of CSV files (columns, date format), by their header; taken for the next file with the same one. Latest first."""
+    answer = await upstreams(request).ingestion.unary("ListCsvProfiles", pb.ListCsvProfilesRequest())
+    return json_answer(request, {"items": list(map(shape.csv_profile_json, answer.profiles))}, Cache.REVALIDATE)
+
+
+@router.delete("/csv-profiles/{header_hash}", tags=["imports"], status_code=204, response_model=None, responses=NOT_FOUND)
+async def delete_csv_profile(request: Request, header_hash: HeaderHash) -> Response:
+    """Forgets one of them. Files with this header are read by what they tell themselves again."""
+    await upstreams(request).ingestion.unary("DeleteCsvProfile", pb.DeleteCsvProfileRequest(header_hash=header_hash))
+    return Response(status_code=204)

@@ -88,6 +88,18 @@ def undone_json(answer: pb.UndoImportResponse) -> dict[str, Any]:
     }
 
 
+def csv_profile_json(profile: pb.CsvProfile) -> dict[str, Any]:
+    """What is remembered for one header."""
+    return {
+        "header_hash": profile.header_hash,
+        "header": list(profile.header),
+        "columns": dict(profile.columns),
+        "date_format": profile.date_format or None,
+        "import_id": profile.import_id,
+        "updated_at": timestamp_text(profile.update_time),
+    }
+
+
 def import_metadata(form: ImportForm, *, file_name: str, size_bytes: int, request_id: str) -> pb.ImportMetadata:
     """What the caller knows about the file."""
     return pb.ImportMetadata(

@@ -31,7 +31,7 @@ _ACCOUNTS_REPEATABLE = (
     "ListCategories",
     "CreateCategory",
 )
-_INGESTION_REPEATABLE = ("GetImport", "WatchImport", "ListImports", "ListImportRows")
+_INGESTION_REPEATABLE = ("GetImport", "WatchImport", "ListCsvProfiles", "ListImports", "ListImportRows")
 
 
 @dataclass(frozen=True)

@@ -192,3 +192,30 @@ async def test_read_imports(gateway: Gateway) -> None:
     assert gateway.ingestion.requests[-1].outcome == pb.ROW_OUTCOME_REJECTED
     assert_problem(await gateway.get(f"/api/v1/imports/{uuid4()}/rows", params={"outcome": "lost"}), 422)
     assert_problem(await gateway.get("/api/v1/imports/first"), 422)
+
+
+async def test_csv_profiles(gateway: Gateway) -> None:
+    response = await gateway.get("/api/v1/csv-profiles")
+    schemas.CsvProfileList.model_validate(response.json())
+    full, short = response.json()["items"]
+    assert full == {
+        "header_hash": "9f" * 32,
+        "header": ["When", "Net"],
+        "columns": {"amount": "Net"},
+        "date_format": "dmy",
+        "import_id": IMPORT_ID,
+        "updated_at": "2026-02-02T02:40:00.000000Z",
+    }
+    assert short["date_format"] is None
+    known = await gateway.get("/api/v1/csv-profiles", headers={"If-None-Match": response.headers["etag"]})
+    assert known.status_code == 304
+
+
+async def test_delete_csv_profile(gateway: Gateway) -> None:
+    response = await gateway.request("DELETE", f"/api/v1/csv-profiles/{'9f' * 32}")
+    assert (response.status_code, response.content) == (204, b"")
+    assert gateway.ingestion.requests[-1].header_hash == "9f" * 32
+    gateway.ingestion.error = errors.NotFound("There is no CSV profile.", reason="CSV_PROFILE_NOT_FOUND")
+    assert_problem(await gateway.request("DELETE", f"/api/v1/csv-profiles/{'9f' * 32}"), 404, "CSV_PROFILE_NOT_FOUND")
+    for wrong in ("9F" * 32, "9f" * 31, "9f" * 33, "first"):
+        assert_problem(await gateway.request("DELETE", f"/api/v1/csv-profiles/{wrong}"), 422)

@@ -42,6 +42,8 @@ ROUTES = [
     ("POST", f"/api/v1/transactions/{uuid4()}/merge"),
     ("POST", f"/api/v1/transactions/{uuid4()}/keep"),
     ("GET", f"/api/v1/imports/{uuid4()}/rows"),
+    ("GET", "/api/v1/csv-profiles"),
+    ("DELETE", f"/api/v1/csv-profiles/{'0' * 64}"),
     ("GET", f"/api/v1/imports/{uuid4()}/stream"),
 ]
 
@@ -56,7 +58,7 @@ def unsigned(**changes: object) -> str:
 
 
 def test_route_list_is_complete(gateway_routes: set[tuple[str, str]]) -> None:
-    listed = {(method, re.sub(r"[0-9a-f-]{36}", "*", path)) for method, path in ROUTES}
+    listed = {(method, re.sub(r"[0-9a-f-]{36,64}", "*", path)) for method, path in ROUTES}
     assert listed == {(method, re.sub(r"{\w+}", "*", path)) for method, path in gateway_routes}
 
 

@@ -258,6 +258,27 @@ class FakeIngestion(_Fake, IngestionServiceServicer):
         ]
         return ingestion_pb.ListImportRowsResponse(rows=rows)
 
+    async def ListCsvProfiles(self, request: Any, call: Any) -> Any:
+        """Two: one with everything, one of columns alone."""
+        await self._enter(request, call)
+        full = ingestion_pb.CsvProfile(
+            header_hash="9f" * 32,
+            header=["When", "Net"],
+            columns={"amount": "Net"},
+            date_format="dmy",
+            import_id="019b76da-a800-7000-8000-0000000000c0",
+        )
+        full.update_time.seconds = 1_770_000_000
+        short = ingestion_pb.CsvProfile()
+        short.CopyFrom(full)
+        short.header_hash, short.date_format = "a0" * 32, ""
+        return ingestion_pb.ListCsvProfilesResponse(profiles=[full, short])
+
+    async def DeleteCsvProfile(self, request: Any, call: Any) -> Any:
+        """Done."""
+        await self._enter(request, call)
+        return ingestion_pb.DeleteCsvProfileResponse()
+
 
 def fake_server(fake: FakeAccounts | FakeIngestion, port: int, *, secret: str = SECRET, well: Any = None) -> Server:
     """A server for one of them; `well()` says whether its health is good."""

@@ -45,6 +45,16 @@ _ROW: dict[str, Any] = {
 }
 _KEPT_ROW: dict[str, Any] = {"transaction_id": "019b76da-a800-7000-8000-000000000001", "reason": "you wrote a note on it"}
 
+_CSV_PROFILE: dict[str, Any] = {
+    "header_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "header": ["When", "What", "Gross", "Net"],
+    "columns": {"amount": "Net"},
+    "date_format": "DD/MM/YYYY",
+    "import_id": "019b76da-a800-7000-8000-000000000003",
+    "updated_at": "2026-02-01T08:00:01.000000Z",
+}
+HEADER_HASH_PATTERN = "^[0-9a-f]{64}$"
+
 
 class ImportForm(Input):
     """The fields of the upload beside the file. All of them may be left to detection."""
@@ -190,3 +200,24 @@ class ImportRowPage(Output):
 
     items: list[ImportRow] = Field(description="This page.")
     next_page_token: str | None = Field(description="For the next page; null on the last one.")
+
+
+class CsvProfile(Output):
+    """What you once said of CSV files with one header."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_CSV_PROFILE]})
+
+    header_hash: str = Field(pattern=HEADER_HASH_PATTERN, description="SHA-256 of the header, lower-case hex: what it is known by.")
+    header: list[str] = Field(description="The header's names, as the file had them; of very long ones the beginning.")
+    columns: dict[str, str] = Field(description="Field to header name or column number, as you gave them.")
+    date_format: str | None = Field(description="As you gave it; null when you only named columns.")
+    import_id: UUID = Field(description="The import that taught it.")
+    updated_at: datetime = Field(description="When it was taught last, UTC.")
+
+
+class CsvProfileList(Output):
+    """All that is remembered, the latest first: a hundred at most."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"items": [_CSV_PROFILE]}]})
+
+    items: list[CsvProfile] = Field(description="All of them.")
