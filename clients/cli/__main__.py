@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -156,6 +157,26 @@ def list_accounts(limit: Limit = 100, url: Url = None, token: Token = None) -> N
     _show_items("accounts", headings, {}, limit, url, token, nothing="No accounts yet.")
 
 
+@app.command("profiles")
+def list_csv_profiles(
+    forget: Annotated[str | None, typer.Option(help="Forget the one whose key begins so.", metavar="KEY")] = None,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """List what is remembered of CSV files that you once explained (columns, date format)."""
+    with _client(url, token) as client:
+        profiles = client.csv_profiles()
+        if forget is None:
+            headings = {"key": "Key", "date_format": "Dates", "columns": "Columns", "header": "Header"}
+            show_table(console, headings, map(_profile_row, profiles), nothing="Nothing is remembered yet.")
+            return
+        meant = [profile for profile in profiles if forget and profile["header_hash"].startswith(forget.lower())]
+        if len(meant) != 1:
+            _fail(f"{'No' if not meant else 'More than one'} key begins with {forget!r}: `scale profiles` lists them.")
+        client.forget_csv_profile(meant[0]["header_hash"])
+        console.print(f"Forgotten: {_profile_row(meant[0])['header']}", markup=False, soft_wrap=True)
+
+
 @app.command("token")
 def print_token(
     user: Annotated[UUID | None, typer.Option(help="Whose token. Default: the demo user.")] = None,
@@ -238,6 +259,15 @@ def _password() -> str:
     if not given:
         raise typer.BadParameter("stdin holds none", param_hint="--password")
     return given
+
+
+def _profile_row(profile: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "key": profile["header_hash"][:12],
+        "date_format": profile["date_format"] or "",
+        "columns": ", ".join(f"{field} = {column}" for field, column in profile["columns"].items()),
+        "header": "; ".join(profile["header"]),
+    }
 
 
 def _show_items(

@@ -147,6 +147,14 @@ class ScaleClient:
                 return
             query["page_token"] = page["next_page_token"]
 
+    def csv_profiles(self) -> list[dict[str, Any]]:
+        """What is remembered of the layouts of CSV files, the latest first."""
+        return list(self._ask("GET", "/api/v1/csv-profiles")["items"])
+
+    def forget_csv_profile(self, header_hash: str) -> None:
+        """Forgets one of them."""
+        self._ask("DELETE", f"/api/v1/csv-profiles/{header_hash}")
+
     def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         try:
             response = self._http.request(method, path, **request)
@@ -156,6 +164,8 @@ class ScaleClient:
             raise ScaleError(f"{self._http.base_url} is not an address of SCALE: {error}") from error
         except httpx.HTTPError as error:
             raise NotReachable(f"The connection to {self._http.base_url} broke: {error!r}. Try again.") from error
+        if response.status_code == httpx.codes.NO_CONTENT:
+            return {}
         if response.is_success:
             return _json(response)
         raise (TryLater if response.status_code in _TRY_LATER else ScaleError)(explain(response))

@@ -181,6 +181,34 @@ def test_imports_and_accounts(scale: Scale, gateway: FakeGateway) -> None:
     assert "Giro" in scale("accounts").output
 
 
+def profile(key: str, **changes: Any) -> dict[str, Any]:
+    return {"header_hash": key * 8, "header": ["When", "Net [EUR]"], "columns": {"amount": "Net [EUR]"}, "date_format": "dmy"} | changes
+
+
+def test_profiles_are_listed(scale: Scale, gateway: FakeGateway) -> None:
+    gateway.answer("GET /api/v1/csv-profiles", {"items": [profile("abcdef01"), profile("abcd0000", columns={}, date_format=None)]})
+    result = scale("profiles")
+    assert result.exit_code == 0, result.output
+    assert "abcdef01abcd" in result.output
+    assert "amount = Net [EUR]" in result.output
+    gateway.answers["GET /api/v1/csv-profiles"] = [(200, {"items": []}, {})]
+    assert "Nothing is remembered yet." in scale("profiles").output
+
+
+def test_a_profile_is_forgotten_by_the_beginning_of_its_key(scale: Scale, gateway: FakeGateway) -> None:
+    gateway.answer("GET /api/v1/csv-profiles", {"items": [profile("abcdef01"), profile("abcd0000")]})
+    gateway.answer(f"DELETE /api/v1/csv-profiles/{'abcdef01' * 8}", b"", 204)
+    result = scale("profiles", "--forget", "ABCDE")
+    assert result.exit_code == 0, result.output
+    assert gateway.seen[-1].method == "DELETE"
+    for unclear, said in (("abcd", "More than one key"), ("ff", "No key"), ("", "No key")):
+        gateway.seen.clear()
+        result = scale("profiles", "--forget", unclear)
+        assert result.exit_code == 1
+        assert said in result.output
+        assert [seen.method for seen in gateway.seen] == ["GET"]
+
+
 def test_an_empty_listing_says_so(scale: Scale, gateway: FakeGateway) -> None:
     gateway.answer("GET /api/v1/imports", {"items": [], "next_page_token": None})
     assert "No imports yet" in scale("imports").output
