@@ -6,6 +6,7 @@ import json
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import polars as pl
@@ -355,6 +356,21 @@ def test_encodings_and_headers_that_lie(header: str, written: str, read_as: str,
     found = read(text, tmp_path, encoding=written)
     assert found.row["description"] == name
     assert found.detected["encoding"] == read_as
+
+
+@pytest.mark.parametrize("mark", ["<!--", "<![CDATA[", "<!", "<?", "<", "<A "])
+def test_markup_that_never_ends_is_looked_at_once(mark: str, tmp_path: Path) -> None:
+    """It took the square: minutes for a file of this size."""
+    started = process_time()
+    rows = transaction("OTHER", "20240101", "1", "A") + transaction("OTHER", "20240102", "2", "B", MEMO=mark * (300_000 // len(mark)))
+    assert read(document(HEADER_1, bank(rows)), tmp_path).rows[0]["amount"] == D(1)
+    assert process_time() - started < 10
+
+
+def test_markup_ends_where_its_own_end_is(tmp_path: Path) -> None:
+    memo = "a<!-- <![CDATA[ -->b<![CDATA[<!-- & <C>]]>c ]]> --> d"
+    rows = transaction("OTHER", "20240101", "1", "A", MEMO=memo)
+    assert read(document(HEADER_1, bank(rows)), tmp_path).row["description"] == "ab<!-- & <C>c ]]> --> d"
 
 
 def test_too_many_bad_rows() -> None:

@@ -16,6 +16,7 @@ from services.ingestion.readers.statement import RowError, UnreadableStatement
 BLOCK_BYTES = 512 * 1024
 MAX_LINE_CHARS = 1024 * 1024
 SAMPLE_BYTES = 64 * 1024
+_CR_RUN = re.compile(r"(?<!\r)\r++\n")  # begun once a run: in linear time
 
 _BOMS = (
     (b"\xff\xfe\x00\x00", "utf-32-le"),
@@ -83,9 +84,9 @@ class TextFile:
                     return
 
     def _line_ends(self, text: str) -> str:
-        while "\r\r\n" in text:
-            text = text.replace("\r\r\n", "\r\n")
         text = text.replace("\r\n", "\n")
+        if "\r\n" in text:
+            text = _CR_RUN.sub("\n", text)
         return text.replace("\r", "\n" if self.bare_cr else " ")
 
 

@@ -23,8 +23,9 @@ MAX_OPEN_CHARS = 1024 * 1024  # of one comment, CDATA section or tag
 TAG = re.compile(r"<(/?)([A-Z][A-Z0-9._]*)>([^<]*)")
 _ELEMENT = re.compile(r"<([A-Z][A-Z0-9._]*)>([^<]*)")
 _ANY_TAG = re.compile(r"<(/?)(?:[A-Za-z][\w-]*:)?([A-Za-z][\w.-]*)(?:\s[^<>]*)?/?>")
-_SPECIAL = re.compile(r"<!--(.*?)-->|<!\[CDATA\[(.*?)\]\]>|<[!?](?![-\[])[^<>]*>", re.DOTALL)
+_SPECIAL = re.compile(r"<!--|<!\[CDATA\[|<[!?](?![-\[])[^<>]*>")
 _OPENING = re.compile(r"<!--|<!\[CDATA\[")
+_CLOSING = {"<!--": "-->", "<![CDATA[": "]]>"}
 _ENTITY = re.compile(r"&(#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
 _ENTITY_DECLARED = re.compile(r"<!ENTITY", re.IGNORECASE)
 _STRAY = re.compile(r"<(?!/?[A-Za-z][\w.:-]*(?:\s[^<>]*)?>)")
@@ -109,7 +110,7 @@ def _safe_end(buffer: str) -> int:
     """Where a buffer can be cut so that no tag, comment or CDATA section is cut in two; its length where it has no tag."""
     done = last = 0
     while opening := _OPENING.search(buffer, done):
-        close = buffer.find("-->" if opening[0] == "<!--" else "]]>", opening.end())
+        close = buffer.find(_CLOSING[opening[0]], opening.end())
         if close < 0:
             return opening.start()
         last, done = opening.start(), close + 3
@@ -122,7 +123,7 @@ def _plain(chunk: str, line: int) -> str:
         if declared := _ENTITY_DECLARED.search(chunk):
             line += chunk.count("\n", 0, declared.start())
             raise _refused(line, f"line {line} declares an entity: no statement needs any, and such files are not read")
-        chunk = _SPECIAL.sub(_special, chunk)
+        chunk = _without_specials(chunk)
     if chunk.upper().count("STMTTRN") > chunk.count("<STMTTRN") + chunk.count("</STMTTRN"):
         # Perhaps tags in small letters or with a prefix, perhaps the word in a text.
         chunk = _folded(chunk)
@@ -133,11 +134,27 @@ def _folded(markup: str) -> str:
     return _ANY_TAG.sub(lambda tag: f"<{tag[1]}{tag[2].upper()}>" + "\n" * tag[0].count("\n"), markup)
 
 
-def _special(match: re.Match[str]) -> str:
-    content = match.group(2)
-    if content is None:
-        return "\n" * match.group(0).count("\n")
-    return content.replace("&", "&amp;").replace("<", "&lt;")
+def _without_specials(chunk: str) -> str:
+    """Comments and declarations give way to their line ends, CDATA to its text; what is never closed stays as it is."""
+    last = {mark: chunk.rfind(mark) for mark in _CLOSING.values()}  # or each opening without an end would look for it to the end
+    parts: list[str] = []
+    at = start = 0
+    while special := _SPECIAL.search(chunk, at):
+        at = end = special.end()
+        closing = _CLOSING.get(special[0])
+        if closing:
+            if last[closing] < at:
+                continue
+            close = chunk.find(closing, at)
+            at, end = close + len(closing), close
+        parts.append(chunk[start : special.start()])
+        if closing == "]]>":
+            parts.append(chunk[special.end() : end].replace("&", "&amp;").replace("<", "&lt;"))
+        else:
+            parts.append("\n" * chunk.count("\n", special.start(), end))
+        start = at
+    parts.append(chunk[start:])
+    return "".join(parts)
 
 
 def _refused(line: int, reason: str) -> UnreadableStatement:
