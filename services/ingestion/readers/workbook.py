@@ -30,6 +30,8 @@ KEEP_CHARS = 16 * 1024 * 1024
 _PROGRAM = Path(__file__).with_name("workbook_process.py")
 _TOO_LONG = "reading the workbook takes too long; export it as CSV"
 _HTML = (b"<html", b"<!doctype html", b"<table", b"<style", b"<head", b"<meta")
+Unpack = Callable[[Path, str | None], bytes]
+"""A workbook's path and password to the lines that `workbook_process.py` prints."""
 _INHERITED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")  # no settings, no secrets
 _NAMES = {
     "xlsx": "Excel workbook (XLSX)",
@@ -65,13 +67,13 @@ def may_be_encrypted(head: bytes) -> bool:
     return head.startswith(OLE)
 
 
-def read_workbook(path: Path, options: ReadOptions, password: str | None = None) -> Statement:
-    """Read the first sheet that holds a table of transactions; the notes name the others.
+def read_workbook(path: Path, options: ReadOptions, password: str | None = None, *, unpack: Unpack | None = None) -> Statement:
+    """Read the first sheet that holds a table of transactions; the notes name the others. `unpack` stands in for the process of its own.
 
     Raises UnreadableStatement: with the field "password" for a missing or a wrong one; for what is no workbook, or one that would take
     too much memory or time; and as `read_table` does for the sheet.
     """
-    workbook = _open(path, password)
+    workbook = _open(path, password, unpack or _run)
     filled = [sheet for sheet in workbook.sheets if sheet.failed is None and next(sheet.rows(), None) is not None]
     if not filled:
         failed = [sheet for sheet in workbook.sheets if sheet.failed]
@@ -140,7 +142,7 @@ def _refusal(reason: str, field: str = "file") -> UnreadableStatement:
     return UnreadableStatement(reason, [RowError(0, field, reason)], {"password": []} if field == "password" else None)
 
 
-def _open(path: Path, password: str | None) -> Workbook:
+def _open(path: Path, password: str | None, unpack: Unpack) -> Workbook:
     size = path.stat().st_size
     with path.open("rb") as stream:
         head = stream.read(4096)
@@ -149,7 +151,7 @@ def _open(path: Path, password: str | None) -> Workbook:
     if size > MAX_UNPACKED:
         raise _refusal(f"the workbook has {size // 1024**2} MB, more than {MAX_UNPACKED // 1024**2}; export it as CSV")
     if head.startswith((OLE, b"PK\x03\x04")):
-        return _taken_apart(_run(path, password))
+        return _taken_apart(unpack(path, password))
     if spreadsheet_xml.is_spreadsheet_xml(path, head):
         buffer = io.BytesIO()
         try:
