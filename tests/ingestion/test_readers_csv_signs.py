@@ -55,7 +55,8 @@ def read(tmp_path: Path) -> ReadAmounts:
         ("Date,Text,Amount,Debit,Credit", ["a,1.00,1.00,", "b,2.00,,2.00"], ["-1", "2"], "a column each"),
         ("Date,Text,Amount,Debit,Credit", ["a,-1.00,1.00,", "b,2.00,,2.00"], ["-1", "2"], "minus is money out"),
         ("Date,Text,Withdrawal", ["a,1.00", "b,2.00"], ["-1", "-2"], "a column each"),
-        ("Date,Text,Deposit", ["a,1.00", "b,2.00"], ["1", "2"], "a column each"),
+        ("Date,Text,Deposit", ["a,1.00", "b,2.00"], ["1", "2"], "only money in has a column"),
+        ("Date,Text,Inflow", ["a,-1.00", "b,-2.00", "c,3.00"], ["-1", "-2", "3"], "a minus there is money out"),
     ],
 )  # fmt: skip
 def test_convention(read: ReadAmounts, header: str, rows: list[str], amounts: list[str], word: str) -> None:

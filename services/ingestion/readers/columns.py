@@ -186,7 +186,8 @@ def _with_money(columns: Columns, choice: _Choice, given: frozenset[str]) -> Col
         return replace(columns, amount=amount)
     if choice.names is not None and (debit is None) != (credit is None):
         return replace(columns, debit=debit, credit=credit)
-    found: MoneyColumns = infer_money(choice.stats, choice.used, columns.direction, named=choice.names is not None)
+    aside = frozenset(at for at, name in enumerate(choice.names or []) if name.text in NAMES["other_amount"])
+    found: MoneyColumns = infer_money(choice.stats, choice.used, columns.direction, named=choice.names is not None, aside=aside)
     return replace(
         columns, amount=found.amount, debit=found.debit, credit=found.credit,
         balance=columns.balance if columns.balance is not None else found.balance,

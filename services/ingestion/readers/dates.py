@@ -16,7 +16,7 @@ TIME = (
     r"\s*(?:[AaPp]\.?[Mm]\.?)?\s*(?:Z|[A-Z]{2,5}|(?:UTC|GMT)?[+-]\d{1,2}:?(?:\d{2})?)?(?:\s*\(?[A-Z]{3,5}\)?)?$"
 )
 _TIME = re.compile(TIME)
-_COMPACT_TIME = re.compile(r"^(\d{8})[ T]?\d{4,6}$")
+_COMPACT_TIME = re.compile(r"^(\d{8})[ T]?(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?$")
 _WEEKDAY = re.compile(r"^[^\W\d_]{2,10}\.?,?\s+(?=\d)|\s+\(?[^\W\d_]{2,3}\)?$")
 _NUMERIC = re.compile(r"^(\d{1,4})(\s?[./\-\s]\s?)(\d{1,2})\2(\d{1,4})\.?$")
 _COMPACT = re.compile(r"^\d{8}$|^\d{6}$")

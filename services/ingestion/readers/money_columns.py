@@ -27,11 +27,19 @@ class MoneyColumns:
     balance: int | None = None
 
 
-def infer_money(stats: Sequence[ColumnStats], used: set[int], direction: int | None, *, named: bool) -> MoneyColumns:
-    """Find the amount among the columns of numbers. Raises NeedsColumns when the way of the money cannot be told."""
-    numeric = _number_columns(stats, used)
-    if not numeric:
+def infer_money(
+    stats: Sequence[ColumnStats], used: set[int], direction: int | None, *, named: bool, aside: frozenset[int] = frozenset()
+) -> MoneyColumns:
+    """Find the amount among the columns of numbers. `aside` are those whose names say fee, rate or foreign amount.
+
+    Raises NeedsColumns when the way of the money cannot be told.
+    """
+    found = _number_columns(stats, used)
+    if not found:
         raise NeedsColumns("no column holds amounts")
+    numeric = [at for at in found if at not in aside] or (found if len(found) == 1 else [])
+    if not numeric:
+        raise NeedsColumns(f"columns {_numbers(found)} hold numbers, but by their names none is the amount that was booked")
     values = {at: _values(stats, numeric, at) for at in numeric}
     for amount, balance in permutations(numeric, 2):
         own_sign = stats[amount].negatives > 0
@@ -55,8 +63,11 @@ def infer_money(stats: Sequence[ColumnStats], used: set[int], direction: int | N
                 "pair: name it as debit (money out), credit (money in) or amount (signed)"
             )
         return MoneyColumns(amount=amount)
-    shown = ", ".join(str(at + 1) for at in numeric)
-    raise NeedsColumns(f"columns {shown} all hold numbers: name the one that is the amount, or the debit and the credit column")
+    raise NeedsColumns(f"columns {_numbers(numeric)} all hold numbers: name the one that is the amount, or the debit and the credit column")
+
+
+def _numbers(columns: Sequence[int]) -> str:
+    return ", ".join(str(at + 1) for at in columns)
 
 
 def _number_columns(stats: Sequence[ColumnStats], used: set[int]) -> list[int]:
@@ -88,19 +99,22 @@ def signed_value(cell: str, form: AmountFormat) -> Decimal | None:
 def follows_balance(amounts: Sequence[Decimal | None], balances: Sequence[Decimal | None], *, before: bool = False) -> bool:
     """Whether each balance is the one before (or, newest first, the one after) plus the amount. Nine rows in ten must agree.
 
-    Rows without an amount (None) are passed over. `before`: the balance may also be the one before the booking; with that a
-    pair of columns fits as well the wrong way round, so it is only for amounts that carry their own sign.
+    Rows without an amount (None) are passed over, and nothing plus a number, or a number plus nothing, proves nothing. `before`: the
+    balance may also be the one before the booking; with that a pair of columns fits as well the wrong way round, so it is only for
+    amounts that carry their own sign.
     """
     for step, own in ((1, 1), (-1, 1), (1, -1), (-1, -1)) if before else ((1, 1), (-1, 1)):
-        checked = agreed = 0
+        checked = agreed = proved = 0
         for here in range(len(amounts)):
             there = here - step * own
             amount, balance = amounts[here], balances[here]
             other = balances[there] if 0 <= there < len(balances) else None
             if amount is not None and balance is not None and other is not None:
                 checked += 1
-                agreed += (balance - other) * own == amount
-        if checked and agreed >= max(1, 0.9 * checked):
+                fits = (balance - other) * own == amount
+                agreed += fits
+                proved += fits and amount != 0 and other != 0
+        if proved and agreed >= 0.9 * checked:
             return True
     return False
 
@@ -113,7 +127,7 @@ def _fills(amounts: Sequence[Decimal | None], balances: Sequence[Decimal | None]
 
 def _is_difference(amounts: Sequence[Decimal | None], starts: Sequence[Decimal | None], ends: Sequence[Decimal | None]) -> bool:
     rows = [(a, s, e) for a, s, e in zip(amounts, starts, ends, strict=True) if a and s is not None and e is not None]
-    return bool(rows) and all(end - start == amount for amount, start, end in rows)
+    return any(start for _, start, _ in rows) and all(end - start == amount for amount, start, end in rows)
 
 
 def _exclude_each_other(first: Sequence[Decimal | None], second: Sequence[Decimal | None]) -> bool:

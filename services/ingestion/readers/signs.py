@@ -82,8 +82,13 @@ def signs_of(cells: pl.Series) -> pl.Series:
     return shapes.replace_strict(table, default=None, return_dtype=pl.Int8).alias("sign")
 
 
-def decide_pair(tally: SignTally) -> SignRule:
-    """A column for money out and one for money in; most of the numbers in each tell what an unmarked one means."""
+def decide_pair(tally: SignTally, *, has_debit: bool) -> SignRule:
+    """A column for money out and one for money in; most of the numbers in each tell what an unmarked one means.
+
+    Without a column for money out, the one for money in holds both, and a minus is money out.
+    """
+    if not has_debit:
+        return SignRule("columns", "only money in has a column; a minus there is money out")
     out = 1 if tally.debit[-1] > tally.debit[0] + tally.debit[1] else -1
     into = -1 if tally.credit[-1] > tally.credit[0] + tally.credit[1] else 1
     shown = "with a minus" if out == 1 else "without a sign"

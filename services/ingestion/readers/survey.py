@@ -93,7 +93,7 @@ class Survey:
             is_card = columns.balance is None and table.header is not None and any(name_rank(n, "card") is not None for n in table.header)
             sign = decide_sign(self.signs, has_direction=columns.direction is not None, is_card=is_card)
         else:
-            sign = decide_pair(self.signs)
+            sign = decide_pair(self.signs, has_debit=columns.debit is not None)
         if sign.kind == "printed" and "no amount is negative" in sign.text:
             _refuse_hidden_signs(table)
             notes.append("no amount is negative and nothing says which way the money went: all rows are read as money in")
