@@ -16,6 +16,10 @@ from services.kit.server import Server, set_up_process
 from services.kit.telemetry import export_pool
 
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["AccountsService"].full_name
+BACKGROUND_METHODS = frozenset(
+    f"/{SERVICE_NAME}/{method}" for method in ("GetAccount", "EnsureAccount", "GetProfile", "AppendTransactions")
+)
+"""What a worker may ask for a user who is not there: what an import needs, no more."""
 
 
 def build(settings: AccountsSettings, database: Database) -> AccountsServicer:
@@ -44,6 +48,7 @@ async def run(settings: AccountsSettings) -> None:
         name="accounts",
         services=[SERVICE_NAME],
         register=partial(add_AccountsServiceServicer_to_server, build(settings, database)),
+        service_methods=BACKGROUND_METHODS,
         check=database_answers,
         figures=database.figures,
     )

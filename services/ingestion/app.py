@@ -1,13 +1,20 @@
-"""Puts the ingestion service together."""
+"""Puts the ingestion service together, and its worker."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
+from uuid import UUID
 
 import grpc.aio
 
 from scale.ingestion.v1.ingestion_service_pb2_grpc import add_IngestionServiceServicer_to_server
+from services.ingestion.import_handover import ImportHandover
+from services.ingestion.import_queue import RedisImportEvents, RedisImportQueue
+from services.ingestion.import_run import ImportRuns
+from services.ingestion.import_watch import ImportWatch
 from services.ingestion.ledger import GrpcLedger
+from services.ingestion.queued_imports import QueuedImports
 from services.ingestion.readers.camt import read_camt
 from services.ingestion.readers.csv import read_csv
 from services.ingestion.readers.mt940 import read_mt940
@@ -17,12 +24,16 @@ from services.ingestion.readers.workbook import read_workbook
 from services.ingestion.repository import PostgresImportsRepository
 from services.ingestion.service import IngestionService
 from services.ingestion.servicer import IngestionServicer
-from services.ingestion.settings import IngestionSettings
+from services.ingestion.settings import IngestionSettings, IngestionWorkerSettings
 from services.ingestion.statement_import import Reader
+from services.ingestion.stored_uploads import StoredUploads
 from services.ingestion.upload import UploadSpool
+from services.kit import context
 from services.kit.pagination import PageTokens
 from services.kit.postgres import Database
 from services.kit.server import Server, set_up_process
+from services.kit.service_tokens import ServiceTokens
+from services.kit.storage import ObjectStorage
 from services.kit.telemetry import export_pool
 
 NAME = "ingestion"
@@ -43,18 +54,45 @@ class IngestionApp:
     def __init__(self, settings: IngestionSettings) -> None:
         self.database = Database(settings.database_url.get_secret_value(), settings)
         self.ledger = GrpcLedger(settings.accounts_address, append_timeout_s=settings.append_timeout_s)
-        self.service = IngestionService(
-            repository=PostgresImportsRepository(self.database, bulk_statement_timeout_s=settings.bulk_statement_timeout_s),
+        self._repository = PostgresImportsRepository(self.database, bulk_statement_timeout_s=settings.bulk_statement_timeout_s)
+        redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
+        self._events = RedisImportEvents(redis_url) if redis_url else None
+        self._queue = RedisImportQueue(redis_url) if redis_url and settings.storage_url else None
+        self._runs = ImportRuns(
+            repository=self._repository,
             ledger=self.ledger,
             readers=READERS,
             lease_s=settings.lease_s,
             parallel_imports=settings.parallel_imports,
-            queued_imports=settings.queued_imports,
+            events=self._events,
+        )
+        self.service = IngestionService(
+            repository=self._repository,
+            ledger=self.ledger,
+            runs=self._runs,
+            watch=ImportWatch(self._repository, self._events),
+            handover=self._handover(settings),
+            lease_s=settings.lease_s,
+            max_admitted=settings.parallel_imports + settings.queued_imports,
         )
         spool = UploadSpool(max_bytes=settings.max_file_bytes, max_total_bytes=settings.max_spool_bytes, directory=settings.spool_dir)
         self.servicer = IngestionServicer(self.service, spool, PageTokens(settings.page_token_secret))
         self.server = Server(
             settings, name=NAME, services=[SERVICE], register=self._register, check=self._ready, figures=self.database.figures
+        )
+
+    def _handover(self, settings: IngestionSettings) -> ImportHandover | None:
+        if self._queue is None or settings.storage_url is None:
+            return None
+        return ImportHandover(
+            repository=self._repository,
+            runs=self._runs,
+            uploads=StoredUploads(self._repository, ObjectStorage(settings.storage_url)),
+            queue=self._queue,
+            above_bytes=settings.queue_above_bytes,
+            max_queued=settings.max_queued,
+            lease_s=settings.lease_s,
+            message_lease_s=settings.queue_lease_s,
         )
 
     def _register(self, server: grpc.aio.Server) -> None:
@@ -64,10 +102,11 @@ class IngestionApp:
         return bool((await self.database.health())["ok"])
 
     async def close(self) -> None:
-        """Lets go of database, ledger and threads."""
+        """Lets go of database, ledger, Redis and threads."""
         self.service.close()
-        await self.ledger.close()
-        await self.database.close()
+        for connected in (self._queue, self._events, self.ledger, self.database):
+            if connected is not None:
+                await connected.close()
 
 
 async def run(settings: IngestionSettings) -> None:
@@ -80,3 +119,63 @@ async def run(settings: IngestionSettings) -> None:
         await app.server.run_until_signal()
     finally:
         await app.close()
+
+
+class IngestionWorkerApp:
+    """What a process of the worker holds, from its first task to its end. Made in that process, on its event loop."""
+
+    _opened: ClassVar[IngestionWorkerApp | None] = None
+
+    @classmethod
+    async def open(cls, settings: IngestionWorkerSettings) -> None:
+        """Once, before the first task."""
+        cls._opened = cls(settings)
+        await cls._opened.database.open()
+
+    @classmethod
+    def opened(cls) -> IngestionWorkerApp:
+        """This process's own."""
+        if cls._opened is None:
+            raise RuntimeError("a task outside of a worker")
+        return cls._opened
+
+    def __init__(self, settings: IngestionWorkerSettings) -> None:
+        redis_url = settings.redis_url.get_secret_value()
+        # One import at a time: its own statements, and the lease.
+        few = settings.model_copy(update={"pool_size": 1, "max_overflow": 4})
+        self.database = Database(settings.database_url.get_secret_value(), few)
+        self._tokens = ServiceTokens(NAME, settings.service_key.get_secret_value())
+        self._ledger = GrpcLedger(settings.accounts_address, append_timeout_s=settings.append_timeout_s)
+        self._queue = RedisImportQueue(redis_url)
+        self._events = RedisImportEvents(redis_url)
+        repository = PostgresImportsRepository(self.database, bulk_statement_timeout_s=settings.bulk_statement_timeout_s)
+        self._runs = ImportRuns(
+            repository=repository,
+            ledger=self._ledger,
+            readers=READERS,
+            lease_s=settings.lease_s,
+            parallel_imports=1,
+            events=self._events,
+        )
+        self.queued_imports = QueuedImports(
+            repository=repository,
+            runs=self._runs,
+            uploads=StoredUploads(repository, ObjectStorage(settings.storage_url)),
+            queue=self._queue,
+            spool=UploadSpool(max_bytes=settings.max_file_bytes, directory=settings.spool_dir),
+            lease_s=settings.lease_s,
+            message_lease_s=settings.queue_lease_s,
+        )
+
+    async def import_statement(self, user_id: UUID, import_id: UUID) -> None:
+        """Carries an import out, as its user."""
+        context.bind_background(user_id, self._tokens)
+        await self.queued_imports.run_queued_import(user_id, import_id)
+
+    @classmethod
+    async def close(cls) -> None:
+        """Lets go of database, ledger, Redis and threads."""
+        app, cls._opened = cls.opened(), None
+        app._runs.close()
+        for connected in (app._queue, app._events, app._ledger, app.database):
+            await connected.close()

@@ -18,6 +18,7 @@ from services.kit.errors import (
     NotFound,
     ResourceExhausted,
     ScaleError,
+    Unavailable,
 )
 
 IMPORTED = "Imported"
@@ -32,6 +33,19 @@ class ImportState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     UNDONE = "undone"
+
+
+UNFINISHED = frozenset({ImportState.PENDING, ImportState.RUNNING})
+
+
+class ImportStage(StrEnum):
+    """What an unfinished import is doing."""
+
+    WAITING = "waiting"
+    """In the queue."""
+    READING = "reading"
+    STORING = "storing"
+    """All rows are read; the ledger is taking them in."""
 
 
 class RowOutcome(StrEnum):
@@ -68,6 +82,21 @@ class UploadedFile:
     sha256: str
     """Lower-case hex."""
     size_bytes: int
+    line_count: int = 0
+    """Line ends, in a text file about the number of its lines."""
+    may_be_encrypted: bool = False
+    """Then it is read within its request and kept nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an unfinished import is."""
+
+    stage: ImportStage
+    row_count: int = 0
+    """Rows read so far."""
+    fraction: float | None = None
+    """How much of the file has been read, 0 to 1; None where the format does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +139,7 @@ class Import:
     attempt: int
     """Counts who works on it: a worker whose attempt is over can change nothing."""
     abandoned: bool
-    """Running on paper, but whoever ran it has not been heard of within the lease."""
+    """Running on paper, but whoever ran it has not been heard of within the lease. Never a queued one: a worker takes that up."""
     file_name: str
     file_format: str
     file_hash: str
@@ -121,6 +150,19 @@ class Import:
     failure: Failure | None
     created_at: datetime
     completed_at: datetime | None
+    options: ImportOptions = field(default_factory=ImportOptions)
+    """As they were given, but for the password."""
+    progress: Progress | None = None
+    """None once the state is final."""
+    object_key: str = ""
+    """Where the upload of a queued import lies, until it was removed."""
+    tries: int = 0
+    """How often a worker has begun since it was queued."""
+
+    @property
+    def queued(self) -> bool:
+        """Whether a worker carries it out, now or later."""
+        return bool(self.object_key) and self.state in UNFINISHED
 
     @property
     def claimable(self) -> bool:
@@ -175,6 +217,31 @@ class Success:
     """None when the rows went to several accounts, or there was none to write."""
     taught: CsvLayout | None = None
     """What is remembered for files with the same header."""
+
+
+class StalledImport(NamedTuple):
+    """A queued import whose lease ran out: its worker died, its time to be tried again has come, or its message was lost."""
+
+    user_id: UUID
+    import_id: UUID
+    in_queue: bool
+    """Whether there should be a message about it."""
+
+
+class ImportEvent(NamedTuple):
+    """One step of an import, as it was logged."""
+
+    id: str
+    state: ImportState
+    progress: Progress | None
+
+
+class ImportStep(NamedTuple):
+    """What a watcher is told."""
+
+    event_id: str
+    """Empty for a step that was not logged."""
+    found: Import
 
 
 class ImportRow(NamedTuple):
@@ -299,6 +366,18 @@ def attempt_over(import_id: UUID) -> AttemptOver:
 def too_many_imports() -> ResourceExhausted:
     """All places are taken, in the queue too."""
     return ResourceExhausted("Too many imports at once; send this one again in a few seconds.", reason="TOO_MANY_IMPORTS", retry_after_s=5)
+
+
+def queue_full() -> ResourceExhausted:
+    """Too many large files wait for a worker."""
+    return ResourceExhausted(
+        "Too many large files are waiting to be read; send this one again in a while.", reason="QUEUE_FULL", retry_after_s=30
+    )
+
+
+def upload_damaged() -> Unavailable:
+    """What the storage gives back is not what it was given."""
+    return Unavailable("The stored upload is damaged.", reason="UPLOAD_DAMAGED")
 
 
 def upload_incomplete(received_bytes: int, announced_bytes: int) -> Aborted:

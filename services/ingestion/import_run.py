@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
 
-from services.ingestion.domain import Failure, Import, ImportOptions, attempt_over
+from services.ingestion.domain import Failure, Import, ImportOptions, Progress, attempt_over
 from services.ingestion.metrics import IMPORT_ROWS, IMPORTS, IMPORTS_RUNNING, IMPORTS_WAITING
-from services.ingestion.protocols import ImportsRepository, Ledger
+from services.ingestion.protocols import ImportEvents, ImportsRepository, Ledger
 from services.ingestion.readers.statement import UnreadableStatement
 from services.ingestion.statement_import import Reader, StatementImport
 from services.kit.errors import FieldError, InvalidArgument
 
 log = structlog.get_logger()
 
+_STEP_S = 2.0
+"""Between two steps that a watcher is told."""
 _MAX_NEEDS_CHARS = 900
 """An error's metadata travels in HTTP/2 trailers, which are short."""
 
@@ -28,12 +31,21 @@ class ImportRuns:
     """Carries imports out, a few at a time. Who begins them says what becomes of those that fail."""
 
     def __init__(
-        self, *, repository: ImportsRepository, ledger: Ledger, readers: Mapping[str, Reader], lease_s: float, parallel_imports: int
+        self,
+        *,
+        repository: ImportsRepository,
+        ledger: Ledger,
+        readers: Mapping[str, Reader],
+        lease_s: float,
+        parallel_imports: int,
+        events: ImportEvents | None = None,
     ) -> None:
-        """`readers` by file format. `parallel_imports` are read at once; others wait for a place."""
+        """`readers` by file format. `parallel_imports` are read at once; others wait for a place. The steps of queued imports go to
+        `events`."""
         self._repository = repository
         self._ledger = ledger
         self._readers = readers
+        self._events = events
         self._lease_s = lease_s
         self._places = asyncio.Semaphore(parallel_imports)
         # Each import uses one thread at a time, and one more while it reads ahead of a slow ledger.
@@ -47,16 +59,21 @@ class ImportRuns:
         """For `run`, once."""
         return StatementImport(ledger=self._ledger, repository=self._repository, executor=self._executor, reader=self._readers[file_format])
 
-    async def run(self, running: Import, work: StatementImport, *, path: Path, options: ImportOptions) -> Import:
+    async def run(self, running: Import, work: StatementImport, *, path: Path, options: ImportOptions, line_count: int = 0) -> Import:
         """The import, succeeded.
 
         Raises InvalidArgument when the file or the options are wrong, Aborted when somebody else took the import over, and what the
         ledger and the database raise.
         """
-        async with self.lease(running), self._place():
+        async with self.lease(running, lambda: work.progress), self._place():
             try:
                 success = await work.run(
-                    user_id=running.user_id, import_id=running.id, path=path, file_name=running.file_name, options=options
+                    user_id=running.user_id,
+                    import_id=running.id,
+                    path=path,
+                    file_name=running.file_name,
+                    options=options,
+                    line_count=line_count,
                 )
             except UnreadableStatement as error:
                 raise _unreadable(error) from error
@@ -66,30 +83,37 @@ class ImportRuns:
         _measure(finished)
         return finished
 
-    async def refuse(self, running: Import, error: InvalidArgument) -> None:
-        """Stores that the request itself is wrong; a repeat gets the same error."""
+    async def refuse(self, running: Import, error: InvalidArgument) -> Import | None:
+        """Stores that the request itself is wrong; a repeat gets the same error. None when the attempt is over."""
         IMPORTS.labels("rejected").inc()
         # With the right password the same request may come again under the same id.
         again = any(found.field == "password" for found in error.fields)
-        await self._repository.fail(running, Failure(error.message, error.reason, again, error.metadata, error.fields))
+        return await self._repository.fail(running, Failure(error.message, error.reason, again, error.metadata, error.fields))
 
     @asynccontextmanager
-    async def lease(self, running: Import) -> AsyncIterator[None]:
-        """Keeps others away from the import for the time of the block."""
-        keeping = asyncio.create_task(self._keep_lease(running))
+    async def lease(self, running: Import, progress: Callable[[], Progress]) -> AsyncIterator[None]:
+        """Keeps others away from the import for the time of the block, and tells how far it is."""
+        keeping = asyncio.create_task(self._keep_lease(running, progress))
         try:
             yield
         finally:
             keeping.cancel()
 
-    async def _keep_lease(self, running: Import) -> None:
+    async def _keep_lease(self, running: Import, progress: Callable[[], Progress]) -> None:
         while True:
-            await asyncio.sleep(self._lease_s / 3)
+            await asyncio.sleep(min(self._lease_s / 3, _STEP_S))
+            step = progress()
             try:
-                if not await self._repository.renew(running, lease_s=self._lease_s):
+                if not await self._repository.renew(running, lease_s=self._lease_s, progress=step):
                     return
+                await self.announce(dataclasses.replace(running, progress=step))
             except Exception as error:
                 log.warning("the lease of an import could not be renewed", import_id=str(running.id), error=str(error))
+
+    async def announce(self, found: Import) -> None:
+        """Tells whoever watches a queued import how it stands."""
+        if self._events is not None and found.object_key:
+            await self._events.publish(found)
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:

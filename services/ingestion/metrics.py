@@ -6,7 +6,8 @@ from prometheus_client import Counter, Gauge, Histogram
 
 IMPORTS = Counter(
     "scale_imports_total",
-    "Imports by outcome: succeeded; rejected (the file's fault); failed (not the file's fault); repeated (an earlier answer again).",
+    "Imports by outcome: succeeded; rejected (the file's fault); failed (not the file's fault); repeated (an earlier answer again); "
+    "queued (for a worker, which counts its outcome again).",
     ("outcome",),
 )
 IMPORT_ROWS = Counter("scale_import_rows_total", "Rows of successful imports by outcome.", ("outcome",))
@@ -17,3 +18,8 @@ IMPORT_DURATION = Histogram(
 )
 IMPORTS_RUNNING = Gauge("scale_imports_running", "Imports that are being read (saturation).")
 IMPORTS_WAITING = Gauge("scale_imports_waiting", "Imports that wait for a free place.")
+IMPORTS_REQUEUED = Counter(
+    "scale_imports_requeued_total",
+    "Queued imports that got another message: stalled (their worker died, or they are tried again), lost (their message was).",
+    ("reason",),
+)

@@ -86,6 +86,8 @@ class Normaliser:
         self._occurrences = Occurrences()
         self._keys: set[AccountKey] = set()
         self.rows_sent = 0
+        self.rows_read = 0
+        self.last_line = 0
 
     def read(self) -> OpenBatch | None:
         """The next rows for the ledger, perhaps none; None at the end of the file. Rows that are not for the ledger get their outcome.
@@ -95,6 +97,7 @@ class Normaliser:
         batch = next(self._statement.batches, None)
         if batch is None:
             return None
+        self._note(batch)
         self._reject(batch)
         rows = self._without_zero_amounts(batch.rows)
         rows = self._without_oversized(rows)
@@ -104,6 +107,11 @@ class Normaliser:
         """Lets the reader close its file."""
         if isinstance(self._statement.batches, Iterator) and hasattr(self._statement.batches, "close"):
             self._statement.batches.close()
+
+    def _note(self, batch: Batch) -> None:
+        self.rows_read += batch.rows.height + len(batch.errors)
+        lines = [batch.rows["line"][-1]] if batch.rows.height else []
+        self.last_line = max(self.last_line, *lines, *(error.line for error in batch.errors[-1:]))
 
     def _reject(self, batch: Batch) -> None:
         for error in batch.errors:

@@ -1,8 +1,10 @@
-"""What ingestion needs from what lies around it: its database and the ledger."""
+"""What ingestion needs from what lies around it: its database, the ledger, and for large files a queue and a storage."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
@@ -12,12 +14,15 @@ from services.ingestion.domain import (
     CsvProfile,
     Failure,
     Import,
+    ImportEvent,
     ImportLine,
     ImportPosition,
     ImportRow,
     LayoutAccount,
     NewImport,
+    Progress,
     RowOutcome,
+    StalledImport,
     Success,
     UndoOutcome,
 )
@@ -35,8 +40,11 @@ class ImportsRepository(Protocol):
     async def claim(self, taken: Import, *, lease_s: float) -> Import | None:
         """Starts a claimable import again; None when somebody else was faster."""
 
-    async def renew(self, running: Import, *, lease_s: float) -> bool:
-        """Keeps the lease; False when the attempt is over."""
+    async def find_request(self, user_id: UUID, request_id: str) -> Import | None:
+        """The import that has the request id."""
+
+    async def renew(self, running: Import, *, lease_s: float, progress: Progress) -> bool:
+        """Keeps the lease and notes how far it is; False when the attempt is over."""
 
     async def succeed(self, running: Import, success: Success, rows: Iterable[Sequence[ImportRow]]) -> Import | None:
         """Stores the outcome, with the rows (in chunks) that were not inserted, and what it taught; None when the attempt is over."""
@@ -66,6 +74,80 @@ class ImportsRepository(Protocol):
 
     async def delete_csv_profile(self, user_id: UUID, header_hash: str) -> bool:
         """Forgets one; False when there was none."""
+
+
+class QueuedImportsRepository(ImportsRepository, Protocol):
+    """Where imports are kept that go on after their request was answered."""
+
+    async def enqueue(self, running: Import, *, object_key: str, lease_s: float) -> Import | None:
+        """Leaves it to a worker: PENDING, its upload under `object_key`; None when the attempt is over. When the lease is over, its message
+        is looked for."""
+
+    async def claim_queued(self, user_id: UUID, import_id: UUID, *, lease_s: float) -> Import | None:
+        """Begins a queued import; None when there is none, or somebody works on it."""
+
+    async def put_back(self, running: Import, *, lease_s: float) -> Import | None:
+        """PENDING again, to be tried when the lease is over; None when the attempt is."""
+
+    async def stalled(self, limit: int) -> list[StalledImport]:
+        """Queued imports of all users whose lease is over, the longest first."""
+
+    async def count_in_queue(self) -> int:
+        """About how many imports, of all users, there should be a message."""
+
+    async def requeue(self, stalled: StalledImport, *, lease_s: float) -> bool:
+        """Takes note that there will be a message about it; False when its lease is not over any more."""
+
+    async def forget_upload(self, finished: Import) -> None:
+        """Notes that the upload was removed."""
+
+
+class ImportQueue(Protocol):
+    """Tells the workers which imports to carry out. Every method raises Unavailable when it cannot be reached."""
+
+    async def enqueue(self, user_id: UUID, import_id: UUID) -> None:
+        """Adds a message."""
+
+    async def length(self) -> int:
+        """How many messages wait."""
+
+
+class StoredUpload(Protocol):
+    """An upload that waits in the storage."""
+
+    @property
+    def key(self) -> str:
+        """Names it."""
+
+    @property
+    def modified_at(self) -> datetime:
+        """When it was stored."""
+
+
+class UploadStorage(Protocol):
+    """Keeps the uploads of queued imports. Raises Unavailable when it cannot be reached or is full."""
+
+    async def put_file(self, key: str, path: Path) -> None:
+        """Keeps a copy, whole or not at all."""
+
+    def read(self, key: str) -> AsyncIterator[bytes]:
+        """Its bytes. Raises NotFound."""
+
+    async def delete(self, key: str) -> None:
+        """Removes it; harmless when it is gone."""
+
+    def list(self, prefix: str) -> AsyncIterator[StoredUpload]:
+        """All with a key that begins so."""
+
+
+class ImportEvents(Protocol):
+    """A log of the steps of each queued import."""
+
+    async def publish(self, found: Import) -> None:
+        """Adds a step, the last one when the state is final. Never raises."""
+
+    async def read(self, import_id: UUID, *, after: str, wait_s: float) -> Sequence[ImportEvent]:
+        """Steps after the event `after` ("": all that are kept), waiting for one at most so long. Raises Unavailable."""
 
 
 class Ledger(Protocol):

@@ -7,7 +7,7 @@ import hashlib
 import heapq
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import structlog
 import uuid_utils.compat
 
 from services.ingestion.domain import (
+    UNFINISHED,
     AttemptOver,
     CsvProfile,
     Failure,
@@ -26,6 +27,7 @@ from services.ingestion.domain import (
     ImportPosition,
     ImportRow,
     ImportState,
+    ImportStep,
     NewImport,
     RowOutcome,
     UndoOutcome,
@@ -36,10 +38,12 @@ from services.ingestion.domain import (
     import_not_found,
     too_many_imports,
 )
+from services.ingestion.import_handover import ImportHandover
 from services.ingestion.import_run import ImportRuns
+from services.ingestion.import_watch import ImportWatch
 from services.ingestion.metrics import IMPORT_DURATION, IMPORTS
 from services.ingestion.protocols import ImportsRepository, Ledger
-from services.ingestion.statement_import import Reader, StatementImport
+from services.ingestion.statement_import import StatementImport
 from services.kit.errors import InvalidArgument
 
 log = structlog.get_logger()
@@ -56,18 +60,22 @@ class IngestionService:
         *,
         repository: ImportsRepository,
         ledger: Ledger,
-        readers: Mapping[str, Reader],
+        runs: ImportRuns,
+        watch: ImportWatch,
+        handover: ImportHandover | None = None,
         lease_s: float = 10,
-        parallel_imports: int = 4,
-        queued_imports: int = 200,
+        max_admitted: int = 200,
     ) -> None:
-        """`readers` by file format. `parallel_imports` are read at once, `queued_imports` more wait, others are refused."""
+        """At most `max_admitted` uploads are in hand at once, others are refused. Without `handover` large files are read within their
+        request, as all others."""
         self._repository = repository
         self._ledger = ledger
+        self._runs = runs
+        self._watch = watch
+        self._handover = handover
         self._lease_s = lease_s
         self._admitted = 0
-        self._most_admitted = parallel_imports + queued_imports
-        self._runs = ImportRuns(repository=repository, ledger=ledger, readers=readers, lease_s=lease_s, parallel_imports=parallel_imports)
+        self._max_admitted = max_admitted
 
     def close(self) -> None:
         """Ends the threads."""
@@ -76,7 +84,7 @@ class IngestionService:
     @contextmanager
     def admission(self) -> Iterator[None]:
         """A place for one upload, from its first byte to its answer. Raises ResourceExhausted when there is none."""
-        if self._admitted >= self._most_admitted:
+        if self._admitted >= self._max_admitted:
             raise too_many_imports()
         self._admitted += 1
         try:
@@ -84,15 +92,25 @@ class IngestionService:
         finally:
             self._admitted -= 1
 
+    async def check_queue(self, user_id: UUID, *, request_id: str, size_bytes: int, options: ImportOptions) -> None:
+        """Whether there is room for a file of this size, before it is taken in. Raises ResourceExhausted with reason QUEUE_FULL."""
+        if self._handover is None or not self._handover.takes(size_bytes, options):
+            return
+        earlier = await self._repository.find_request(user_id, request_id)
+        if earlier is None or earlier.claimable:
+            await self._handover.check_room()
+
     async def import_statement(
         self, user_id: UUID, *, request_id: str, file_format: str, options: ImportOptions, file: UploadedFile
     ) -> tuple[Import, bool]:
-        """The finished import, and whether it is an earlier answer again.
+        """The finished import, or a PENDING one that a worker carries on; and whether it is an earlier answer again.
 
         Raises InvalidArgument when the file or the options are wrong (with `needs` in its metadata when an answer would help),
         AlreadyExists when the request id was used for something else, and what the ledger raises. What is not the file's fault can be sent
-        again under the same request id.
+        again under the same request id, as can what was too much at once (ResourceExhausted).
         """
+        if not file.may_be_encrypted:
+            await self.check_queue(user_id, request_id=request_id, size_bytes=file.size_bytes, options=options)
         started = time.perf_counter()
         new = NewImport(
             id=uuid_utils.compat.uuid7(),
@@ -114,13 +132,17 @@ class IngestionService:
             mine = claimed is not None
             current = claimed or await self.get_import(user_id, current.id)
         try:
+            if self._handover is not None:
+                current = await self._hand_over(self._handover, current, options, file)
+                if current.state is ImportState.PENDING:
+                    return current, False
             return await self._work(current, file_format, options, file), False
         finally:
             IMPORT_DURATION.observe(time.perf_counter() - started)
 
     async def _settled(self, current: Import) -> Import:
-        """Waits while somebody else works on it: a second click gets the first one's answer."""
-        while current.state in (ImportState.PENDING, ImportState.RUNNING) and not current.abandoned:
+        """Waits while another request works on it: a second click gets the first one's answer, for a queued import how far it is."""
+        while current.state in UNFINISHED and not current.abandoned and not current.queued:
             await asyncio.sleep(_POLL_S)
             current = await self.get_import(current.user_id, current.id)
         return current
@@ -131,6 +153,15 @@ class IngestionService:
         if finished.state is ImportState.FAILED and finished.failure is not None:
             raise finished.failure.error()
         return finished
+
+    async def _hand_over(self, handover: ImportHandover, running: Import, options: ImportOptions, file: UploadedFile) -> Import:
+        try:
+            return await handover.hand_over(running, file, options)
+        except AttemptOver:
+            raise
+        except BaseException as error:
+            await self._give_up(running, error)
+            raise
 
     async def _work(self, running: Import, file_format: str, options: ImportOptions, file: UploadedFile) -> Import:
         """Runs the import. A caller who goes away stops it, unless the ledger has every row: then it is finished first."""
@@ -153,15 +184,21 @@ class IngestionService:
 
     async def _run(self, running: Import, work: StatementImport, options: ImportOptions, file: UploadedFile) -> Import:
         try:
-            return await self._runs.run(running, work, path=Path(file.path), options=options)
+            finished = await self._runs.run(running, work, path=Path(file.path), options=options, line_count=file.line_count)
         except InvalidArgument as error:
-            await self._runs.refuse(running, error)
+            await self._close(await self._runs.refuse(running, error))
             raise
         except AttemptOver:
             raise
         except BaseException as error:
             await self._give_up(running, error)
             raise
+        await self._close(finished)
+        return finished
+
+    async def _close(self, ended: Import | None) -> None:
+        if self._handover is not None:
+            await self._handover.close(ended)
 
     async def _give_up(self, running: Import, error: BaseException) -> None:
         """Stores that the same request may be sent again."""
@@ -170,7 +207,7 @@ class IngestionService:
         failure = Failure(f"{message} Send the file again with the same Idempotency-Key.", getattr(error, "reason", "INTERRUPTED"), True)
         # Where this fails too, the lease runs out and says the same.
         with suppress(Exception):
-            await asyncio.shield(self._repository.fail(running, failure))
+            await self._close(await asyncio.shield(self._repository.fail(running, failure)))
 
     async def get_import(self, user_id: UUID, import_id: UUID) -> Import:
         """One import. Raises NotFound."""
@@ -178,6 +215,11 @@ class IngestionService:
         if found is None:
             raise import_not_found(import_id)
         return found
+
+    def watch_import(self, user_id: UUID, import_id: UUID, *, after: str) -> AsyncIterator[ImportStep]:
+        """The import as it stands, or its steps after the event `after`; then each further one, its final state last; ends after five
+        minutes without one. Raises NotFound."""
+        return self._watch.watch(user_id, import_id, after=after)
 
     async def undo_import(self, user_id: UUID, import_id: UUID) -> tuple[Import, UndoOutcome]:
         """Takes back what an import brought; harmless to repeat. Raises NotFound, and FailedPrecondition when it has brought nothing."""

@@ -9,26 +9,21 @@ from pathlib import PurePath
 from uuid import UUID
 
 import grpc.aio
-from google.protobuf import json_format, struct_pb2
 
 from scale.ingestion.v1 import ingestion_service_pb2 as pb
 from scale.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceServicer
 from services.ingestion.domain import (
-    CsvProfile,
-    Import,
     ImportOptions,
     ImportPosition,
-    ImportRow,
-    ImportState,
-    RowOutcome,
     UploadedFile,
     upload_incomplete,
 )
 from services.ingestion.formats import choose_format
+from services.ingestion.messages import import_message, outcome_of, profile_message, row_message
+from services.ingestion.readers.workbook import may_be_encrypted
 from services.ingestion.service import IngestionService
 from services.ingestion.upload import UploadSpool
 from services.kit import context
-from services.kit.dates import to_timestamp
 from services.kit.errors import invalid
 from services.kit.money import is_currency
 from services.kit.pagination import PageTokens, page_size
@@ -39,23 +34,7 @@ MAX_FILE_NAME_CHARS = 255
 MAX_OPTION_CHARS = 200
 MAX_COLUMNS = 50
 
-_STATES = {
-    ImportState.PENDING: pb.IMPORT_STATE_PENDING,
-    ImportState.RUNNING: pb.IMPORT_STATE_RUNNING,
-    ImportState.SUCCEEDED: pb.IMPORT_STATE_SUCCEEDED,
-    ImportState.FAILED: pb.IMPORT_STATE_FAILED,
-    ImportState.UNDONE: pb.IMPORT_STATE_UNDONE,
-}
-_OUTCOMES = {
-    RowOutcome.INSERTED: pb.ROW_OUTCOME_INSERTED,
-    RowOutcome.DUPLICATE: pb.ROW_OUTCOME_DUPLICATE,
-    RowOutcome.SUSPECTED_DUPLICATE: pb.ROW_OUTCOME_SUSPECTED_DUPLICATE,
-    RowOutcome.ZERO_AMOUNT: pb.ROW_OUTCOME_ZERO_AMOUNT,
-    RowOutcome.REJECTED: pb.ROW_OUTCOME_REJECTED,
-}
-_OUTCOME_OF = {number: outcome for outcome, number in _OUTCOMES.items()}
 _HEADER_HASH = re.compile(r"[0-9a-f]{64}")
-_ABANDONED = "The import was interrupted. Send the file again with the same Idempotency-Key: no row is doubled."
 
 
 class IngestionServicer(IngestionServiceServicer):
@@ -79,20 +58,36 @@ class IngestionServicer(IngestionServiceServicer):
                 raise invalid("request_id", "is required")
             options = _options(metadata)
             name = _file_name(metadata.file_name)
+            if metadata.HasField("size_bytes"):
+                await self._service.check_queue(user_id, request_id=request_id, size_bytes=metadata.size_bytes, options=options)
             async with self._spool.receive(_chunks(parts)) as upload:
                 if metadata.HasField("size_bytes") and upload.size_bytes != metadata.size_bytes:
                     raise upload_incomplete(upload.size_bytes, metadata.size_bytes)
                 file_format = choose_format(upload.head, options.file_format)
-                file = UploadedFile(str(upload.path), name, upload.sha256, upload.size_bytes)
+                file = UploadedFile(
+                    str(upload.path),
+                    name,
+                    upload.sha256,
+                    upload.size_bytes,
+                    # The rows of a workbook are no lines of its file.
+                    0 if file_format == "workbook" else upload.line_count,
+                    may_be_encrypted(upload.head),
+                )
                 finished, repeated = await self._service.import_statement(
                     user_id, request_id=request_id, file_format=file_format, options=options, file=file
                 )
-        return pb.ImportStatementResponse(statement_import=_import(finished), repeated_request=repeated)
+        return pb.ImportStatementResponse(statement_import=import_message(finished), repeated_request=repeated)
 
     async def GetImport(self, request: pb.GetImportRequest, _: grpc.aio.ServicerContext) -> pb.GetImportResponse:
         """One import."""
         found = await self._service.get_import(context.identity().user_id, _uuid("import_id", request.import_id))
-        return pb.GetImportResponse(statement_import=_import(found))
+        return pb.GetImportResponse(statement_import=import_message(found))
+
+    async def WatchImport(self, request: pb.WatchImportRequest, _: grpc.aio.ServicerContext) -> AsyncIterator[pb.WatchImportResponse]:
+        """One import, step by step."""
+        import_id = _uuid("import_id", request.import_id)
+        async for step in self._service.watch_import(context.identity().user_id, import_id, after=request.after_event_id):
+            yield pb.WatchImportResponse(event_id=step.event_id, statement_import=import_message(step.found))
 
     async def ListImports(self, request: pb.ListImportsRequest, _: grpc.aio.ServicerContext) -> pb.ListImportsResponse:
         """A page of imports."""
@@ -103,7 +98,7 @@ class IngestionServicer(IngestionServiceServicer):
             created_at, last_id = self._page_tokens.decode(request.page_token, user_id=user_id, filters="imports")
             after = ImportPosition(datetime.fromisoformat(created_at), UUID(last_id))
         found, more = await self._service.list_imports(user_id, limit=limit, after=after)
-        response = pb.ListImportsResponse(imports=[_import(one) for one in found])
+        response = pb.ListImportsResponse(imports=[import_message(one) for one in found])
         if more:
             position = (found[-1].created_at.isoformat(), str(found[-1].id))
             response.next_page_token = self._page_tokens.encode(user_id=user_id, filters="imports", position=position)
@@ -114,7 +109,7 @@ class IngestionServicer(IngestionServiceServicer):
         import_id = _uuid("import_id", request.import_id)
         undone, outcome = await self._service.undo_import(context.identity().user_id, import_id)
         return pb.UndoImportResponse(
-            statement_import=_import(undone),
+            statement_import=import_message(undone),
             removed_count=outcome.removed_count,
             kept_count=outcome.kept_count,
             kept_rows=[pb.KeptRow(transaction_id=str(one.transaction_id), reason=one.reason) for one in outcome.kept],
@@ -125,13 +120,13 @@ class IngestionServicer(IngestionServiceServicer):
         user_id = context.identity().user_id
         import_id = _uuid("import_id", request.import_id)
         limit = page_size(request.page_size)
-        outcome = _outcome(request.outcome)
+        outcome = outcome_of(request.outcome)
         filters = f"import_rows:{import_id}:{outcome or ''}"
         after_line = 0
         if request.page_token:
             after_line = int(self._page_tokens.decode(request.page_token, user_id=user_id, filters=filters)[0])
         found, more = await self._service.list_import_rows(user_id, import_id, outcome=outcome, after_line=after_line, limit=limit)
-        response = pb.ListImportRowsResponse(rows=[_row(row) for row in found])
+        response = pb.ListImportRowsResponse(rows=[row_message(row) for row in found])
         if more:
             response.next_page_token = self._page_tokens.encode(user_id=user_id, filters=filters, position=(str(found[-1].line),))
         return response
@@ -139,7 +134,7 @@ class IngestionServicer(IngestionServiceServicer):
     async def ListCsvProfiles(self, _: pb.ListCsvProfilesRequest, __: grpc.aio.ServicerContext) -> pb.ListCsvProfilesResponse:
         """All of them."""
         found = await self._service.list_csv_profiles(context.identity().user_id)
-        return pb.ListCsvProfilesResponse(profiles=map(_csv_profile, found))
+        return pb.ListCsvProfilesResponse(profiles=map(profile_message, found))
 
     async def DeleteCsvProfile(self, request: pb.DeleteCsvProfileRequest, _: grpc.aio.ServicerContext) -> pb.DeleteCsvProfileResponse:
         """Forgets one."""
@@ -205,60 +200,3 @@ def _uuid(field: str, value: str) -> UUID:
         return UUID(value)
     except ValueError:
         raise invalid(field, f"{value[:50]!r} is not a UUID") from None
-
-
-def _outcome(number: pb.RowOutcome) -> RowOutcome | None:
-    if number == pb.ROW_OUTCOME_UNSPECIFIED:
-        return None
-    outcome = _OUTCOME_OF.get(number)
-    if outcome is None:
-        raise invalid("outcome", f"{number} is not one that there is")
-    return outcome
-
-
-def _import(found: Import) -> pb.Import:
-    # One whose process died is not running any more, whatever its record says.
-    state = ImportState.FAILED if found.abandoned else found.state
-    failure = _ABANDONED if found.abandoned else found.failure.message if found.failure else ""
-    counts = found.counts
-    return pb.Import(
-        import_id=str(found.id),
-        account_id=str(found.account_id or ""),
-        state=_STATES[state],
-        file_name=found.file_name,
-        file_format=found.file_format,
-        file_hash=found.file_hash,
-        row_count=counts.rows,
-        inserted_count=counts.inserted,
-        duplicate_count=counts.duplicates,
-        suspected_duplicate_count=counts.suspected_duplicates,
-        zero_amount_count=counts.zero_amount,
-        rejected_count=counts.rejected,
-        detected=json_format.ParseDict(dict(found.detected), struct_pb2.Struct()),
-        same_file_as=str(found.same_file_as or ""),
-        failure_reason=failure,
-        create_time=to_timestamp(found.created_at),
-        complete_time=to_timestamp(found.completed_at) if found.completed_at else None,
-    )
-
-
-def _csv_profile(found: CsvProfile) -> pb.CsvProfile:
-    return pb.CsvProfile(
-        header_hash=found.layout.header_hash,
-        header=found.layout.header,
-        columns=found.layout.columns,
-        date_format=found.layout.date_format or "",
-        import_id=str(found.import_id),
-        update_time=to_timestamp(found.updated_at),
-    )
-
-
-def _row(row: ImportRow) -> pb.ImportRow:
-    reason = f"{row.field}: {row.reason}" if row.field and row.reason else row.reason
-    return pb.ImportRow(
-        line=row.line,
-        outcome=_OUTCOMES[row.outcome],
-        reason=reason,
-        transaction_id=str(row.transaction_id or ""),
-        duplicate_of=str(row.duplicate_of or ""),
-    )

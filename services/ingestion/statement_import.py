@@ -16,7 +16,7 @@ import structlog
 
 from services.ingestion.account_finder import AccountFinder
 from services.ingestion.csv_profiles import for_reader, taught_by
-from services.ingestion.domain import Counts, ImportOptions, RowOutcome, Success
+from services.ingestion.domain import Counts, ImportOptions, ImportStage, Progress, RowOutcome, Success
 from services.ingestion.normalise import Normaliser, layout_hash
 from services.ingestion.outcomes import RowOutcomes
 from services.ingestion.protocols import ImportsRepository, Ledger
@@ -42,6 +42,16 @@ class _Messages:
         self._ready: list[Message] = []
         self._ahead: asyncio.Task[list[Message] | None] | None = None
         self.exhausted = False
+
+    @property
+    def rows_read(self) -> int:
+        """How many rows have been read, those that are no good included."""
+        return self._normaliser.rows_read
+
+    @property
+    def last_line(self) -> int:
+        """Up to which line."""
+        return self._normaliser.last_line
 
     async def any(self) -> bool:
         """Whether there is a message at all."""
@@ -95,6 +105,7 @@ class StatementImport:
         self._executor = executor
         self._reader = reader
         self._messages: _Messages | None = None
+        self._line_count = 0
         self.outcomes = RowOutcomes()
 
     @property
@@ -102,13 +113,28 @@ class StatementImport:
         """Whether the ledger has every row and may have committed: from here on the import is better finished than stopped."""
         return self._messages is not None and self._messages.exhausted
 
-    async def run(self, *, user_id: UUID, import_id: UUID, path: Path, file_name: str, options: ImportOptions) -> Success:
-        """Reads the file into the ledger. `outcomes` then has the rows that did not enter it.
+    @property
+    def progress(self) -> Progress:
+        """How far it is."""
+        if self._messages is None:
+            return Progress(ImportStage.READING)
+        stage = ImportStage.STORING if self.handed_over else ImportStage.READING
+        fraction = None
+        if self._line_count > 1:
+            fraction = 1.0 if self.handed_over else min(1.0, self._messages.last_line / self._line_count)
+        return Progress(stage, self._messages.rows_read, fraction)
+
+    async def run(
+        self, *, user_id: UUID, import_id: UUID, path: Path, file_name: str, options: ImportOptions, line_count: int = 0
+    ) -> Success:
+        """Reads the file into the ledger. `outcomes` then has the rows that did not enter it. `line_count` (0: unknown) tells how far
+        a line is through the file.
 
         Raises UnreadableStatement, also when no row is good; InvalidArgument for wrong options; what the ledger raises.
         """
         profiles = for_reader(await self._repository.list_csv_profiles(user_id))
         read_options = _read_options(options, file_name, profiles)
+        self._line_count = line_count
         statement = await run_to_end(self._executor, _reading, lambda: self._reader(path, read_options))
         accounts = AccountFinder(self._ledger, self._repository, user_id=user_id, options=options, layout_hash=layout_hash(statement))
         await accounts.check_named_by_caller()

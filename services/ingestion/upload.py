@@ -34,6 +34,8 @@ class Spooled:
     """Lower-case hex."""
     head: bytes
     """The first HEAD_BYTES."""
+    line_count: int = 0
+    """Line ends."""
 
 
 class UploadSpool:
@@ -78,11 +80,14 @@ class UploadSpool:
 
     async def _fill(self, descriptor: int, path: Path, chunks: AsyncIterator[bytes], room: _Room) -> Spooled:
         digest = hashlib.sha256()
+        line_count = 0
         head = b""
         waiting = bytearray()
 
         def write(block: bytearray) -> None:
+            nonlocal line_count
             digest.update(block)
+            line_count += block.count(b"\n")
             rest = memoryview(block)
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
@@ -98,7 +103,7 @@ class UploadSpool:
         if not room.bytes:
             raise invalid("file", "is empty")
         await _store(write, waiting)
-        return Spooled(path, room.bytes, digest.hexdigest(), head)
+        return Spooled(path, room.bytes, digest.hexdigest(), head, line_count)
 
     def _take(self, room: _Room, size_bytes: int) -> None:
         room.bytes += size_bytes

@@ -29,7 +29,7 @@ from services.kit.server import Server
 from services.kit.settings import ProcessSettings
 from services.kit.status import from_rpc_error
 from services.local import LocalSystem
-from tests.support.ingestion_fakes import FakeImportsRepository, FakeLedger
+from tests.support.ingestion_fakes import FakeImportsRepository, FakeLedger, service_of
 from tests.support.service_keys import service_tokens
 from tests.support.statements import read_simple
 
@@ -131,7 +131,7 @@ async def serving(server: Server) -> AsyncIterator[grpc.aio.Channel]:
 async def fake_stack(tmp_path: Path) -> AsyncIterator[FakeStack]:
     """The wire, with everything behind it in memory. Files are at most 1,000,000 bytes."""
     repository, ledger = FakeImportsRepository(), FakeLedger()
-    service = IngestionService(repository=repository, ledger=ledger, readers={"csv": read_simple}, parallel_imports=1, queued_imports=1)
+    service = service_of(repository, ledger, {"csv": read_simple}, parallel_imports=1, queued_imports=1)
     servicer = IngestionServicer(service, UploadSpool(max_bytes=1_000_000, directory=tmp_path), PageTokens(b"k" * 32))
     server = Server(
         ProcessSettings(**process_settings()),

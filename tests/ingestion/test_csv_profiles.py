@@ -21,14 +21,13 @@ from services.ingestion.domain import Counts, CsvLayout, Import, ImportOptions, 
 from services.ingestion.protocols import ImportsRepository
 from services.ingestion.repository import PostgresImportsRepository
 from services.ingestion.repository.csv_profiles import MAX_PROFILES
-from services.ingestion.service import IngestionService
 from services.kit.dates import from_date_proto
 from services.kit.errors import InvalidArgument, NotFound
 from services.kit.postgres import Database
 from services.kit.settings import DatabaseSettings
 from tests.conftest import AsRole
 from tests.ingestion.conftest import Stack
-from tests.support.ingestion_fakes import FakeImportsRepository, FakeLedger
+from tests.support.ingestion_fakes import FakeImportsRepository, FakeLedger, service_of
 
 HEADER = "When,What,Gross,Net\n"
 MARCH = HEADER + "03/04/2025,a,-1.00,-0.90\n05/03/2025,b,-2.00,-1.90\n"
@@ -147,7 +146,7 @@ class Bench:
         self.folder = folder
         self.user_id = uuid_utils.compat.uuid7()
         self.repository, self.ledger = FakeImportsRepository(), FakeLedger()
-        self.service = IngestionService(repository=self.repository, ledger=self.ledger, readers=READERS)
+        self.service = service_of(repository=self.repository, ledger=self.ledger, readers=READERS)
 
     async def send(self, text: str, key: str | None = None, user_id: UUID | None = None, **options: Any) -> Import:
         digest = hashlib.sha256(text.encode()).hexdigest()

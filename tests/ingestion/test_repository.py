@@ -16,8 +16,10 @@ from services.ingestion.domain import (
     ImportOptions,
     ImportPosition,
     ImportRow,
+    ImportStage,
     ImportState,
     NewImport,
+    Progress,
     RowOutcome,
     Success,
     UploadedFile,
@@ -31,6 +33,7 @@ from services.local import LocalSystem
 from tests.conftest import AsRole
 from tests.support.ingestion_fakes import FakeImportsRepository
 
+READING = Progress(ImportStage.READING, 7, 0.5)
 SUCCESS = Success(Counts(3, 1, 1, 0, 1, 0), "csv", {"encoding": "utf-8", "notes": ["a\x00b"]}, None)
 
 
@@ -150,15 +153,15 @@ async def test_a_lease_that_ran_out_is_taken_over(repository: ImportsRepository,
     assert taken is not None
     assert taken.attempt == 2
     # Whoever was presumed dead can change nothing any more.
-    assert not await repository.renew(dead, lease_s=10)
+    assert not await repository.renew(dead, lease_s=10, progress=READING)
     assert await repository.succeed(dead, SUCCESS, []) is None
     assert await repository.fail(dead, Failure("late", "LATE")) is None
-    assert await repository.renew(taken, lease_s=10)
+    assert await repository.renew(taken, lease_s=10, progress=READING)
 
 
 async def test_renewing_keeps_a_lease(repository: ImportsRepository, user_id: UUID) -> None:
     running = await start(repository, user_id, lease_s=0.05)
-    assert await repository.renew(running, lease_s=10)
+    assert await repository.renew(running, lease_s=10, progress=READING)
     await asyncio.sleep(0.1)
     found = await repository.get(user_id, running.id)
     assert found is not None

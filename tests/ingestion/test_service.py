@@ -17,9 +17,8 @@ from prometheus_client import REGISTRY
 
 from services.ingestion.domain import Counts, Import, ImportOptions, ImportRow, ImportState, RowOutcome, UploadedFile
 from services.ingestion.readers.statement import Batch, ReadOptions, RowError, Statement, UnreadableStatement
-from services.ingestion.service import IngestionService
 from services.kit.errors import Aborted, AlreadyExists, InvalidArgument, NotFound, ResourceExhausted, Unavailable
-from tests.support.ingestion_fakes import FakeImportsRepository, FakeLedger
+from tests.support.ingestion_fakes import FakeImportsRepository, FakeLedger, service_of
 from tests.support.statements import batch_of, read_simple
 
 FIVE = "\n".join(f"2026-05-0{day};-{day}.50;Shop {day}" for day in range(1, 6))
@@ -35,12 +34,7 @@ class Bench:
         self.ledger = FakeLedger()
         self.reads = 0
         self.read = read_simple
-        self.service = IngestionService(
-            repository=self.repository,
-            ledger=self.ledger,
-            readers={"csv": self._read},
-            **settings,  # type: ignore[arg-type]
-        )
+        self.service = service_of(self.repository, self.ledger, {"csv": self._read}, **settings)  # type: ignore[arg-type]
 
     def _read(self, path: Path, options: ReadOptions) -> Statement:
         self.reads += 1

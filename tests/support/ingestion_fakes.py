@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import io
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ import pyarrow as pa
 import uuid_utils.compat
 
 from services.ingestion.domain import (
+    UNFINISHED,
     AccountRef,
     Appended,
     Counts,
@@ -25,21 +26,26 @@ from services.ingestion.domain import (
     ImportLine,
     ImportPosition,
     ImportRow,
+    ImportStage,
     ImportState,
     LayoutAccount,
     NewImport,
+    Progress,
     RowOutcome,
+    StalledImport,
     Success,
     UndoOutcome,
 )
+from services.ingestion.import_run import ImportRuns
+from services.ingestion.import_watch import ImportWatch
 from services.ingestion.repository.csv_profiles import MAX_PROFILES
+from services.ingestion.service import IngestionService
+from services.ingestion.statement_import import Reader
 from services.kit.errors import NotFound, ScaleError
-
-_LIVE = (ImportState.PENDING, ImportState.RUNNING)
 
 
 class FakeImportsRepository:
-    """`ImportsRepository` in memory. `broken` is raised by every method while it is set."""
+    """`QueuedImportsRepository` in memory. `broken` is raised by every method while it is set."""
 
     def __init__(self) -> None:
         self.broken: ScaleError | None = None
@@ -50,10 +56,11 @@ class FakeImportsRepository:
         self._rows: dict[tuple[UUID, UUID], list[ImportRow]] = {}
         self._layouts: dict[tuple[UUID, str, str], LayoutAccount] = {}
         self._profiles: dict[tuple[UUID, str], CsvProfile] = {}
+        self._in_queue: set[UUID] = set()
 
     def _see(self, found: Import) -> Import:
-        abandoned = found.state in _LIVE and self._leases.get(found.id, 0) < time.monotonic()
-        return dataclasses.replace(found, abandoned=abandoned)
+        over = found.state in UNFINISHED and self._leases.get(found.id, 0) < time.monotonic()
+        return dataclasses.replace(found, abandoned=over and not found.object_key)
 
     def _check(self) -> None:
         if self.broken is not None:
@@ -67,7 +74,7 @@ class FakeImportsRepository:
 
     def _held(self, running: Import) -> Import | None:
         now = self._imports.get((running.user_id, running.id))
-        return now if now and now.attempt == running.attempt and now.state in _LIVE else None
+        return now if now and now.attempt == running.attempt and now.state is ImportState.RUNNING else None
 
     async def begin(self, new: NewImport, *, lease_s: float) -> tuple[Import, bool]:
         self._check()
@@ -93,6 +100,8 @@ class FakeImportsRepository:
             failure=None,
             created_at=datetime.now(UTC),
             completed_at=None,
+            options=dataclasses.replace(new.options, password=None),
+            progress=Progress(ImportStage.READING),
         )
         return self._put(started, lease_s), True
 
@@ -106,16 +115,86 @@ class FakeImportsRepository:
         now = self._see(self._imports[taken.user_id, taken.id])
         if now.attempt != taken.attempt or not now.claimable:
             return None
-        again = dataclasses.replace(now, state=ImportState.RUNNING, attempt=now.attempt + 1, failure=None, completed_at=None)
+        again = dataclasses.replace(
+            now,
+            state=ImportState.RUNNING,
+            attempt=now.attempt + 1,
+            failure=None,
+            completed_at=None,
+            object_key="",
+            tries=0,
+            progress=Progress(ImportStage.READING),
+        )
         return self._put(again, lease_s)
 
-    async def renew(self, running: Import, *, lease_s: float) -> bool:
+    async def find_request(self, user_id: UUID, request_id: str) -> Import | None:
+        self._check()
+        found = (one for one in self._imports.values() if (one.user_id, one.request_id) == (user_id, request_id))
+        return next(map(self._see, found), None)
+
+    async def renew(self, running: Import, *, lease_s: float, progress: Progress) -> bool:
         self._check()
         held = self._held(running)
         if held:
             self.renewals += 1
-            self._put(held, lease_s)
+            self._put(dataclasses.replace(held, progress=progress), lease_s)
         return held is not None
+
+    async def enqueue(self, running: Import, *, object_key: str, lease_s: float) -> Import | None:
+        self._check()
+        held = self._held(running)
+        return self._wait(held, lease_s, in_queue=True, object_key=object_key, tries=0) if held else None
+
+    async def claim_queued(self, user_id: UUID, import_id: UUID, *, lease_s: float) -> Import | None:
+        self._check()
+        found = self._imports.get((user_id, import_id))
+        if found is None or not found.queued or (found.state is ImportState.RUNNING and not self._lease_over(found)):
+            return None
+        self._in_queue.discard(import_id)
+        begun = dataclasses.replace(
+            found,
+            state=ImportState.RUNNING,
+            attempt=found.attempt + 1,
+            tries=found.tries + 1,
+            progress=Progress(ImportStage.READING),
+        )
+        return self._put(begun, lease_s)
+
+    async def put_back(self, running: Import, *, lease_s: float) -> Import | None:
+        self._check()
+        held = self._held(running)
+        return self._wait(held, lease_s, in_queue=False) if held and held.object_key else None
+
+    def _wait(self, found: Import, lease_s: float, *, in_queue: bool, **changes: Any) -> Import:
+        (self._in_queue.add if in_queue else self._in_queue.discard)(found.id)
+        return self._put(dataclasses.replace(found, state=ImportState.PENDING, progress=Progress(ImportStage.WAITING), **changes), lease_s)
+
+    def _lease_over(self, found: Import) -> bool:
+        return self._leases[found.id] < time.monotonic()
+
+    async def stalled(self, limit: int) -> list[StalledImport]:
+        self._check()
+        stuck = [found for found in self._imports.values() if found.queued and self._lease_over(found)]
+        stuck.sort(key=lambda found: self._leases[found.id])
+        return [StalledImport(found.user_id, found.id, found.id in self._in_queue) for found in stuck[:limit]]
+
+    async def count_in_queue(self) -> int:
+        self._check()
+        return sum(found.queued and found.id in self._in_queue for found in self._imports.values())
+
+    async def requeue(self, stalled: StalledImport, *, lease_s: float) -> bool:
+        self._check()
+        found = self._imports[stalled.user_id, stalled.import_id]
+        if not found.queued or not self._lease_over(found):
+            return False
+        self._wait(found, lease_s, in_queue=True)
+        return True
+
+    async def forget_upload(self, finished: Import) -> None:
+        self._check()
+        found = self._imports[finished.user_id, finished.id]
+        if found.object_key == finished.object_key and found.state not in UNFINISHED:
+            self._put(dataclasses.replace(found, object_key=""))
 
     async def succeed(self, running: Import, success: Success, rows: Iterable[Sequence[ImportRow]]) -> Import | None:
         self._check()
@@ -142,6 +221,7 @@ class FakeImportsRepository:
             account_id=success.account_id,
             same_file_as=first.id if first else None,
             completed_at=datetime.now(UTC),
+            progress=None,
         )
         if success.taught is not None:
             self._learn(held, success.taught)
@@ -158,7 +238,8 @@ class FakeImportsRepository:
         held = self._held(running)
         if held is None:
             return None
-        return self._put(dataclasses.replace(held, state=ImportState.FAILED, failure=failure, completed_at=datetime.now(UTC)))
+        failed = dataclasses.replace(held, state=ImportState.FAILED, failure=failure, completed_at=datetime.now(UTC), progress=None)
+        return self._put(failed)
 
     async def undone(self, user_id: UUID, import_id: UUID) -> Import | None:
         found = await self.get(user_id, import_id)
@@ -269,3 +350,23 @@ class FakeLedger:
         self._check()
         mine = [row for row in self.transactions.values() if row["import_id"] == import_id and row["line"] > after_line]
         return sorted(ImportLine(row["line"], row["transaction_id"]) for row in mine)[:limit]
+
+
+def service_of(
+    repository: FakeImportsRepository,
+    ledger: FakeLedger,
+    readers: Mapping[str, Reader],
+    *,
+    lease_s: float = 10,
+    parallel_imports: int = 4,
+    queued_imports: int = 200,
+) -> IngestionService:
+    """The rules, around fakes; without a queue."""
+    return IngestionService(
+        repository=repository,
+        ledger=ledger,
+        runs=ImportRuns(repository=repository, ledger=ledger, readers=readers, lease_s=lease_s, parallel_imports=parallel_imports),
+        watch=ImportWatch(repository, None),
+        lease_s=lease_s,
+        max_admitted=parallel_imports + queued_imports,
+    )

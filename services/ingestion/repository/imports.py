@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from services.ingestion.domain import Failure, Import, ImportPosition, ImportRow, NewImport, Success
+from services.ingestion.domain import Failure, Import, ImportPosition, ImportRow, NewImport, Progress, Success
 from services.ingestion.repository.csv_profiles import learn, unlearn
-from services.ingestion.repository.records import COLUMNS, failure_of, import_of, json_of, options_of
+from services.ingestion.repository.records import COLUMNS, failure_of, import_of, json_of, options_of, progress_of
 from services.ingestion.repository.rows import add_rows
 from services.kit.postgres import Database, affected
 
@@ -28,13 +28,14 @@ _DROP_FILE = "DELETE FROM ingestion.uploaded_files WHERE user_id = $1 AND id = $
 _CLAIM = f"""
     UPDATE ingestion.imports
     SET state = 'running', attempt = attempt + 1, lease_expires_at = now() + $4::float8 * interval '1 second',
-        failure = NULL, failure_reason = '', completed_at = NULL
+        failure = NULL, failure_reason = '', completed_at = NULL, object_key = '', in_queue = false, tries = 0, progress = '{{}}'
     WHERE user_id = $1 AND id = $2 AND attempt = $3
-      AND ((state = 'failed' AND (failure ->> 'retryable')::boolean) OR (state IN ('pending', 'running') AND lease_expires_at < now()))
+      AND ((state = 'failed' AND (failure ->> 'retryable')::boolean)
+           OR (state IN ('pending', 'running') AND lease_expires_at < now() AND object_key = ''))
     RETURNING {COLUMNS}
 """  # nosec B608
 _RENEW = """
-    UPDATE ingestion.imports SET lease_expires_at = now() + $4::float8 * interval '1 second'
+    UPDATE ingestion.imports SET lease_expires_at = now() + $4::float8 * interval '1 second', progress = $5::jsonb
     WHERE user_id = $1 AND id = $2 AND attempt = $3 AND state = 'running'
 """
 # same_file_as: the first import of the same bytes, so that a chain of repeats names one original.
@@ -117,10 +118,16 @@ class ImportRecords:
             found = await connection.fetchrow(_CLAIM, taken.user_id, taken.id, taken.attempt, lease_s)
         return import_of(found) if found else None
 
-    async def renew(self, running: Import, *, lease_s: float) -> bool:
+    async def find_request(self, user_id: UUID, request_id: str) -> Import | None:
+        """See `ImportsRepository`."""
+        async with self._database.transaction(user_id, read_only=True) as connection:
+            found = await connection.fetchrow(_GET_BY_REQUEST, user_id, request_id)
+        return import_of(found) if found else None
+
+    async def renew(self, running: Import, *, lease_s: float, progress: Progress) -> bool:
         """See `ImportsRepository`."""
         async with self._database.transaction(running.user_id) as connection:
-            done = await connection.execute(_RENEW, running.user_id, running.id, running.attempt, lease_s)
+            done = await connection.execute(_RENEW, running.user_id, running.id, running.attempt, lease_s, json_of(progress_of(progress)))
         return affected(done) == 1
 
     async def succeed(self, running: Import, success: Success, rows: Iterable[Sequence[ImportRow]]) -> Import | None:

@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from services.ingestion.domain import Counts, Failure, Import, ImportOptions, ImportState
+from services.ingestion.domain import UNFINISHED, Counts, Failure, Import, ImportOptions, ImportStage, ImportState, Progress
 from services.kit.errors import FieldError
 
 COLUMNS = """
     id, user_id, request_id, request_hash, state, attempt, file_name, file_format, file_hash, account_id, row_count, inserted_count,
     duplicate_count, suspected_duplicate_count, zero_amount_count, rejected_count, detected, same_file_as, failure, created_at,
-    completed_at, state IN ('pending', 'running') AND lease_expires_at < now() AS abandoned
+    completed_at, currency, options, object_key, tries, progress,
+    state IN ('pending', 'running') AND lease_expires_at < now() AND object_key = '' AS abandoned
 """
 
 
@@ -73,4 +74,33 @@ def import_of(record: Mapping[str, Any]) -> Import:
         failure=failure,
         created_at=record["created_at"],
         completed_at=record["completed_at"],
+        options=_options(record),
+        progress=_progress(ImportState(record["state"]), json.loads(record["progress"])),
+        object_key=record["object_key"],
+        tries=record["tries"],
+    )
+
+
+def progress_of(progress: Progress) -> dict[str, Any]:
+    """All of it, for `import_of` to read."""
+    return {"stage": progress.stage.value, "row_count": progress.row_count, "fraction": progress.fraction}
+
+
+def _progress(state: ImportState, said: Mapping[str, Any]) -> Progress | None:
+    if state not in UNFINISHED:
+        return None
+    if state is ImportState.PENDING:
+        return Progress(ImportStage.WAITING)
+    return Progress(ImportStage(said["stage"]), said["row_count"], said["fraction"]) if said else Progress(ImportStage.READING)
+
+
+def _options(record: Mapping[str, Any]) -> ImportOptions:
+    said = json.loads(record["options"])
+    return ImportOptions(
+        # Until the import is done, the record's account is the one that the caller named.
+        account_id=record["account_id"] if record["completed_at"] is None else None,
+        currency=record["currency"],
+        date_format=said.get("date_format"),
+        columns=said.get("columns", {}),
+        file_format=said.get("file_format"),
     )
