@@ -8,7 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
+import os
+import signal
 import sys
+import threading
+import time
+import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,9 +22,12 @@ from typing import Any, TypeVar
 import structlog
 import uuid_utils
 import uvloop
-from celery import Celery, signals
+from celery import Celery, Task, bootsteps, signals
+from celery.exceptions import SecurityWarning
+from celery.worker.request import Request
 
 from services.kit import context
+from services.kit.telemetry import TASK_LATENCY, TASKS_RUNNING
 
 log = structlog.get_logger()
 
@@ -75,6 +84,40 @@ async def _awaited(hook: Hook) -> None:
 _background = _Background()
 
 
+class QueuedTask(Task):
+    """A task of our queues; `queue.task_options` gives it what it is declared with."""
+
+    Request = "services.kit.background:_Request"
+
+
+_lost_places = threading.Event()
+
+
+class _Request(Request):
+    """kombu counts a message whose acknowledgement failed, because Redis was away just then, as in hand for ever: a worker that takes one
+    at a time would never take another."""
+
+    def acknowledge(self) -> None:
+        super().acknowledge()
+        if not self.message.acknowledged:
+            _lost_places.set()
+
+
+class _PlacesRegained(bootsteps.StartStopStep):
+    """Connects anew after such a failure, which counts from zero."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def register_with_event_loop(self, consumer: Any, hub: Any) -> None:
+        """Looks once a second."""
+        _lost_places.clear()
+        hub.call_repeatedly(1.0, self._look)
+
+    def _look(self) -> None:
+        if _lost_places.is_set():
+            raise ConnectionResetError("a finished task could not be acknowledged")
+
+
 def run_in_background(coroutine: Coroutine[Any, Any, Result]) -> Result:
     """Runs a coroutine on the event loop of this worker process: the one line between a task and async code."""
     return _background.run(coroutine)
@@ -92,10 +135,14 @@ def run_worker(
     """Works until SIGTERM: takes no more tasks then, and lets those in hand finish for `grace_s` seconds; what does not goes back to its
     queue. `on_start` and `on_stop` open and close, in each child and on its event loop, what tasks use with `run_in_background`."""
     _background.on_start, _background.on_stop = on_start, on_stop
-    signals.setup_logging.connect(_keep_logging)
+    _keep_our_logging()
+    # It is about messages that are code; ours are JSON.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+    celery.steps["consumer"].add(_PlacesRegained)
     signals.worker_process_init.connect(_child_starts)
     signals.worker_process_shutdown.connect(_child_stops)
-    signals.worker_ready.connect(_ready)
+    signals.task_prerun.connect(_task_starts)
+    signals.task_postrun.connect(_task_ends)
     worker = celery.Worker(
         queues=list(queues),
         concurrency=concurrency,
@@ -106,18 +153,35 @@ def run_worker(
         without_mingle=True,
         without_heartbeat=True,
     )
+
+    def lose_patience(**_: Any) -> None:
+        """Celery would wait for ever; this ends what runs, and its message goes back."""
+        timer = threading.Timer(grace_s, os.kill, (os.getpid(), signal.SIGQUIT))
+        timer.daemon = True
+        timer.start()
+
+    signals.worker_shutting_down.connect(lose_patience, weak=False)
     worker.start()
+    log.info("stopped")
     sys.exit(worker.exitcode)
 
 
 def run_beat(celery: Celery, schedule_file: Path) -> None:
     """Enqueues what `celery.conf.beat_schedule` lists, when it is due, until SIGTERM. `schedule_file` remembers when each ran last."""
-    signals.setup_logging.connect(_keep_logging)
+    _keep_our_logging()
     celery.Beat(schedule=str(schedule_file), quiet=True, loglevel="INFO").run()
 
 
-def _keep_logging(**_: Any) -> None:
-    """Celery sets up no logging where somebody listens to this signal."""
+def _keep_our_logging() -> None:
+    # Celery sets up no logging of its own where somebody listens to this signal.
+    signals.setup_logging.connect(_nothing_to_set_up)
+    # Every message that came and every tick: our own line says what became of it.
+    for chatty in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _nothing_to_set_up(**_: Any) -> None:
+    pass
 
 
 def _child_starts(**_: Any) -> None:
@@ -126,7 +190,18 @@ def _child_starts(**_: Any) -> None:
 
 def _child_stops(**_: Any) -> None:
     _background.stop()
+    # A child ends without what Python does at the end of a process.
+    for handler in logging.getLogger().handlers:
+        handler.flush()
 
 
-def _ready(**_: Any) -> None:
-    log.info("waiting for tasks")
+def _task_starts(task: Any, **_: Any) -> None:
+    TASKS_RUNNING.labels(task.name).inc()
+    task.request.started_at = time.perf_counter()
+
+
+def _task_ends(task: Any, state: str | None, **_: Any) -> None:
+    elapsed = time.perf_counter() - task.request.started_at
+    TASKS_RUNNING.labels(task.name).dec()
+    TASK_LATENCY.labels(task.name, state or "UNKNOWN").observe(elapsed)
+    log.info("task", task=task.name, state=state, duration_ms=round(elapsed * 1000, 2))

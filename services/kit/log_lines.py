@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import sys
 import threading
 from typing import TextIO
@@ -13,7 +14,7 @@ _FLUSH_EVERY_S = 0.1
 class LineWriter:
     """Writes lines to a stream: warnings and worse at once, the others at most 0.1 s later (that much is lost when the process is killed).
 
-    Safe for threads, and in a fork's child, which starts its own timer.
+    Safe for threads, and in a fork's child, which leaves the parent's lines to the parent and starts its own timer.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -23,6 +24,8 @@ class LineWriter:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         atexit.register(self.flush)
+        # Held at the fork, so that no other thread is in the middle of a line then.
+        os.register_at_fork(before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._begin_anew)
 
     def write(self, line: str, *, at_once: bool) -> None:
         """Adds one line."""
@@ -43,6 +46,12 @@ class LineWriter:
                 stream = self._stream or sys.stdout
                 stream.write("\n".join(lines) + "\n")
                 stream.flush()
+
+    def _begin_anew(self) -> None:
+        self._lines = []
+        self._wake = threading.Event()
+        self._thread = None
+        self._lock.release()
 
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._flush_regularly, name="log-lines", daemon=True)

@@ -51,6 +51,10 @@ class _LineHandler(logging.Handler):
         except Exception:
             self.handleError(record)
 
+    def flush(self) -> None:
+        """Writes what is waiting, structlog's lines included."""
+        self._writer.flush()
+
 
 def configure_logging(service: str, level: str) -> None:
     """Sends structlog and the standard library's loggers to stdout as JSON lines."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from services.kit.errors import Unavailable
+from services.kit.errors import Aborted, DeadlineExceeded, ResourceExhausted, Unavailable
 from services.kit.redis import connect, within
 
 if TYPE_CHECKING:
@@ -58,15 +58,27 @@ _TIMEOUT_S = 2.0
 _PUBLISH_TIMEOUT_S = 5.0
 
 
+def route_to(queue: str, rules: QueueRules | None = None) -> dict[str, Any]:
+    """Queue and priority, as a message is sent with."""
+    return {"queue": queue, "priority": PRIORITIES[(rules or QUEUES[queue]).priority]}
+
+
 def task_options(queue: str, rules: QueueRules | None = None) -> dict[str, Any]:
     """What to declare a task with: `@celery.task(name=..., **task_options("ingest"))`."""
     rules = rules or QUEUES[queue]
     return {
-        "queue": queue,
-        "priority": PRIORITIES[rules.priority],
+        "route": route_to(queue, rules),
         "time_limit": rules.time_limit_s,
         "max_retries": rules.max_retries,
+        # What may have passed by the next try; anything else would fail again.
+        "autoretry_for": (Aborted, DeadlineExceeded, ResourceExhausted, Unavailable),
+        "retry_backoff": True,
     }
+
+
+def _route(name: str, args: Any, kwargs: Any, options: Any, task: Any = None, **_: Any) -> dict[str, Any] | None:
+    """What the task was declared with; a publisher that does not know the task says it itself."""
+    return getattr(task, "route", None)
 
 
 def make_celery(name: str, redis_url: str, *, include: Sequence[str] = (), visibility_timeout_s: float = VISIBILITY_TIMEOUT_S) -> Celery:
@@ -75,7 +87,7 @@ def make_celery(name: str, redis_url: str, *, include: Sequence[str] = (), visib
     from celery import Celery
     from kombu.entity import Queue
 
-    celery = Celery(name, broker=redis_url, include=list(include), set_as_current=False)
+    celery = Celery(name, broker=redis_url, include=list(include), task_cls="services.kit.background:QueuedTask", set_as_current=False)
     celery.conf.update(
         # Nothing but plain values: a message can never be code.
         accept_content=["json"],
@@ -100,12 +112,15 @@ def make_celery(name: str, redis_url: str, *, include: Sequence[str] = (), visib
             "queue_order_strategy": "priority",
             "sep": _SEPARATOR,
             "visibility_timeout": visibility_timeout_s,
+            "unacked_restore_interval": min(10, visibility_timeout_s),
+            "unacked_restore_throttle": 1,
             "socket_connect_timeout": _TIMEOUT_S,
         },
         task_queues=[Queue(queue) for queue in QUEUES],
         task_default_queue=next(iter(QUEUES)),
         task_default_priority=PRIORITIES["medium"],
         task_create_missing_queues=False,
+        task_routes=(_route,),
         task_publish_retry=True,
         task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1},
         # Whoever reaches Redis shall not command workers; nobody listens to their gossip.

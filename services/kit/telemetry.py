@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 from opentelemetry import trace
-from prometheus_client import REGISTRY, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300)
 
 RPC_LATENCY = Histogram("scale_rpc_duration_seconds", "Time of a gRPC call.", ("method", "code"), buckets=LATENCY_BUCKETS_S)
-RPC_RUNNING = Gauge("scale_rpc_running", "gRPC calls in hand (saturation).", ("method",))
+RPC_RUNNING = Gauge("scale_rpc_running", "gRPC calls in hand (saturation).", ("method",), multiprocess_mode="livesum")
 HTTP_LATENCY = Histogram(
     "scale_http_duration_seconds", "Time of an HTTP request.", ("route", "method", "status"), buckets=LATENCY_BUCKETS_S
 )
-HTTP_RUNNING = Gauge("scale_http_running", "HTTP requests in hand (saturation).")
+HTTP_RUNNING = Gauge("scale_http_running", "HTTP requests in hand (saturation).", multiprocess_mode="livesum")
+TASK_LATENCY = Histogram("scale_task_duration_seconds", "Time of a task from a queue.", ("task", "state"), buckets=LATENCY_BUCKETS_S)
+TASKS_RUNNING = Gauge("scale_tasks_running", "Tasks in hand (saturation).", ("task",), multiprocess_mode="livesum")
 SLOW_TRANSACTIONS = Counter("scale_db_slow_transactions_total", "Transactions over DB_SLOW_QUERY_THRESHOLD.")
 
 
@@ -37,10 +42,30 @@ def export_pool(figures: Callable[[], dict[str, object]]) -> None:
     REGISTRY.register(_PoolCollector(figures))
 
 
+class _ProcessesCollector(MultiProcessCollector):
+    """What the children of a process that forks count, those that have died included; what they hold dies with them."""
+
+    def collect(self):  # type: ignore[no-untyped-def]
+        for path in Path(self._path).glob("gauge_live*_*.db"):
+            if not Path(f"/proc/{path.stem.rpartition('_')[2]}").exists():
+                path.unlink(missing_ok=True)
+        return super().collect()  # type: ignore[no-untyped-call]
+
+
 def serve_metrics(host: str, port: int | None) -> None:
-    """Answers /metrics on a thread of its own; nothing without a port."""
-    if port is not None:
-        start_http_server(port, addr=host)
+    """Answers /metrics on a thread of its own; nothing without a port. Where PROMETHEUS_MULTIPROC_DIR names a folder, which this process
+    empties, with the figures of all its children."""
+    if port is None:
+        return
+    registry = REGISTRY
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder:
+        for path in Path(folder).glob("*.db"):
+            if not path.stem.endswith(f"_{os.getpid()}"):
+                path.unlink()
+        registry = CollectorRegistry()
+        _ProcessesCollector(registry)  # type: ignore[no-untyped-call]
+    start_http_server(port, addr=host, registry=registry)
 
 
 def configure_tracing(service: str, endpoint: str | None) -> trace.Tracer | None:
