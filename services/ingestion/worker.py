@@ -11,7 +11,7 @@ from typing import Any
 from services.ingestion.import_queue import QUEUE, REMOVE_ORPHANED_UPLOADS, REQUEUE_STALLED_IMPORTS
 from services.ingestion.settings import IngestionBeatSettings, IngestionWorkerSettings
 from services.kit.background import run_beat, run_worker
-from services.kit.queue import make_celery, task_options
+from services.kit.queue import make_celery, route_to
 from services.kit.server import set_up_process
 from services.kit.settings import load_settings
 
@@ -49,9 +49,8 @@ def keep_time(settings: IngestionBeatSettings) -> None:
 
 
 def _every(seconds: float, task: str) -> dict[str, Any]:
-    upkeep = task_options("upkeep")
     # One that nobody took in time is not made up for.
-    return {"task": task, "schedule": seconds, "options": {"queue": upkeep["queue"], "priority": upkeep["priority"], "expires": seconds}}
+    return {"task": task, "schedule": seconds, "options": route_to("upkeep") | {"expires": seconds}}
 
 
 def main(arguments: list[str]) -> None:
