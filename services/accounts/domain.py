@@ -57,6 +57,14 @@ class AccountType(StrEnum):
     OTHER = "other"
 
 
+class TransferState(StrEnum):
+    """Where a transfer stands."""
+
+    SUGGESTED = "suggested"
+    CONFIRMED = "confirmed"
+    UNDONE = "undone"
+
+
 class Transaction(NamedTuple):
     """One row of the ledger. A tuple, because pages are made of them by the thousand a second."""
 
@@ -78,6 +86,7 @@ class Transaction(NamedTuple):
     created_at: datetime
     suspected_duplicate_of: UUID | None = None
     suspicion: str | None = None
+    transfer_id: UUID | None = None
     primary_category: str | None = None
 
     @property
@@ -100,6 +109,7 @@ class TransactionFilters:
     status: TransactionStatus | None = None
     account_id: UUID | None = None
     query: str | None = None
+    suspected_duplicate: bool | None = None
 
 
 class TransactionPosition(NamedTuple):
@@ -202,6 +212,19 @@ class UndoOutcome:
     kept: Sequence[KeptRow]
 
 
+class Transfer(NamedTuple):
+    """Money that went from one of the user's accounts to another."""
+
+    id: UUID
+    state: TransferState
+    reason: str
+    """Why the two belong together, in words for the user."""
+    created_at: datetime
+    decided_at: datetime | None
+    outgoing: Transaction
+    incoming: Transaction
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """A place where the user keeps money."""
@@ -248,6 +271,7 @@ class Profile:
     time_zone: str
     created_at: datetime
     updated_at: datetime
+    transfer_suggestions: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +282,7 @@ class ProfileChanges:
     default_currency: str | None = None
     locale: str | None = None
     time_zone: str | None = None
+    transfer_suggestions: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,27 +303,6 @@ class FirstRequest:
     content_hash: bytes
 
 
-class CategoryLabels:
-    """Finds the category that a bank's own label means: an exact slug or name, case folded, and nothing less sure."""
-
-    def __init__(self, categories: list[Category]) -> None:
-        """`categories` may hold the user's own, which win over the taxonomy."""
-        self._slugs: dict[str, str] = {}
-        # The least sure first, so that what is surer overwrites it.
-        for category in sorted(categories, key=lambda category: (category.custom, category.slug == category.primary_slug)):
-            self._slugs[_folded(category.name)] = category.slug
-        for category in categories:
-            self._slugs[_folded(category.slug)] = category.slug
-
-    def slug(self, label: str) -> str | None:
-        """The slug, or None."""
-        return self._slugs.get(_folded(label))
-
-
-def _folded(label: str) -> str:
-    return " ".join(label.casefold().split())
-
-
 def transaction_not_found(transaction_id: UUID) -> NotFound:
     """No such transaction, or not the caller's."""
     return NotFound(
@@ -314,6 +318,20 @@ def not_suspected(transaction_id: UUID) -> FailedPrecondition:
         f"Transaction {transaction_id} is not a suspected duplicate.",
         reason="NOT_A_SUSPECTED_DUPLICATE",
         metadata={"transaction_id": str(transaction_id)},
+    )
+
+
+def transfer_not_found(transfer_id: UUID) -> NotFound:
+    """No such transfer, or not the caller's."""
+    return NotFound(f"There is no transfer {transfer_id}.", reason="TRANSFER_NOT_FOUND", metadata={"transfer_id": str(transfer_id)})
+
+
+def transfer_side_taken(transfer_id: UUID) -> FailedPrecondition:
+    """A transaction is one side of one transfer."""
+    return FailedPrecondition(
+        f"A side of transfer {transfer_id} is now part of another transfer; undo that one first.",
+        reason="TRANSFER_SIDE_TAKEN",
+        metadata={"transfer_id": str(transfer_id)},
     )
 
 

@@ -21,6 +21,8 @@ from services.accounts.domain import (
     Transaction,
     TransactionStatus,
     TransactionType,
+    Transfer,
+    TransferState,
 )
 from services.kit.dates import to_date_proto, to_timestamp
 from services.kit.errors import invalid
@@ -36,8 +38,10 @@ TRANSACTION_TYPES: dict[int, TransactionType] = {pb.TransactionType.Value(f"TRAN
 TRANSACTION_STATUSES: dict[int, TransactionStatus] = {
     pb.TransactionStatus.Value(f"TRANSACTION_STATUS_{one.name}"): one for one in TransactionStatus
 }
+TRANSFER_STATES: dict[int, TransferState] = {pb.TransferState.Value(f"TRANSFER_STATE_{one.name}"): one for one in TransferState}
 _ACCOUNT_TYPE_NUMBERS: dict[AccountType, Any] = {noun: number for number, noun in ACCOUNT_TYPES.items()}
 _STATUS_NUMBERS: dict[str, Any] = {noun.value: number for number, noun in TRANSACTION_STATUSES.items()}
+_TRANSFER_STATE_NUMBERS: dict[TransferState, Any] = {noun: number for number, noun in TRANSFER_STATES.items()}
 _SOURCE_NUMBERS: dict[str | None, Any] = {one.value: pb.CategorySource.Value(f"CATEGORY_SOURCE_{one.name}") for one in CategorySource} | {
     None: pb.CATEGORY_SOURCE_UNSPECIFIED
 }
@@ -99,6 +103,8 @@ def _fill(message: pb.Transaction, row: Transaction, shared: _Shared) -> None:
     if row.suspected_duplicate_of is not None:
         message.suspected_duplicate_of = str(row.suspected_duplicate_of)
         message.suspicion = row.suspicion or ""
+    if row.transfer_id is not None:
+        message.transfer_id = str(row.transfer_id)
     if row.import_id is not None:
         message.import_id = _once(shared, row.import_id, str)
     message.create_time.CopyFrom(_once(shared, row.created_at, to_timestamp))
@@ -130,6 +136,19 @@ def to_suspected_duplicate(found: SuspectedDuplicate) -> service_pb.SuspectedDup
     )
 
 
+def to_transfer(transfer: Transfer) -> pb.Transfer:
+    """One transfer with both of its sides."""
+    return pb.Transfer(
+        transfer_id=str(transfer.id),
+        state=_TRANSFER_STATE_NUMBERS[transfer.state],
+        outgoing=to_transaction(transfer.outgoing),
+        incoming=to_transaction(transfer.incoming),
+        reason=transfer.reason,
+        create_time=to_timestamp(transfer.created_at),
+        decide_time=to_timestamp(transfer.decided_at) if transfer.decided_at else None,
+    )
+
+
 def to_account(account: Account) -> pb.Account:
     """One account."""
     return pb.Account(
@@ -154,6 +173,7 @@ def to_profile(profile: Profile) -> pb.Profile:
         time_zone=profile.time_zone,
         create_time=to_timestamp(profile.created_at),
         update_time=to_timestamp(profile.updated_at),
+        transfer_suggestions=profile.transfer_suggestions,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import unicodedata
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from datetime import date
 from typing import Any, Protocol
 from uuid import UUID
@@ -29,6 +29,8 @@ from services.accounts.domain import (
     TransactionChanges,
     TransactionFilters,
     TransactionPosition,
+    Transfer,
+    TransferState,
     UndoOutcome,
 )
 from services.kit.errors import invalid
@@ -50,6 +52,16 @@ class AccountsRepository(Protocol):
     async def merge_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction: ...
 
     async def keep_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction: ...
+
+    async def list_transfers(
+        self, user_id: UUID, states: Collection[TransferState], *, after: UUID | None, limit: int
+    ) -> list[Transfer]: ...
+
+    async def get_transfer(self, user_id: UUID, transfer_id: UUID) -> Transfer: ...
+
+    async def confirm_transfer(self, user_id: UUID, transfer_id: UUID) -> Transfer: ...
+
+    async def undo_transfer(self, user_id: UUID, transfer_id: UUID) -> Transfer: ...
 
     async def undo_import(self, user_id: UUID, import_id: UUID) -> UndoOutcome: ...
 
@@ -103,6 +115,33 @@ class AccountsService:
         """Says that a suspected duplicate is a payment of its own. Harmless to repeat. Raises NotFound."""
         return await self._repository.keep_transaction(user_id, transaction_id)
 
+    async def list_transfers(
+        self, user_id: UUID, state: TransferState | None, *, requested_size: int, token: str
+    ) -> tuple[list[Transfer], str]:
+        """One page, the newest suggestion first, and the token of the next one; empty on the last page. No state: what is not undone."""
+        size = page_size(requested_size)
+        bound = f"transfers {state}"
+        after = UUID(self._page_tokens.decode(token, user_id=user_id, filters=bound)[0]) if token else None
+        states = (state,) if state else (TransferState.SUGGESTED, TransferState.CONFIRMED)
+        found = await self._repository.list_transfers(user_id, states, after=after, limit=size + 1)
+        fitting = _fitting(_chars(one.outgoing) + _chars(one.incoming) for one in found[:size])
+        if fitting == len(found):
+            return found, ""
+        position = (str(found[fitting - 1].id),)
+        return found[:fitting], self._page_tokens.encode(user_id=user_id, filters=bound, position=position)
+
+    async def get_transfer(self, user_id: UUID, transfer_id: UUID) -> Transfer:
+        """One transfer. Raises NotFound."""
+        return await self._repository.get_transfer(user_id, transfer_id)
+
+    async def confirm_transfer(self, user_id: UUID, transfer_id: UUID) -> Transfer:
+        """Says that two transactions are a transfer. Harmless to repeat. Raises NotFound and FailedPrecondition."""
+        return await self._repository.confirm_transfer(user_id, transfer_id)
+
+    async def undo_transfer(self, user_id: UUID, transfer_id: UUID) -> Transfer:
+        """Says that they are none; the pair is never suggested again. Harmless to repeat. Raises NotFound."""
+        return await self._repository.undo_transfer(user_id, transfer_id)
+
     async def undo_import(self, user_id: UUID, import_id: UUID) -> UndoOutcome:
         """Takes out what an import brought, but for what the user has changed since."""
         return await self._repository.undo_import(user_id, import_id)
@@ -129,7 +168,7 @@ class AccountsService:
             after = TransactionPosition(date.fromisoformat(day), UUID(last_id))
         # One more than asked for tells whether another page follows.
         found = await self._repository.list_transactions(user_id, filters, after=after, limit=size + 1)
-        fitting = _fitting(found[:size])
+        fitting = _fitting(map(_chars, found[:size]))
         if fitting == len(found):
             return found, ""
         last = found[fitting - 1]
@@ -233,11 +272,15 @@ def _first(request_id: str, content: NewAccount | Category) -> FirstRequest:
     return FirstRequest(request_id, hashlib.sha256(repr(content).encode()).digest())
 
 
-def _fitting(rows: list[Transaction]) -> int:
-    """How many of the first rows fit into one message, whatever their texts; at least one."""
-    room = _MAX_PAGE_CHARS
-    for number, row in enumerate(rows):
-        room -= len(row.description) + len(row.merchant or "") + len(row.note) + _CHARS_BESIDE_TEXTS
+def _chars(row: Transaction) -> int:
+    return len(row.description) + len(row.merchant or "") + len(row.note) + _CHARS_BESIDE_TEXTS
+
+
+def _fitting(lengths: Iterable[int]) -> int:
+    """How many of the first items fit into one message, whatever their texts; at least one, where there is one."""
+    room, number = _MAX_PAGE_CHARS, 0
+    for number, length in enumerate(lengths, start=1):
+        room -= length
         if room < 0:
-            return max(1, number)
-    return len(rows)
+            return max(1, number - 1)
+    return number

@@ -37,6 +37,7 @@ from services.accounts.messages import (
     ACCOUNT_TYPES,
     TRANSACTION_STATUSES,
     TRANSACTION_TYPES,
+    TRANSFER_STATES,
     add_transactions,
     from_enum,
     to_account,
@@ -45,6 +46,7 @@ from services.accounts.messages import (
     to_renumbered_row,
     to_suspected_duplicate,
     to_transaction,
+    to_transfer,
 )
 from services.accounts.service import AccountsService
 from services.kit.context import identity
@@ -193,6 +195,30 @@ class AccountsServicer(AccountsServiceServicer):
         kept = [pb.KeptTransaction(transaction_id=str(one.transaction_id), reason=one.reason) for one in outcome.kept[:_KEPT_SHOWN]]
         return pb.UndoImportResponse(removed_count=outcome.removed_count, kept_transactions=kept, kept_count=len(outcome.kept))
 
+    # Transfers
+
+    async def ListTransfers(self, request: pb.ListTransfersRequest, context: Context) -> pb.ListTransfersResponse:
+        """One page of the caller's transfers, the newest suggestion first."""
+        transfers, token = await self._service.list_transfers(
+            _caller(), from_enum(request.state, TRANSFER_STATES, "state"), requested_size=request.page_size, token=request.page_token
+        )
+        return pb.ListTransfersResponse(transfers=map(to_transfer, transfers), next_page_token=token)
+
+    async def GetTransfer(self, request: pb.GetTransferRequest, context: Context) -> pb.GetTransferResponse:
+        """One transfer."""
+        found = await self._service.get_transfer(_caller(), uuid_field(request.transfer_id, "transfer_id"))
+        return pb.GetTransferResponse(transfer=to_transfer(found))
+
+    async def ConfirmTransfer(self, request: pb.ConfirmTransferRequest, context: Context) -> pb.ConfirmTransferResponse:
+        """Says that two transactions are a transfer."""
+        confirmed = await self._service.confirm_transfer(_caller(), uuid_field(request.transfer_id, "transfer_id"))
+        return pb.ConfirmTransferResponse(transfer=to_transfer(confirmed))
+
+    async def UndoTransfer(self, request: pb.UndoTransferRequest, context: Context) -> pb.UndoTransferResponse:
+        """Says that they are none."""
+        undone = await self._service.undo_transfer(_caller(), uuid_field(request.transfer_id, "transfer_id"))
+        return pb.UndoTransferResponse(transfer=to_transfer(undone))
+
     # Accounts
 
     async def CreateAccount(self, request: pb.CreateAccountRequest, context: Context) -> pb.CreateAccountResponse:
@@ -270,7 +296,8 @@ class AccountsServicer(AccountsServiceServicer):
     async def UpdateProfile(self, request: pb.UpdateProfileRequest, context: Context) -> pb.UpdateProfileResponse:
         """Changes the caller's settings."""
         profile = request.profile
-        paths = masked_paths(request.update_mask, profile, ("display_name", "default_currency", "locale", "time_zone"))
+        changeable = ("display_name", "default_currency", "locale", "time_zone", "transfer_suggestions")
+        paths = masked_paths(request.update_mask, profile, changeable)
         changes = ProfileChanges(
             display_name=text_field(profile.display_name, "profile.display_name", at_most=100) if "display_name" in paths else None,
             default_currency=currency_field(profile.default_currency, "profile.default_currency", required=True)
@@ -278,6 +305,7 @@ class AccountsServicer(AccountsServiceServicer):
             else None,
             locale=locale_field(profile.locale, "profile.locale") if "locale" in paths else None,
             time_zone=time_zone_field(profile.time_zone, "profile.time_zone") if "time_zone" in paths else None,
+            transfer_suggestions=profile.transfer_suggestions if "transfer_suggestions" in paths else None,
         )
         return pb.UpdateProfileResponse(profile=to_profile(await self._service.update_profile(_caller(), changes)))
 
@@ -322,4 +350,5 @@ def _filters(request: pb.ListTransactionsRequest) -> TransactionFilters:
         status=from_enum(request.status, TRANSACTION_STATUSES, "status"),
         account_id=uuid_field(request.account_id, "account_id") if request.account_id else None,
         query=query or None,
+        suspected_duplicate=request.suspected_duplicate if request.HasField("suspected_duplicate") else None,
     )

@@ -192,7 +192,9 @@ def test_only_placeholders_reach_the_statement(user_id: UUID) -> None:
     evil = "x' OR 1=1 --"
 
     def statement(text: str, day: date, amount: Decimal, account: UUID) -> str:
-        filters = TransactionFilters(day, day, amount, amount, text, text, TransactionType.DEBIT, TransactionStatus.VOID, account, text)
+        filters = TransactionFilters(
+            day, day, amount, amount, text, text, TransactionType.DEBIT, TransactionStatus.VOID, account, text, True
+        )
         assert all(getattr(filters, field.name) is not None for field in fields(filters))
         made, arguments = page_statement(user_id, filters, categories=[text], after=TransactionPosition(day, account), limit=7)
         assert made.count("$") >= len(arguments)

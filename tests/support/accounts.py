@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,12 +12,12 @@ import polars as pl
 from uuid_utils.compat import uuid7
 
 from migrations.taxonomy import read_taxonomy
+from services.accounts.category_labels import CategoryLabels
 from services.accounts.domain import (
     UNCATEGORIZED,
     Account,
     AppendOutcome,
     Category,
-    CategoryLabels,
     FingerprintSource,
     FirstRequest,
     ImportLine,
@@ -29,6 +29,8 @@ from services.accounts.domain import (
     TransactionChanges,
     TransactionFilters,
     TransactionPosition,
+    Transfer,
+    TransferState,
     UndoOutcome,
     account_exists,
     account_not_found,
@@ -37,6 +39,7 @@ from services.accounts.domain import (
     not_suspected,
     request_id_reused,
     transaction_not_found,
+    transfer_not_found,
     unknown_category,
 )
 
@@ -136,6 +139,18 @@ class FakeAccountsRepository:
             shelf.fingerprints = {name: held for name, held in shelf.fingerprints.items() if held != found}
             removed += 1
         return UndoOutcome(removed, kept)
+
+    async def list_transfers(self, user_id: UUID, states: Collection[TransferState], *, after: UUID | None, limit: int) -> list[Transfer]:
+        return []
+
+    async def get_transfer(self, user_id: UUID, transfer_id: UUID) -> Transfer:
+        raise transfer_not_found(transfer_id)
+
+    async def confirm_transfer(self, user_id: UUID, transfer_id: UUID) -> Transfer:
+        raise transfer_not_found(transfer_id)
+
+    async def undo_transfer(self, user_id: UUID, transfer_id: UUID) -> Transfer:
+        raise transfer_not_found(transfer_id)
 
     async def list_import_lines(self, user_id: UUID, import_id: UUID, *, after_line: int, limit: int) -> list[ImportLine]:
         lines = sorted((line, found) for (held, line), found in self._shelf(user_id).lines.items() if held == import_id)
@@ -288,6 +303,7 @@ def _passes(one: Transaction, filters: TransactionFilters, known: dict[str, Cate
         and (filters.type is None or (one.amount_steps < 0) == (filters.type == "debit"))
         and (filters.status is None or one.status == filters.status)
         and (filters.account_id is None or one.account_id == filters.account_id)
+        and (filters.suspected_duplicate is None or (one.suspected_duplicate_of is not None) == filters.suspected_duplicate)
         and all(word.casefold() in text for word in (filters.query or "").split())
         and (
             wanted is None

@@ -15,9 +15,9 @@ import asyncpg
 import polars as pl
 import uuid_utils
 
+from services.accounts.category_labels import CategoryLabels
 from services.accounts.domain import (
     AppendOutcome,
-    CategoryLabels,
     FingerprintSource,
     ImportLines,
     RowIdentity,
@@ -28,6 +28,7 @@ from services.accounts.domain import (
 )
 from services.accounts.repository.categories import CategoryRows
 from services.accounts.repository.matching import CREATE_CLAIMS, Matches, Suspicion, match, match_known
+from services.accounts.repository.suggesting import suggest_transfers
 from services.kit.errors import InvalidArgument, Unavailable, invalid
 from services.kit.postgres import Connection, affected
 
@@ -112,6 +113,7 @@ _SUSPECT = """
      WHERE t.user_id = $1 AND t.import_id = $2 AND t.import_line = given.line AND t.id <> given.other
     RETURNING t.import_line, t.id
 """
+_SPAN = "SELECT min(transaction_date), max(transaction_date) FROM incoming"
 _FIND_DUPLICATES = """
     DECLARE duplicates NO SCROLL CURSOR FOR SELECT line, transaction_id FROM claims WHERE NOT own ORDER BY line
 """
@@ -149,6 +151,8 @@ class AppendedRows(CategoryRows):
                 await self._claim_conflicts(connection, user_id, import_id)
             await self._remember(connection, user_id, import_id, matches)
             suspected = await self._suspect(connection, user_id, import_id, matches.suspicions)
+            if inserted > matches.own_count or matches.with_pending:
+                await suggest_transfers(connection, user_id, *await connection.fetchrow(_SPAN))
             duplicates = await self._duplicates(connection) if inserted < row_count else ImportLines()
             if inserted + len(duplicates) != row_count:
                 raise import_id_reused(import_id)

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from services.accounts.domain import KeptRow, Transaction, UndoOutcome, not_suspected, transaction_not_found
 from services.accounts.repository.append import LOCK_USER
-from services.accounts.repository.filters import COLUMNS
-from services.accounts.repository.transactions import TransactionRows
+from services.accounts.repository.filters import COLUMNS, columns_of
+from services.accounts.repository.suggesting import suggest_transfers
+from services.accounts.repository.transactions import SELECT_ONE, TransactionRows
 from services.kit.postgres import Connection, affected
 
 _SELECT_SUSPECT = "SELECT suspected_duplicate_of FROM accounts.transactions WHERE user_id = $1 AND id = $2 FOR UPDATE"
@@ -41,7 +42,7 @@ _INHERIT = f"""
               FROM accounts.transactions AS later, accounts.transactions AS earlier
              WHERE (later.user_id, later.id) = ($1, $2) AND (earlier.user_id, earlier.id) = ($1, $3)) AS later
      WHERE t.user_id = $1 AND t.id = $3
-    RETURNING {", ".join(f"t.{column}" if not column.startswith("(") else "(t.amount * 10000)::bigint" for column in COLUMNS.split(", "))}
+    RETURNING {columns_of("t")}
 """  # nosec B608 - only constants
 _DELETE = "DELETE FROM accounts.transactions WHERE user_id = $1 AND id = $2"
 _KEEP = f"""
@@ -51,22 +52,23 @@ _KEEP = f"""
      WHERE user_id = $1 AND id = $2
     RETURNING {COLUMNS}
 """  # nosec B608
-_SELECT_CHANGED = """
+# What is true of a row of which the user, or a later import, has said something.
+_IS_CHANGED = """
+    (category_source IS NOT DISTINCT FROM 'user' OR note <> '' OR duplicate_decision IS NOT NULL
+     OR (transfer_id IS NOT NULL AND transfer_id IN (SELECT id FROM accounts.transfers WHERE user_id = $1 AND state = 'confirmed')))
+"""
+_SELECT_CHANGED = f"""
     SELECT id, CASE WHEN category_source = 'user' THEN 'you set its category'
                     WHEN note <> '' THEN 'you wrote a note on it'
                     WHEN duplicate_decision = 'kept' THEN 'you decided to keep it'
                     WHEN duplicate_decision = 'merged' THEN 'you merged another row into it'
-                    ELSE 'a later import booked it' END
+                    WHEN duplicate_decision = 'booked' THEN 'a later import booked it'
+                    ELSE 'you confirmed it as one side of a transfer' END
       FROM accounts.transactions
-     WHERE user_id = $1 AND import_id = $2
-       AND (category_source = 'user' OR note <> '' OR duplicate_decision IS NOT NULL)
+     WHERE user_id = $1 AND import_id = $2 AND {_IS_CHANGED}
      ORDER BY import_line
-"""
-_REMOVE = """
-    DELETE FROM accounts.transactions
-     WHERE user_id = $1 AND import_id = $2
-       AND NOT (category_source IS NOT DISTINCT FROM 'user' OR note <> '' OR duplicate_decision IS NOT NULL)
-"""
+"""  # nosec B608 - only constants
+_REMOVE = f"DELETE FROM accounts.transactions WHERE user_id = $1 AND import_id = $2 AND NOT {_IS_CHANGED}"  # nosec B608
 _REMOVE_ALIASES = "DELETE FROM accounts.transaction_aliases WHERE user_id = $1 AND import_id = $2"
 # Also those that later imports gave to rows that are gone now.
 _REMOVE_SOURCE_IDS = """
@@ -107,9 +109,14 @@ class DuplicateRows(TransactionRows):
     async def keep_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction:
         """The transaction, no longer suspected. Raises NotFound."""
         async with self._database.transaction(user_id) as connection:
+            await connection.execute(LOCK_USER, str(user_id))
             records = await connection.fetch(_KEEP, user_id, transaction_id)
             if not records:
                 raise transaction_not_found(transaction_id)
+            # As a payment of its own it may be one side of a transfer.
+            day = records[0]["transaction_date"]
+            if await suggest_transfers(connection, user_id, day, day):
+                records = await connection.fetch(SELECT_ONE, user_id, transaction_id)
             return (await self._complete(connection, user_id, records))[0]
 
     async def undo_import(self, user_id: UUID, import_id: UUID) -> UndoOutcome:

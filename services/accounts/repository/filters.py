@@ -9,8 +9,16 @@ from services.accounts.domain import UNCATEGORIZED, TransactionFilters, Transact
 # The amount as one exact integer: decoding it costs a tenth of a numeric. raw_data stays out: it is large and not shown.
 COLUMNS = (
     "id, account_id, transaction_date, (amount * 10000)::bigint, currency, description, merchant_name, category, "
-    "category_source, confidence, status, note, payment_method, import_id, created_at, suspected_duplicate_of, suspicion"
+    "category_source, confidence, status, note, payment_method, import_id, created_at, suspected_duplicate_of, suspicion, transfer_id"
 )
+
+
+def columns_of(alias: str) -> str:
+    """The same of one table among several."""
+    return ", ".join(
+        column.replace("(amount", f"({alias}.amount") if "(" in column else f"{alias}.{column}" for column in COLUMNS.split(", ")
+    )
+
 
 _SELECT = f"SELECT {COLUMNS} FROM accounts.transactions WHERE user_id = $1"  # nosec B608
 _ORDER = "ORDER BY transaction_date DESC, id DESC LIMIT {}"
@@ -28,6 +36,9 @@ _CONDITIONS = {
 # Word for word the predicate of idx_transactions_pending, which a placeholder could not match.
 _PENDING = "AND status = 'pending'"
 _STATUS = "AND status = {}"
+# Likewise that of idx_transactions_suspected.
+_SUSPECTED = "AND suspected_duplicate_of IS NOT NULL"
+_NOT_SUSPECTED = "AND suspected_duplicate_of IS NULL"
 _NO_CATEGORY = "AND category IS NULL"
 _CATEGORY = "AND category = {}"
 _CATEGORIES = "AND category = ANY ({}::text[])"
@@ -59,6 +70,8 @@ def page_statement(
         add(_PENDING)
     elif filters.status is not None:
         add(_STATUS, filters.status)
+    if filters.suspected_duplicate is not None:
+        add(_SUSPECTED if filters.suspected_duplicate else _NOT_SUSPECTED)
     if filters.category == UNCATEGORIZED:
         add(_NO_CATEGORY)
     elif len(categories) == 1:

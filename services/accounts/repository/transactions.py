@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
-
-import asyncpg
 
 from services.accounts.domain import (
     CategorySource,
@@ -23,7 +23,7 @@ from services.kit.postgres import Connection
 _CATEGORY = 7
 """Place of the category in COLUMNS."""
 
-_SELECT = f"SELECT {COLUMNS} FROM accounts.transactions WHERE user_id = $1 AND id = $2"  # nosec B608
+SELECT_ONE = f"SELECT {COLUMNS} FROM accounts.transactions WHERE user_id = $1 AND id = $2"  # nosec B608
 _UPDATE = f"""
     UPDATE accounts.transactions
        SET note = COALESCE($3, note),
@@ -56,7 +56,7 @@ class TransactionRows(CategoryRows):
     async def get_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction:
         """One transaction. Raises NotFound."""
         async with self._database.transaction(user_id, read_only=True) as connection:
-            records = await connection.fetch(_SELECT, user_id, transaction_id)
+            records = await connection.fetch(SELECT_ONE, user_id, transaction_id)
             if not records:
                 raise transaction_not_found(transaction_id)
             return (await self._complete(connection, user_id, records))[0]
@@ -85,7 +85,7 @@ class TransactionRows(CategoryRows):
             records = await connection.fetch(_SELECT_IMPORT_LINES, user_id, import_id, after_line, limit)
         return [ImportLine(*record) for record in records]
 
-    async def _complete(self, connection: Connection, user_id: UUID, records: list[asyncpg.Record]) -> list[Transaction]:
+    async def _complete(self, connection: Connection, user_id: UUID, records: Sequence[Sequence[Any]]) -> list[Transaction]:
         slugs = {record[_CATEGORY] for record in records} - {None}
         if not slugs:
             return [Transaction._make((*record, None)) for record in records]

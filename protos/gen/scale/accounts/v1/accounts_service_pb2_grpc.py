@@ -200,7 +200,7 @@ class AccountsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListTransfers(self, request, context):
-        """Transfers between the caller's accounts, newest first, by keyset pages.
+        """Transfers between the caller's accounts, the newest suggestion first, by keyset pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -221,7 +221,8 @@ class AccountsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UndoTransfer(self, request, context):
-        """Says that two transactions are no transfer, suggested or confirmed: they are payments of their own again. Harmless to repeat.
+        """Says that two transactions are no transfer, suggested or confirmed: they are payments of their own again, and may be suggested with
+        others. Harmless to repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
