@@ -121,6 +121,9 @@ def list_transactions(
     status: Annotated[str | None, typer.Option(help="posted, pending or void.")] = None,
     account_id: Annotated[UUID | None, typer.Option(help="Of one account only.")] = None,
     query: Annotated[str | None, typer.Option("-q", "--query", help="Words in description and merchant.")] = None,
+    suspected: Annotated[
+        bool | None, typer.Option("--suspected/--not-suspected", help="What may repeat an earlier one and waits for you, or all others.")
+    ] = None,
     limit: Limit = 50,
     url: Url = None,
     token: Token = None,
@@ -137,6 +140,7 @@ def list_transactions(
         "status": status,
         "account_id": str(account_id) if account_id else None,
         "q": query,
+        "suspected_duplicate": None if suspected is None else str(suspected).lower(),
     }
     headings = {
         "transaction_date": "Date",
@@ -145,7 +149,7 @@ def list_transactions(
         "description": "Description",
         "category": "Category",
         "status": "Status",
-    }
+    } | ({"suspicion": "Why suspected", "id": "Transaction"} if suspected else {})
     given = {name: value for name, value in filters.items() if value}
     _show_items("transactions", headings, given, limit, url, token, nothing="No transactions.")
 

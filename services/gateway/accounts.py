@@ -1,4 +1,4 @@
-"""REST routes of the ledger: accounts, transactions, profile and categories."""
+"""REST routes of the ledger: accounts, transactions, transfers, profile and categories."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from services.gateway.idempotency import short_idempotency_key
 from services.gateway.problems import CONFLICT, EVERYWHERE, NOT_FOUND
 from services.gateway.queries import query_parameters, read_query
 from services.gateway.schemas import accounts as schemas
+from services.gateway.schemas import transfers as transfer_schemas
 from services.gateway.schemas.fields import Identifier
 from services.gateway.upstreams import upstreams
 
 router = APIRouter(prefix="/api/v1", responses=EVERYWHERE)
 
+TransferId = Annotated[Identifier, Path(description="The transfer.")]
 TransactionId = Annotated[Identifier, Path(description="The transaction.")]
 # Its paths say :uuid, so that the aliases below /accounts are never taken for ids.
 AccountId = Annotated[Identifier, Path(description="The account.")]
@@ -96,6 +98,43 @@ async def keep_transaction(request: Request, transaction_id: TransactionId) -> R
     """Says that a suspected duplicate is a payment of its own. Harmless to repeat."""
     answer = await upstreams(request).accounts.unary("KeepTransaction", pb.KeepTransactionRequest(transaction_id=str(transaction_id)))
     return json_answer(request, shape.transaction_json(answer.transaction))
+
+
+@router.get(
+    "/transfers",
+    tags=["transfers"],
+    response_model=transfer_schemas.TransferPage,
+    openapi_extra=query_parameters(transfer_schemas.TransferFilters),
+)
+async def list_transfers(request: Request) -> Response:
+    """Transfers between your own accounts, the newest suggestion first; without `state` those that you have not undone."""
+    filters = read_query(request, transfer_schemas.TransferFilters)
+    page = await upstreams(request).accounts.unary("ListTransfers", shape.list_transfers_request(filters))
+    content = {"items": list(map(shape.transfer_json, page.transfers)), "next_page_token": page.next_page_token or None}
+    return json_answer(request, content, Cache.REVALIDATE)
+
+
+@router.get("/transfers/{transfer_id}", tags=["transfers"], response_model=transfer_schemas.Transfer, responses=NOT_FOUND)
+async def get_transfer(request: Request, transfer_id: TransferId) -> Response:
+    """One transfer with both of its sides."""
+    answer = await upstreams(request).accounts.unary("GetTransfer", pb.GetTransferRequest(transfer_id=str(transfer_id)))
+    return json_answer(request, shape.transfer_json(answer.transfer), Cache.REVALIDATE)
+
+
+@router.post(
+    "/transfers/{transfer_id}/confirm", tags=["transfers"], response_model=transfer_schemas.Transfer, responses=NOT_FOUND | CONFLICT
+)
+async def confirm_transfer(request: Request, transfer_id: TransferId) -> Response:
+    """Says that it is one. Harmless to repeat; 409 when one side is part of another transfer by now."""
+    answer = await upstreams(request).accounts.unary("ConfirmTransfer", pb.ConfirmTransferRequest(transfer_id=str(transfer_id)))
+    return json_answer(request, shape.transfer_json(answer.transfer))
+
+
+@router.post("/transfers/{transfer_id}/undo", tags=["transfers"], response_model=transfer_schemas.Transfer, responses=NOT_FOUND)
+async def undo_transfer(request: Request, transfer_id: TransferId) -> Response:
+    """Says that it is none, suggested or confirmed: this pair is never suggested again. Harmless to repeat."""
+    answer = await upstreams(request).accounts.unary("UndoTransfer", pb.UndoTransferRequest(transfer_id=str(transfer_id)))
+    return json_answer(request, shape.transfer_json(answer.transfer))
 
 
 @router.get("/accounts", tags=["accounts"], response_model=schemas.AccountPage, openapi_extra=query_parameters(schemas.AccountFilters))

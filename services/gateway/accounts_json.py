@@ -1,4 +1,4 @@
-"""Between the JSON of accounts, transactions, profile and categories and the messages of `scale.accounts.v1`."""
+"""Between the JSON of accounts, transactions, transfers, profile and categories and the messages of `scale.accounts.v1`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from scale.accounts.v1 import accounts_service_pb2 as pb
 from scale.accounts.v1 import transaction_pb2 as nouns
 from services.gateway.schemas import accounts as schemas
+from services.gateway.schemas import transfers as transfer_schemas
 from services.gateway.wire import day_text, instant_text, timestamp_text
 from services.kit.dates import to_date_proto
 from services.kit.money import format_money, to_money
@@ -26,6 +27,8 @@ _TYPES = _names(nouns.TransactionType, "TRANSACTION_TYPE_")
 _STATUSES = _names(nouns.TransactionStatus, "TRANSACTION_STATUS_")
 _SOURCES = _names(nouns.CategorySource, "CATEGORY_SOURCE_")
 _ACCOUNT_TYPES = _names(nouns.AccountType, "ACCOUNT_TYPE_")
+_TRANSFER_STATES = _names(nouns.TransferState, "TRANSFER_STATE_")
+_TRANSFER_STATE_NUMBERS: dict[str | None, Any] = {name: number for number, name in _TRANSFER_STATES.items()}
 _TYPE_NUMBERS: dict[str | None, Any] = {name: number for number, name in _TYPES.items()}
 _STATUS_NUMBERS: dict[str | None, Any] = {name: number for number, name in _STATUSES.items()}
 _ACCOUNT_TYPE_NUMBERS: dict[str | None, Any] = {name: number for number, name in _ACCOUNT_TYPES.items()}
@@ -43,6 +46,7 @@ def list_request(filters: schemas.TransactionFilters) -> pb.ListTransactionsRequ
         type=_TYPE_NUMBERS[filters.type],
         status=_STATUS_NUMBERS[filters.status],
         query=filters.q,
+        suspected_duplicate=filters.suspected_duplicate,
     )
     if filters.date_from is not None:
         request.date_from.CopyFrom(to_date_proto(filters.date_from))
@@ -73,6 +77,7 @@ def transaction_json(row: nouns.Transaction) -> dict[str, Any]:
         "note": row.note or None,
         "suspected_duplicate_of": row.suspected_duplicate_of or None,
         "suspicion": row.suspicion or None,
+        "transfer_id": row.transfer_id or None,
         "created_at": instant_text(created.seconds, created.nanos),
     }
 
@@ -85,6 +90,26 @@ def update_transaction_request(transaction_id: UUID, change: schemas.Transaction
         category=change.category,
         update_mask=FieldMask(paths=sorted(change.model_fields_set)),
     )
+
+
+def list_transfers_request(filters: transfer_schemas.TransferFilters) -> pb.ListTransfersRequest:
+    """The request for a page of transfers."""
+    return pb.ListTransfersRequest(
+        page_size=min(filters.page_size, MAX_PAGE_SIZE), page_token=filters.page_token, state=_TRANSFER_STATE_NUMBERS[filters.state]
+    )
+
+
+def transfer_json(transfer: nouns.Transfer) -> dict[str, Any]:
+    """One transfer."""
+    return {
+        "id": transfer.transfer_id,
+        "state": _TRANSFER_STATES[transfer.state],
+        "reason": transfer.reason,
+        "outgoing": transaction_json(transfer.outgoing),
+        "incoming": transaction_json(transfer.incoming),
+        "created_at": timestamp_text(transfer.create_time),
+        "decided_at": timestamp_text(transfer.decide_time) if transfer.HasField("decide_time") else None,
+    }
 
 
 def account_json(account: nouns.Account) -> dict[str, Any]:
@@ -141,6 +166,7 @@ def profile_json(profile: nouns.Profile) -> dict[str, Any]:
         "default_currency": profile.default_currency,
         "locale": profile.locale,
         "time_zone": profile.time_zone,
+        "transfer_suggestions": profile.transfer_suggestions,
         "created_at": timestamp_text(profile.create_time),
         "updated_at": timestamp_text(profile.update_time),
     }
@@ -153,6 +179,7 @@ def update_profile_request(change: schemas.ProfileChange) -> pb.UpdateProfileReq
         default_currency=change.default_currency,
         locale=change.locale,
         time_zone=change.time_zone,
+        transfer_suggestions=change.transfer_suggestions,
     )
     return pb.UpdateProfileRequest(profile=profile, update_mask=FieldMask(paths=sorted(change.model_fields_set)))
 

@@ -33,6 +33,7 @@ _DESCRIPTION = """Personal finance: bank statements in, an exact ledger out.
 _TAGS = [
     {"name": "imports", "description": "Statements in."},
     {"name": "transactions", "description": "The ledger."},
+    {"name": "transfers", "description": "Money that went from one of your accounts to another: found, and yours to confirm or undo."},
     {"name": "accounts", "description": "Where you keep money."},
     {"name": "categories", "description": "The taxonomy and your own categories."},
     {"name": "profile", "description": "Your settings."},

@@ -15,6 +15,8 @@ HEADERS = [
     ("/api/v1/transactions", LIST, True),
     ("/api/v1/accounts/transactions", LIST, True),
     (f"/api/v1/transactions/{uuid4()}", "private, no-cache", True),
+    ("/api/v1/transfers", "private, no-cache", True),
+    (f"/api/v1/transfers/{uuid4()}", "private, no-cache", True),
     ("/api/v1/accounts", "private, no-cache", True),
     (f"/api/v1/accounts/{uuid4()}", "private, no-cache", True),
     ("/api/v1/categories", "private, max-age=86400", True),

@@ -9,9 +9,11 @@ import pytest
 from scale.accounts.v1 import accounts_service_pb2 as pb
 from scale.accounts.v1 import transaction_pb2 as nouns
 from services.gateway.schemas import accounts as schemas
+from services.gateway.schemas import transfers as transfer_schemas
 from tests.support.gateway_app import Gateway, assert_problem, bearer
 
 TRANSACTION_ID = "019b76da-a800-7000-8000-000000000001"
+TRANSFER_ID = "019b76da-a800-7000-8000-0000000000f0"
 ACCOUNT_ID = "019b76da-a800-7000-8000-00000000000a"
 
 
@@ -38,6 +40,7 @@ async def test_list_transactions(gateway: Gateway) -> None:
         "note": None,
         "suspected_duplicate_of": None,
         "suspicion": None,
+        "transfer_id": None,
         "created_at": "2026-02-02T02:40:00.123456Z",
     }
 
@@ -69,6 +72,7 @@ async def test_every_filter_reaches_the_service(gateway: Gateway) -> None:
         "status": "pending",
         "account_id": ACCOUNT_ID,
         "q": "süß 50%",
+        "suspected_duplicate": "true",
     }
     assert set(parameters) == set(schemas.TransactionFilters.model_fields)
     for path in ("/api/v1/transactions", "/api/v1/accounts/transactions"):
@@ -79,6 +83,12 @@ async def test_every_filter_reaches_the_service(gateway: Gateway) -> None:
         assert (seen.merchant, seen.query, seen.account_id) == ("Bäcker & Söhne", "süß 50%", ACCOUNT_ID)
         assert seen.type == nouns.TRANSACTION_TYPE_DEBIT
         assert seen.status == nouns.TRANSACTION_STATUS_PENDING
+        assert seen.suspected_duplicate
+    await gateway.get("/api/v1/transactions?suspected_duplicate=false")
+    assert gateway.accounts.requests[-1].HasField("suspected_duplicate")
+    assert not gateway.accounts.requests[-1].suspected_duplicate
+    await gateway.get("/api/v1/transactions")
+    assert not gateway.accounts.requests[-1].HasField("suspected_duplicate")
 
 
 @pytest.mark.parametrize(("asked", "sent"), [("0", 0), ("1000", 1000), ("1001", 1000), ("2147483647", 1000)])
@@ -113,6 +123,7 @@ async def test_page_size_is_capped(gateway: Gateway, asked: str, sent: int) -> N
         ("account_id=%7B019b76da-a800-7000-8000-00000000000a%7D", "account_id"),
         ("merchant=a%00b", "merchant"),
         ("q=", "q"),
+        ("suspected_duplicate=perhaps", "suspected_duplicate"),
         ("category=" + "x" * 101, "category"),
         ("catagory=groceries", "catagory"),
         ("user_id=00000000-0000-7000-8000-000000000001", "user_id"),
@@ -143,6 +154,28 @@ async def test_get_and_change_a_transaction(gateway: Gateway) -> None:
     assert_problem(await gateway.patch(f"/api/v1/transactions/{TRANSACTION_ID}", json={"note": "x" * 2001}), 422)
     assert_problem(await gateway.patch(f"/api/v1/transactions/{TRANSACTION_ID}", json={"amount": "1"}), 422)
     assert_problem(await gateway.get("/api/v1/transactions/not-a-uuid"), 422)
+
+
+async def test_transfers(gateway: Gateway) -> None:
+    page = await gateway.get("/api/v1/transfers", params={"page_size": "2000", "state": "confirmed"})
+    transfer_schemas.TransferPage.model_validate(page.json())
+    assert page.json()["next_page_token"] == "next-page"
+    (found,) = page.json()["items"]
+    assert (found["id"], found["state"], found["reason"], found["decided_at"]) == (TRANSFER_ID, "suggested", "12.34 EUR left Giro", None)
+    assert (found["outgoing"]["id"], found["incoming"]["transaction_date"]) == (TRANSACTION_ID, "2026-01-03")
+    request = gateway.accounts.requests[-1]
+    assert (request.page_size, request.state) == (1000, nouns.TRANSFER_STATE_CONFIRMED)
+    await gateway.get("/api/v1/transfers")
+    assert gateway.accounts.requests[-1].state == nouns.TRANSFER_STATE_UNSPECIFIED
+    one = await gateway.get(f"/api/v1/transfers/{TRANSFER_ID}")
+    assert one.json() == found
+    for verb, state in (("confirm", "confirmed"), ("undo", "undone")):
+        decided = await gateway.post(f"/api/v1/transfers/{TRANSFER_ID}/{verb}")
+        assert (decided.status_code, decided.json()["state"], decided.headers["cache-control"]) == (200, state, "no-store")
+        transfer_schemas.Transfer.model_validate(decided.json())
+        assert gateway.accounts.requests[-1].transfer_id == TRANSFER_ID
+    for path in ("?state=open", "?status=undone", "/1"):
+        assert_problem(await gateway.get(f"/api/v1/transfers{path}"), 422)
 
 
 async def test_accounts(gateway: Gateway) -> None:
@@ -198,11 +231,22 @@ async def test_profile(gateway: Gateway) -> None:
         body = (await gateway.get(path)).json()
         schemas.Profile.model_validate(body)
         assert body["display_name"] is None
+        assert body["transfer_suggestions"] is True
     await gateway.patch("/api/v1/profile", json={"display_name": None, "default_currency": "USD"})
     request = gateway.accounts.requests[-1]
     assert list(request.update_mask.paths) == ["default_currency", "display_name"]
     assert (request.profile.display_name, request.profile.default_currency) == ("", "USD")
-    for body in ({}, {"default_currency": "dollar"}, {"default_currency": None}, {"user_id": str(uuid4())}):
+    await gateway.patch("/api/v1/profile", json={"transfer_suggestions": False})
+    request = gateway.accounts.requests[-1]
+    assert (list(request.update_mask.paths), request.profile.transfer_suggestions) == (["transfer_suggestions"], False)
+    for body in (
+        {},
+        {"transfer_suggestions": None},
+        {"transfer_suggestions": "no"},
+        {"default_currency": "dollar"},
+        {"default_currency": None},
+        {"user_id": str(uuid4())},
+    ):
         assert_problem(await gateway.patch("/api/v1/profile", json=body), 422)
 
 

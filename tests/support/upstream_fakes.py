@@ -49,6 +49,21 @@ def transaction(number: int = 1) -> nouns.Transaction:
     return message
 
 
+def transfer(**changes: Any) -> nouns.Transfer:
+    """A suggested transfer."""
+    message = nouns.Transfer(
+        transfer_id="019b76da-a800-7000-8000-0000000000f0",
+        state=nouns.TRANSFER_STATE_SUGGESTED,
+        outgoing=transaction(1),
+        incoming=transaction(2),
+        reason="12.34 EUR left Giro",
+    )
+    message.create_time.seconds = 1_770_000_000
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
 def account() -> nouns.Account:
     """An account."""
     message = nouns.Account(
@@ -132,7 +147,11 @@ class FakeAccounts(_Fake, AccountsServiceServicer):
         super().__init__()
         self.page = accounts_pb.ListTransactionsResponse(transactions=map(transaction, range(1, rows + 1)), next_page_token="next-page")
         self.profile = nouns.Profile(
-            user_id="00000000-0000-7000-8000-000000000001", default_currency="EUR", locale="en-GB", time_zone="Europe/Berlin"
+            user_id="00000000-0000-7000-8000-000000000001",
+            default_currency="EUR",
+            locale="en-GB",
+            time_zone="Europe/Berlin",
+            transfer_suggestions=True,
         )
 
     async def ListTransactions(self, request: Any, call: Any) -> Any:
@@ -151,6 +170,28 @@ class FakeAccounts(_Fake, AccountsServiceServicer):
         changed = transaction()
         changed.note, changed.category_source = request.note, nouns.CATEGORY_SOURCE_USER
         return accounts_pb.UpdateTransactionResponse(transaction=changed)
+
+    async def ListTransfers(self, request: Any, call: Any) -> Any:
+        """One."""
+        await self._enter(request, call)
+        return accounts_pb.ListTransfersResponse(transfers=[transfer()], next_page_token="next-page")
+
+    async def GetTransfer(self, request: Any, call: Any) -> Any:
+        """One."""
+        await self._enter(request, call)
+        return accounts_pb.GetTransferResponse(transfer=transfer())
+
+    async def ConfirmTransfer(self, request: Any, call: Any) -> Any:
+        """Confirmed."""
+        await self._enter(request, call)
+        confirmed = transfer(state=nouns.TRANSFER_STATE_CONFIRMED)
+        confirmed.decide_time.seconds = 1_770_000_001
+        return accounts_pb.ConfirmTransferResponse(transfer=confirmed)
+
+    async def UndoTransfer(self, request: Any, call: Any) -> Any:
+        """Undone."""
+        await self._enter(request, call)
+        return accounts_pb.UndoTransferResponse(transfer=transfer(state=nouns.TRANSFER_STATE_UNDONE))
 
     async def ListAccounts(self, request: Any, call: Any) -> Any:
         """One."""

@@ -14,7 +14,7 @@ AccountKind = Literal["checking", "savings", "credit_card", "cash", "loan", "inv
 Direction = Literal["credit", "debit"]
 Standing = Literal["posted", "pending", "void"]
 
-_TRANSACTION: dict[str, Any] = {
+TRANSACTION_EXAMPLE: dict[str, Any] = {
     "id": "019b76da-a800-7000-8000-000000000001",
     "account_id": "019b76da-a800-7000-8000-000000000002",
     "transaction_date": "2026-01-31",
@@ -31,6 +31,7 @@ _TRANSACTION: dict[str, Any] = {
     "note": None,
     "suspected_duplicate_of": None,
     "suspicion": None,
+    "transfer_id": None,
     "created_at": "2026-02-01T08:00:00.000000Z",
 }
 _ACCOUNT: dict[str, Any] = {
@@ -49,6 +50,7 @@ _PROFILE: dict[str, Any] = {
     "default_currency": "EUR",
     "locale": "en-GB",
     "time_zone": "Europe/Berlin",
+    "transfer_suggestions": True,
     "created_at": "2026-02-01T08:00:00.000000Z",
     "updated_at": "2026-02-01T08:00:00.000000Z",
 }
@@ -88,12 +90,15 @@ class TransactionFilters(PageQuery):
     status: Standing | None = Field(None, description="Booked, announced or taken back.", examples=["posted"])
     account_id: Identifier | None = Field(None, description="One account.")
     q: Text | None = Field(None, min_length=1, max_length=200, description="Words in description or merchant.", examples=["berlin"])
+    suspected_duplicate: bool | None = Field(
+        None, description="True for what may repeat an earlier transaction and waits for you, false for all others.", examples=[True]
+    )
 
 
 class Transaction(Output):
     """One row of the ledger."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_TRANSACTION]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [TRANSACTION_EXAMPLE]})
 
     id: UUID = Field(description="The transaction.")
     account_id: UUID = Field(description="The account that it belongs to.")
@@ -114,13 +119,14 @@ class Transaction(Output):
     note: str | None = Field(description="Your own words.")
     suspected_duplicate_of: UUID | None = Field(description="The earlier transaction that this one may repeat, until you merge or keep it.")
     suspicion: str | None = Field(description="Why it may repeat that one.")
+    transfer_id: UUID | None = Field(description="The transfer that it is one side of, suggested or confirmed.")
     created_at: datetime = Field(description="When it entered the ledger, UTC.")
 
 
 class TransactionPage(Output):
     """Transactions, newest first."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"items": [_TRANSACTION], "next_page_token": None}]})  # nosec B105
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"items": [TRANSACTION_EXAMPLE], "next_page_token": None}]})  # nosec B105
 
     items: list[Transaction] = Field(description="This page.")
     next_page_token: str | None = Field(description="For the next page; null on the last one.")
@@ -214,6 +220,7 @@ class Profile(Output):
     default_currency: str = Field(description="ISO 4217, for files and accounts that name none.")
     locale: str = Field(description="BCP 47, such as en-GB.")
     time_zone: str = Field(description="IANA name, such as Europe/Berlin.")
+    transfer_suggestions: bool = Field(description="Whether transfers between your accounts are suggested.")
     created_at: datetime = Field(description="When you were first seen, UTC.")
     updated_at: datetime = Field(description="Last change, UTC.")
 
@@ -230,6 +237,9 @@ class ProfileChange(_ChangesSomething):
     locale: Text = Field(_ABSENT, max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", description="BCP 47, such as en-GB.")
     time_zone: Text = Field(
         _ABSENT, max_length=64, pattern=r"^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$", description="IANA name, such as Europe/Berlin."
+    )
+    transfer_suggestions: bool = Field(
+        _ABSENT, strict=True, description="False takes open suggestions away and makes no new ones; true starts with the next import."
     )
 
 
