@@ -111,7 +111,7 @@ class Normaliser:
     def _note(self, batch: Batch) -> None:
         self.rows_read += batch.rows.height + len(batch.errors)
         lines = [batch.rows["line"][-1]] if batch.rows.height else []
-        self.last_line = max(self.last_line, *lines, *(error.line for error in batch.errors[-1:]))
+        self.last_line = max([self.last_line, *lines, *(error.line for error in batch.errors[-1:])])
 
     def _reject(self, batch: Batch) -> None:
         for error in batch.errors:

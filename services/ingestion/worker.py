@@ -11,6 +11,7 @@ from typing import Any
 from services.ingestion.import_queue import QUEUE, REMOVE_ORPHANED_UPLOADS, REQUEUE_STALLED_IMPORTS
 from services.ingestion.settings import IngestionBeatSettings, IngestionWorkerSettings
 from services.kit.background import run_beat, run_worker
+from services.kit.heartbeat import touch_while_working
 from services.kit.queue import make_celery, route_to
 from services.kit.server import set_up_process
 from services.kit.settings import load_settings
@@ -26,6 +27,7 @@ def work(settings: IngestionWorkerSettings) -> None:
     from services.ingestion.app import IngestionWorkerApp
 
     set_up_process(NAME, settings)
+    touch_while_working(settings.heartbeat_file)
     run_worker(
         make_celery(NAME, settings.redis_url.get_secret_value(), include=[_TASKS]),
         queues=["upkeep", QUEUE],
@@ -44,6 +46,7 @@ def keep_time(settings: IngestionBeatSettings) -> None:
         REQUEUE_STALLED_IMPORTS: _every(10, REQUEUE_STALLED_IMPORTS),
         REMOVE_ORPHANED_UPLOADS: _every(3600, REMOVE_ORPHANED_UPLOADS),
     }
+    touch_while_working(settings.heartbeat_file)
     with tempfile.TemporaryDirectory(prefix="scale-beat-") as folder:
         run_beat(celery, Path(folder) / "schedule")
 
