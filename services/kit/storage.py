@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import re
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -27,9 +29,12 @@ log = structlog.get_logger()
 
 _CHUNK_BYTES = 4 * 1024 * 1024
 _PARALLEL_CHUNKS = 4
+_ABANDONED_AFTER_S = 24 * 3600
 _CLIENT: ClientConfig = {"connect_timeout": "5s", "timeout": "300s"}
 _RETRIES: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+# obstore hands on the system's words only.
+_NO_ROOM = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ class StoredObject:
 
 
 class ObjectStorage:
-    """Objects under keys such as uploads/<user>/<id>. An object is there whole or not at all.
+    """Objects under keys such as uploads/<user>/<id>, of plain letters, digits, dots and dashes. An object is there whole or not at all.
 
     `url`: file:///folder (made when missing, for its owner only), or s3://bucket/prefix, gs://..., az://..., with the credentials that
     the provider's own variables (AWS_*, GOOGLE_*, AZURE_*) name. ValueError for any other. Files go through in pieces of 4 MiB.
@@ -65,14 +70,14 @@ class ObjectStorage:
 
     async def put_file(self, key: str, path: Path) -> None:
         """Stores a file, over what may be there. Raises Unavailable, with reason NO_STORAGE_ROOM where a disk is full."""
-        with _translated(key):
+        with _translated(_checked(key)):
             await obstore.put_async(await self._opened(), key, path, chunk_size=_CHUNK_BYTES, max_concurrency=_PARALLEL_CHUNKS)
             if self._folder is not None:
                 await asyncio.to_thread(_make_durable, self._folder, self._folder / key)
 
     async def read(self, key: str) -> AsyncIterator[bytes]:
         """An object in pieces of about 4 MiB. Raises NotFound, or Unavailable."""
-        with _translated(key):
+        with _translated(_checked(key)):
             found = await obstore.get_async(await self._opened(), key)
             chunks = aiter(found.stream(min_chunk_size=_CHUNK_BYTES))
         while True:
@@ -85,11 +90,14 @@ class ObjectStorage:
 
     async def delete(self, key: str) -> None:
         """Removes an object; one that is gone already is no mistake."""
-        with _translated(key), suppress(FileNotFoundError):
+        with _translated(_checked(key)), suppress(FileNotFoundError):
             await obstore.delete_async(await self._opened(), key)
 
     async def list(self, prefix: str) -> AsyncIterator[StoredObject]:
-        """Every object whose key begins with the folder `prefix`, such as uploads/."""
+        """Every object whose key begins with the folder `prefix`, such as uploads/. In a folder of this machine it also clears away what
+        processes that died in the middle of a put left behind, a day later."""
+        if self._folder is not None:
+            await asyncio.to_thread(_remove_abandoned, self._folder)
         with _translated(prefix):
             batches = aiter(obstore.list(await self._opened(), prefix=prefix.rstrip("/")))
         while True:
@@ -107,6 +115,20 @@ class ObjectStorage:
         if not hasattr(self, "_store"):
             self._store = LocalStore(self._folder, automatic_cleanup=True)
         return self._store
+
+
+def _checked(key: str) -> str:
+    if not _KEY.fullmatch(key):
+        raise ValueError(f"{key[:200]!r} is no key of an object")
+    return key
+
+
+def _remove_abandoned(folder: Path) -> None:
+    # obstore writes to name#1 and renames it in the end; its listings do not show such files.
+    for path in folder.rglob("*#*"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S:
+                path.unlink()
 
 
 def _make_durable(folder: Path, path: Path) -> None:
@@ -130,7 +152,7 @@ def _translated(key: str) -> Iterator[None]:
         raise NotFound("The stored file is gone.", reason="OBJECT_NOT_FOUND", metadata={"key": key}) from None
     except (BaseError, OSError) as error:
         log.warning("object storage fails", key=key, error=str(error)[:500])
-        if getattr(error, "errno", None) in _NO_ROOM or "No space left on device" in str(error) or "quota exceeded" in str(error):
+        if any(words in str(error) for words in _NO_ROOM):
             raise Unavailable("There is no room to store the file; try again later.", reason="NO_STORAGE_ROOM", retry_after_s=60) from error
         raise Unavailable(
             "The object storage does not answer; try again shortly.", reason="STORAGE_UNAVAILABLE", retry_after_s=5
