@@ -184,10 +184,17 @@ def _with_money(columns: Columns, choice: _Choice, given: frozenset[str]) -> Col
             return replace(columns, debit=debit, credit=credit)
     if amount is not None:
         return replace(columns, amount=amount)
-    if choice.names is not None and (debit is None) != (credit is None):
+    out, into = (choice.partly_amounts(field) if at is None else at for field, at in (("debit", debit), ("credit", credit)))
+    if out is not None and into is not None and out != into:
+        return replace(columns, debit=out, credit=into)
+    if (amount := choice.partly_amounts("amount")) is not None:
+        return replace(columns, amount=amount)
+    if (debit is None) != (credit is None):
         return replace(columns, debit=debit, credit=credit)
     aside = frozenset(at for at, name in enumerate(choice.names or []) if name.text in NAMES["other_amount"])
     found: MoneyColumns = infer_money(choice.stats, choice.used, columns.direction, named=choice.names is not None, aside=aside)
+    if found.amount is not None and found.amount == columns.balance:
+        raise NeedsColumns(f"only column {found.amount + 1} holds amounts, and its name says that they are balances")
     return replace(
         columns, amount=found.amount, debit=found.debit, credit=found.credit,
         balance=columns.balance if columns.balance is not None else found.balance,
@@ -239,6 +246,11 @@ class _Choice:
 
     def amount(self) -> int | None:
         return self.best("amount", ColumnStats.is_amount)
+
+    def partly_amounts(self, field: str) -> int | None:
+        """A column whose name leaves no doubt, though many of its cells are no amounts: these are errors of their rows."""
+        ranked = self._ranked(field, lambda s: s.amounts > 0 and not s.is_date() and not s.is_code())
+        return next((at for rank, at in ranked if rank < 2 or (rank < _PART and self.stats[at].amounts * 3 >= self.stats[at].filled)), None)
 
     def balance(self) -> int | None:
         return self.best("balance", ColumnStats.is_amount)

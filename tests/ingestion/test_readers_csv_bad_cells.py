@@ -1,0 +1,77 @@
+"""Cells that cannot be read are errors of their rows: they do not make their column another one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.ingestion.readers.csv import read_csv
+from services.ingestion.readers.statement import RowError
+from tests.ingestion.reading import Read, read_bytes, refused
+
+
+def read(text: str, folder: Path) -> Read:
+    return read_bytes(read_csv, text.encode(), folder)
+
+
+def amounts(found: Read) -> list[tuple[int, str]]:
+    return [(row["line"], f"{row['amount']:.2f}") for row in found.rows]
+
+
+@pytest.mark.parametrize("bad", [1, 9])
+@pytest.mark.parametrize("first", [True, False])
+def test_an_amount_that_is_none_under_a_name_that_says_amount(tmp_path: Path, bad: int, first: bool) -> None:
+    good, wrong = "2025-01-13,-1.00,a\n", "2025-01-14,abc,b\n" * bad
+    found = read("Date,Amount,Text\n" + (good + wrong if first else wrong + good), tmp_path)
+    assert [row["amount"] for row in found.rows] == [-1]
+    assert len(found.errors) == bad
+    assert {(error.field, error.reason) for error in found.errors} == {("amount", "'abc' is not an amount")}
+
+
+@pytest.mark.parametrize("bad", [1, 9])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_date_that_is_none_under_a_name_that_says_date(tmp_path: Path, bad: int, first: bool) -> None:
+    good, wrong = "2025-01-13,-1.00,a\n", "soon,-2.00,b\n" * bad
+    found = read("Date,Amount,Text\n" + (good + wrong if first else wrong + good), tmp_path)
+    assert [row["amount"] for row in found.rows] == [-1]
+    assert len(found.errors) == bad
+    assert {(error.field, error.reason) for error in found.errors} == {("date", "'soon' is not a date in the file's format %Y-%m-%d")}
+
+
+def test_bad_amounts_beside_a_balance_do_not_make_the_balance_the_amount(tmp_path: Path) -> None:
+    found = read("Date,Amount,Balance,Text\n2025-01-13,-1.00,5.00,a\n2025-01-14,?,6.00,b\n2025-01-15,?,7.00,c\n", tmp_path)
+    assert amounts(found) == [(2, "-1.00")]
+    assert [(error.line, error.field) for error in found.errors] == [(3, "amount"), (4, "amount")]
+
+
+def test_a_balance_is_never_the_amount(tmp_path: Path) -> None:
+    for text in ("Date,Amount,Balance\n2025-01-13,?,5.00\n2025-01-14,?,6.00\n", "Date,Balance\n2025-01-13,5.00\n2025-01-14,6.00\n"):
+        refusal = refused(read_csv, text.encode(), tmp_path)
+        assert "balances" in refusal.message
+        assert "columns" in refusal.needs
+
+
+@pytest.mark.parametrize(
+    ("rows", "taken", "rejected"),
+    [
+        ("1.00,\n?,\n,3.00\n", [(2, "-1.00"), (4, "3.00")], [3]),
+        ("1.00,\n,?\n,3.00\n,?\n,?\n", [(2, "-1.00"), (4, "3.00")], [3, 5, 6]),
+        ("1.00,\n?,\n?,\n,3.00\n,?\n,?\n", [(2, "-1.00"), (5, "3.00")], [3, 4, 6, 7]),
+    ],
+)
+def test_half_a_pair_with_bad_cells_stays_half_of_the_pair(
+    tmp_path: Path, rows: str, taken: list[tuple[int, str]], rejected: list[int]
+) -> None:
+    text = "Date,Debit,Credit\n" + "".join(f"2025-01-13,{row}\n" for row in rows.splitlines())
+    found = read(text, tmp_path)
+    assert amounts(found) == taken
+    assert found.errors == [RowError(line, "amount", "'?' is not an amount") for line in rejected]
+
+
+def test_a_name_that_means_other_things_too_needs_more_than_a_number_among_words(tmp_path: Path) -> None:
+    """ "Payment" may be a text; the unnamed column of amounts is the amount."""
+    rows = "".join(f"2025-01-{day},{'12' if day == 15 else 'card'},{day}.50-\n" for day in range(13, 20))
+    found = read("Date,Payment,Booked\n" + rows, tmp_path)
+    assert amounts(found)[0] == (2, "-13.50")
+    assert found.errors == []
