@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
+from services.ingestion.readers.csv import read_csv
 from services.ingestion.readers.date_order import DateColumn, DecidedDate, Hints, UndecidedDate, dates_in, decide_format
 from services.ingestion.readers.dates import from_pattern, looks_like_date
+from services.ingestion.readers.statement import RowError
+from tests.ingestion.reading import read_bytes, refused
 
 TODAY = date(2025, 6, 1)
 
@@ -168,3 +173,53 @@ def test_a_format_is_strict() -> None:
 )
 def test_dates_around_the_table(text: str, days: list[str]) -> None:
     assert [str(day) for day in dates_in(text)] == days
+
+
+HEADED = "Date,Amount,Text\n{},-1.00,a\n{},-2.00,b\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "reason"),
+    [
+        (HEADED.format("2025-01-13", "2025-01-14"), {}, "'2025-01-13', the first date in the column 'Date', is not written as dmy"),
+        ("2025-01-13,-1.00,a\n2025-01-14,-2.00,b\n", {}, "'2025-01-13', the first date in the column 'column 1', is not written as dmy"),
+        (
+            HEADED.format("2025-01-13", "2025-01-14"),
+            {"columns": {"date": "Date"}},
+            "'2025-01-13', the first date in the column 'Date', is not written as dmy",
+        ),
+        (HEADED.format("day 3 of May", "x"), {}, "'day 3 of May', the first date in the column 'Date', is not written as dmy"),
+        (
+            HEADED.format("01/13/2025", "01/14/2025"),
+            {},
+            "'01/13/2025', the first date in the column 'Date', is not a day when it is read as dmy",
+        ),
+    ],
+)
+def test_a_format_that_fits_no_date_is_named_with_the_first_date(tmp_path: Path, text: str, options: dict[str, Any], reason: str) -> None:
+    refusal = refused(read_csv, text.encode(), tmp_path, date_format="dmy", **options)
+    assert refusal.errors == [RowError(1 if text.startswith("2025") else 2, "date_format", reason)]
+    assert "date_format" in refusal.needs
+    assert reason in refusal.message
+
+
+def test_a_format_is_not_blamed_for_a_file_without_a_table(tmp_path: Path) -> None:
+    refusal = refused(read_csv, b"hello,world\nhow,are you\n", tmp_path, date_format="dmy")
+    assert refusal.errors[0].field == "file"
+
+
+@pytest.mark.parametrize(
+    ("cell", "fault"),
+    [
+        ("31.02.2025", "is not a day of the calendar"),
+        ("00.01.2025", "is not a day of the calendar"),
+        ("01.01.2150", "lies outside the years 1900 to 2100"),
+        ("01.01.0001", "lies outside the years 1900 to 2100"),
+        ("31.02.2150", "is not a day of the calendar"),
+        ("2025-01-01", "is not a date in the file's format %d.%m.%Y"),
+        ("soon", "is not a date in the file's format %d.%m.%Y"),
+    ],
+)
+def test_what_is_wrong_with_a_date(tmp_path: Path, cell: str, fault: str) -> None:
+    found = read_bytes(read_csv, f"Date;Amount\n14.01.2025;-1.00\n{cell};-2.00\n15.01.2025;-1.00\n".encode(), tmp_path)
+    assert found.errors == [RowError(3, "date", f"{cell!r} {fault}")]

@@ -122,7 +122,7 @@ def test_an_open_order_is_asked_for(tmp_path: Path) -> None:
 
 def test_a_given_format_that_fits_no_row(tmp_path: Path) -> None:
     refusal = refused(AMBIGUOUS, tmp_path, date_format="%d %b %Y")
-    assert refusal.errors[0].reason == "'1/2/2024' is not a day of the calendar in the file's format %d %b %Y"
+    assert refusal.errors[0].reason == "'1/2/2024' is not a day of the calendar between 1900 and 2100 in the file's format %d %b %Y"
 
 
 def test_dates_of_no_known_form(tmp_path: Path) -> None:

@@ -42,17 +42,30 @@ class DateFormat:
 
     def parse(self, cell: str) -> date | None:
         """The date, or None when the cell does not have this form or names no day of the calendar."""
+        parts = self._parts(cell)
+        return _build(parts) if parts else None
+
+    def _parts(self, cell: str) -> dict[str, str | None] | None:
         for text in _forms(cell):
             for pattern in self.patterns:
                 if match := pattern.match(text):
                     rest = text[match.end() :]
                     if not rest.strip(" .") or _TIME.match(rest):
-                        return _build(match.groupdict())
+                        return match.groupdict()
         return None
 
     def has_form(self, cell: str) -> bool:
         """Whether the cell has this form, though the day may not exist (30 February)."""
         return any(pattern.match(text) for text in _forms(cell) for pattern in self.patterns)
+
+    def fault(self, cell: str) -> str:
+        """What keeps `parse` from reading the cell, as the end of a sentence about it."""
+        parts = self._parts(cell)
+        if parts is None and not self.has_form(cell):
+            return f"is not a date in the file's format {self.text}"
+        if parts and not _FIRST_YEAR <= _year(parts) <= _LAST_YEAR and _build({**parts, "y": "2000"}):
+            return f"lies outside the years {_FIRST_YEAR} to {_LAST_YEAR}"
+        return "is not a day of the calendar"
 
 
 def _forms(cell: str) -> tuple[str, ...]:
@@ -62,10 +75,13 @@ def _forms(cell: str) -> tuple[str, ...]:
     return (text,) if text == cell else (text, cell.strip())
 
 
+def _year(parts: dict[str, str | None]) -> int:
+    text = parts["y"] or "0"
+    return int(text) + (2000 if int(text) < 70 else 1900) if len(text) == 2 else int(text)
+
+
 def _build(parts: dict[str, str | None]) -> date | None:
-    year = int(parts["y"] or 0)
-    if len(parts["y"] or "") == 2:
-        year += 2000 if year < 70 else 1900
+    year = _year(parts)
     name = parts.get("b")
     month = MONTHS.get(fold(name), 0) if name else int(parts.get("m") or 0)
     if not _FIRST_YEAR <= year <= _LAST_YEAR:

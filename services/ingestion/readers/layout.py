@@ -58,14 +58,26 @@ def _wrong_date_format(
         return None
     try:
         table = _find_table(records, dialect, wanted, None)
+        first_line, at, name = table.first_line, table.columns.date, table.names[table.columns.date]
     except UnreadableStatement:
+        # Perhaps only the caller can tell that these are dates; then their column's name must say so.
+        header = next(((line, row) for line, row in records[:PREAMBLE] if _is_named_header(row)), None)
+        if header is None:
+            return None
+        ranked = [(rank, i) for i, cell in enumerate(header[1]) if (rank := name_rank(header_name(cell), "date")) is not None]
+        first_line, at = header[0] + 1, min(ranked)[1]
+        name = header[1][at].strip()
+    days = [(line, row[at].strip()) for line, row in records if line >= first_line and at < len(row) and row[at].strip()]
+    line, day = next((one for one in days if looks_like_date(one[1])), days[0] if days else (0, ""))
+    if any(date_format.has_form(cell) for _, cell in days) or not day:
         return None
-    at = table.columns.date
-    days = [(line, row[at].strip()) for line, row in records if line >= table.first_line and at < len(row)]
-    line, day = next((one for one in days if looks_like_date(one[1])), (0, ""))
-    if not day or date_format.has_form(day):
-        return None
-    reason = f"{day!r}, the first date in the column {table.names[at]!r}, is not written as {date_format.text}"
+    return wrong_date_format(line, day, name, date_format)
+
+
+def wrong_date_format(line: int, day: str, column: str, date_format: DateFormat) -> UnreadableStatement:
+    """No cell of the column can be read in the caller's format; `day` is the first."""
+    fault = "is not a day when it is read" if date_format.has_form(day) else "is not written"
+    reason = f"{day[:60]!r}, the first date in the column {column!r}, {fault} as {date_format.text}"
     return UnreadableStatement(
         f"line {line}: {reason}; send `date_format` as the file writes it, or leave it out",
         [RowError(line, "date_format", reason)],

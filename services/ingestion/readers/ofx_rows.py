@@ -66,7 +66,9 @@ class Records:
         checks.refuse(pl.col("cut_off"), "row", CUT_OFF)
         no_date = pl.coalesce(*_DATES).is_null()
         checks.refuse(no_date, "date", "DTPOSTED is missing")
-        reason = pl.concat_str(pl.coalesce(*map(shown, _DATES)), pl.lit(" is not a day of the calendar written as YYYYMMDD"))
+        reason = pl.concat_str(
+            pl.coalesce(*map(shown, _DATES)), pl.lit(" is not a day of the calendar between 1900 and 2100 written as YYYYMMDD")
+        )
         checks.refuse(pl.col("transaction_date").is_null(), "date", reason)
         checks.refuse(pl.col("TRNAMT").is_null(), "amount", "TRNAMT is missing")
         checks.refuse(pl.col("amount").is_null(), "amount", pl.col("amount_reason").fill_null("TRNAMT is not an amount"))

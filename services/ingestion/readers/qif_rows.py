@@ -64,7 +64,9 @@ class QifRows:
         checks = Checks(frame)
         checks.refuse(pl.col("cut_off"), "row", CUT_OFF)
         checks.refuse(pl.col("date_text") == "", "date", "the record has no date (a line D)")
-        reason = pl.concat_str(shown("D"), pl.lit(f" is not a day of the calendar in the file's format {date_format.text}"))
+        reason = pl.concat_str(
+            shown("D"), pl.lit(f" is not a day of the calendar between 1900 and 2100 in the file's format {date_format.text}")
+        )
         checks.refuse(pl.col("transaction_date").is_null(), "date", reason)
         checks.refuse(pl.col("amount_text") == "", "amount", "the record has no amount (a line T)")
         checks.refuse(pl.col("amount").is_null(), "amount", pl.col("amount_reason").fill_null("is not an amount"))

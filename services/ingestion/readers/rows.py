@@ -265,11 +265,7 @@ def _judge(row: dict[str, Any], reading: Reading, skipped: Skipped) -> RowError 
 
 
 def _date_reason(day: str, reading: Reading) -> str:
-    if not day:
-        return "is empty"
-    if reading.date_format.has_form(day):
-        return f"{day[:40]!r} is not a day of the calendar"
-    return f"{day[:40]!r} is not a date in the file's format {reading.date_format.text}"
+    return f"{day[:40]!r} {reading.date_format.fault(day)}" if day else "is empty"
 
 
 def _ledger_rows(

@@ -14,8 +14,8 @@ from services.ingestion.readers.amounts import AmountFormat, decide_marks, shape
 from services.ingestion.readers.columns import Columns, languages_of, name_rank
 from services.ingestion.readers.currencies import SHARED_SIGNS, code_of
 from services.ingestion.readers.date_order import DateColumn, DecidedDate, Hints, UndecidedDate, dates_in, decide_format
-from services.ingestion.readers.dates import DateFormat
-from services.ingestion.readers.layout import Table, currency_in
+from services.ingestion.readers.dates import DateFormat, looks_like_date
+from services.ingestion.readers.layout import Table, currency_in, wrong_date_format
 from services.ingestion.readers.money_columns import follows_balance, provisional_format, signed_value
 from services.ingestion.readers.signs import SignRule, SignTally, decide_pair, decide_sign
 from services.ingestion.readers.statement import ReadOptions, RowError, UnreadableStatement
@@ -103,7 +103,11 @@ class Survey:
         )  # fmt: skip
 
     def _given(self, given: DateFormat, options: ReadOptions) -> DecidedDate:
-        """The caller's format. One that was given for another file must read as many dates as what the column itself tells."""
+        """The caller's format, which must read some cell. One given for an earlier file must read as many as what the column tells."""
+        distinct = self.dates.distinct
+        if distinct and not any(given.parse(text) for text in distinct):
+            first = next((text for text in distinct if looks_like_date(text)), next(iter(distinct)))
+            raise wrong_date_format(distinct[first], first, self.table.names[self.table.columns.date], given)
         if not options.date_format_taught:
             return DecidedDate(given, "given")
         try:
@@ -111,12 +115,11 @@ class Survey:
         except UndecidedDate:
             told = None
         if told is not None:
-            missed = [text for text in self.dates.distinct if given.parse(text) is None and told.format.parse(text)]
-            gained = sum(given.parse(text) is not None and told.format.parse(text) is None for text in self.dates.distinct)
+            missed = [text for text in distinct if given.parse(text) is None and told.format.parse(text)]
+            gained = sum(given.parse(text) is not None and told.format.parse(text) is None for text in distinct)
             if len(missed) > gained:
                 reason = f"{missed[0]!r} is a day as {told.format.text}, but not as {given.text}"
-                line = self.dates.distinct[missed[0]]
-                raise UnreadableStatement(f"line {line}: {reason}", [RowError(line, "date_format", reason)])
+                raise UnreadableStatement(reason, [RowError(distinct[missed[0]], "date_format", reason)])
         return DecidedDate(given, "given for an earlier file with this header")
 
     def _hints(self, options: ReadOptions) -> Hints:
