@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Mapping
 
-from services.local.home import LOOPBACK, REPOSITORY, SERVICE_OFFSETS, LocalHome, Ports
+from services.kit.service_tokens import ServiceTokens
+from services.local.home import LOOPBACK, METRICS_OFFSETS, REPOSITORY, SERVICE_OFFSETS, LocalHome, Ports
 from services.local.problem import LocalProblem
 
 AUTH_ISSUER = "scale-local"
 AUTH_AUDIENCE = "authenticated"
 SIGNING_KEY = "jwt"
 
-# Services that own a schema, and those that talk to Redis.
+# Services that own a schema: one role each, which the service's worker shares.
 DATABASE_SERVICES = ("accounts", "ingestion")
-REDIS_SERVICES = ("gateway", "ingestion")
+# Who may reach what. A service's worker is called <service>-worker, its clock <service>-beat.
+_DATABASE = (*DATABASE_SERVICES, "ingestion-worker")
+_REDIS = ("gateway", "ingestion", "ingestion-worker", "ingestion-beat")
+_STORAGE = ("ingestion", "ingestion-worker")
+# Who believes workers' tokens: those that they call.
+_CALLED_BY_WORKERS = ("accounts",)
 
 _PASSED_ON = ("PATH", "HOME", "USER", "LANG", "TZ", "LD_LIBRARY_PATH", "ALLOWED_ORIGINS")
 _PASSED_ON_PREFIXES = ("PYTHON", "LC_", "OTEL_", "SENTRY_", "SSL_CERT_", "COVERAGE_")
+# Credentials of object storage elsewhere.
+_STORAGE_PREFIXES = ("AWS_", "GOOGLE_", "AZURE_")
 # In the names of settings that are one service's alone.
 _SECRET_WORDS = ("DATABASE_URL", "SECRET", "PASSWORD", "KEY", "TOKEN")
-_OWNED = ("SCALE_HOME", "SCALE_ENVIRONMENT", "SCALE_DATABASE_URL", "SCALE_REDIS_URL", "SCALE_URL", "SCALE_TOKEN")
+_OWNED = (
+    "SCALE_HOME", "SCALE_ENVIRONMENT", "SCALE_DATABASE_URL", "SCALE_REDIS_URL", "SCALE_STORAGE_URL", "SCALE_URL", "SCALE_TOKEN",
+    "SCALE_SERVICE_PUBLIC_KEYS", "SCALE_INGESTION_SERVICE_KEY", "SCALE_HEARTBEAT_FILE",
+)  # fmt: skip
 
 
 def process_environment(outer: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -30,7 +42,7 @@ def process_environment(outer: Mapping[str, str] = os.environ) -> dict[str, str]
 
 
 def service_environment(
-    name: str,
+    process: str,
     *,
     home: LocalHome,
     ports: Ports,
@@ -38,15 +50,16 @@ def service_environment(
     redis_url: str,
     outer: Mapping[str, str] = os.environ,
 ) -> dict[str, str]:
-    """The whole environment of service `name`. The user's SCALE_<NAME>_* settings win over defaults, not over ports."""
-    mine = f"SCALE_{name.upper()}_"
-    others = tuple(f"SCALE_{other.upper()}_" for other in SERVICE_OFFSETS if other != name)
+    """The whole environment of a service's process. The user's SCALE_<SERVICE>_* settings win over defaults, not over ports."""
+    service, _, role = process.partition("-")
+    mine = f"SCALE_{service.upper()}_"
+    others = tuple(f"SCALE_{other.upper()}_" for other in SERVICE_OFFSETS if other != service)
     result = process_environment(outer)
-    result |= {"SCALE_GATEWAY_RATE_LIMIT": "100000", "SCALE_GRACE_S": "5"}
+    result |= {"SCALE_GATEWAY_RATE_LIMIT": "100000", "SCALE_GRACE_S": "5", "SCALE_INGESTION_WORKER_GRACE_S": "5"}
     for other in SERVICE_OFFSETS:
         result[f"SCALE_{other.upper()}_ADDRESS"] = f"{LOOPBACK}:{ports.service(other)}"
     for variable, value in outer.items():
-        if variable.startswith("DB_") and name in DATABASE_SERVICES:
+        if variable.startswith("DB_") and process in _DATABASE:
             result[variable] = value
         if not variable.startswith("SCALE_") or variable in _OWNED or variable.startswith("SCALE_AUTH_"):
             continue
@@ -57,19 +70,47 @@ def service_environment(
         "SCALE_HOME": str(home.path),
         "TMPDIR": str(home.temporary),
         "SCALE_SUPERVISED": "1",
+    }
+    result.pop(f"{mine}DATABASE_URL", None)
+    if process in METRICS_OFFSETS:
+        result |= {f"{mine}HOST": LOOPBACK, f"{mine}METRICS_PORT": str(ports.metrics(process))}
+    result |= _worker(process, home) if role else _server(service, home, ports)
+    if process in _REDIS:
+        result["SCALE_REDIS_URL"] = redis_url
+    if process in _STORAGE:
+        result |= {name: value for name, value in outer.items() if name.startswith(_STORAGE_PREFIXES)}
+        result["SCALE_STORAGE_URL"] = outer.get("SCALE_STORAGE_URL") or home.objects.as_uri()
+    if process in _DATABASE and database_url is not None:
+        result[f"{mine}DATABASE_URL"] = database_url
+    return result
+
+
+def _server(service: str, home: LocalHome, ports: Ports) -> dict[str, str]:
+    result = {
         "SCALE_AUTH_ALGORITHM": "HS256",
         "SCALE_AUTH_SECRET": home.secret(SIGNING_KEY),
         "SCALE_AUTH_ISSUER": AUTH_ISSUER,
         "SCALE_AUTH_AUDIENCE": AUTH_AUDIENCE,
-        f"{mine}HOST": LOOPBACK,
-        f"{mine}PORT": str(ports.service(name)),
-        f"{mine}METRICS_PORT": str(ports.metrics(name)),
+        f"SCALE_{service.upper()}_PORT": str(ports.service(service)),
     }
-    if name in REDIS_SERVICES:
-        result["SCALE_REDIS_URL"] = redis_url
-    if database_url is not None:
-        result[f"{mine}DATABASE_URL"] = database_url
+    if service in _CALLED_BY_WORKERS:
+        result["SCALE_SERVICE_PUBLIC_KEYS"] = ServiceTokens("ingestion", service_key(home, "ingestion")).public_key
     return result
+
+
+def _worker(process: str, home: LocalHome) -> dict[str, str]:
+    service, _, role = process.partition("-")
+    result = {"SCALE_HEARTBEAT_FILE": str(home.heartbeat(process))}
+    if role == "worker":
+        # Its children count, it answers: they meet in this folder.
+        result["PROMETHEUS_MULTIPROC_DIR"] = str(home.metrics_of(process))
+        result[f"SCALE_{service.upper()}_SERVICE_KEY"] = service_key(home, service)
+    return result
+
+
+def service_key(home: LocalHome, service: str) -> str:
+    """The private key with which the worker of a service signs its tokens, made on first use: base64url of 32 bytes."""
+    return base64.urlsafe_b64encode(bytes.fromhex(home.secret(f"service:{service}"))).decode().rstrip("=")
 
 
 def migration_environment(database_url: str, outer: Mapping[str, str] = os.environ) -> dict[str, str]:

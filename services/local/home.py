@@ -21,9 +21,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8080
 
-# Offset of each service's port from the gateway's. Metrics are at the service's own port + 20.
+# Offset of each service's port from the gateway's, and of each process's metrics: a service's own + 20, its worker's + 30.
 SERVICE_OFFSETS = {"gateway": 0, "accounts": 1, "ingestion": 2}
-METRICS_OFFSET = 20
+METRICS_OFFSETS = {"gateway": 20, "accounts": 21, "ingestion": 22, "ingestion-worker": 32}
 POSTGRES_OFFSET = 10
 REDIS_OFFSET = 11
 
@@ -64,8 +64,8 @@ class Ports:
     def service(self, name: str) -> int:
         return self.base + SERVICE_OFFSETS[name]
 
-    def metrics(self, name: str) -> int:
-        return self.service(name) + METRICS_OFFSET
+    def metrics(self, process: str) -> int:
+        return self.base + METRICS_OFFSETS[process]
 
 
 def is_free(port: int) -> bool:
@@ -83,8 +83,7 @@ def is_free(port: int) -> bool:
 
 def free_port_base() -> int:
     """A gateway port whose whole family of ports is free now; for tests and benchmarks."""
-    ports = [*SERVICE_OFFSETS.values(), POSTGRES_OFFSET, REDIS_OFFSET]
-    ports += [offset + METRICS_OFFSET for offset in SERVICE_OFFSETS.values()]
+    ports = [*SERVICE_OFFSETS.values(), *METRICS_OFFSETS.values(), POSTGRES_OFFSET, REDIS_OFFSET]
     for _ in range(200):
         # Below 32768, where the kernel's own choice for outgoing connections begins.
         base = 20000 + secrets.randbelow(12000)
@@ -102,6 +101,7 @@ class LocalHome:
         self.redis = self.path / "redis"
         self.run = self.path / "run"
         self.logs = self.path / "logs"
+        self.objects = self.path / "objects"
         self.temporary = self.path / "tmp"
         self.token_file = self.path / "dev-token"
         self._secrets_file = self.path / "secrets.json"
@@ -109,7 +109,7 @@ class LocalHome:
 
     def create(self) -> None:
         """Makes the folders, or tightens the modes of folders that are there."""
-        for folder in (self.path, self.redis, self.run, self.logs, self.temporary):
+        for folder in (self.path, self.redis, self.run, self.logs, self.objects, self.temporary):
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 folder.chmod(0o700)
@@ -170,6 +170,16 @@ class LocalHome:
         except ValueError as error:
             raise LocalProblem(f"{self._secrets_file} is not readable as JSON ({error}); restore it from a backup.") from error
         return {str(name): str(value) for name, value in found.items()}
+
+    def heartbeat(self, process: str) -> Path:
+        """What a worker, or beat, touches while it is at work."""
+        return self.run / f"{process}.alive"
+
+    def metrics_of(self, process: str) -> Path:
+        """Where the children of a worker count what its metrics say."""
+        folder = self.run / f"{process}.metrics"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
 
     def control_socket(self) -> Path:
         """Where the supervisor listens: in the home, or in a private temporary folder where that path is too long."""

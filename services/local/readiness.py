@@ -8,12 +8,14 @@ from collections.abc import Sequence
 
 import httpx
 
-from services.local.home import LOOPBACK, Ports
+from services.local.home import LOOPBACK, SERVICE_OFFSETS, Ports
 from services.local.problem import LocalProblem
 from services.local.supervise import Supervisor
 
 # So many starts of one service in a row are no accident: give up before the deadline.
 _TOO_MANY_STARTS = 4
+# Workers touch their file every two seconds; beat when it has looked what is due, at least every ten.
+_HEARTBEAT_KEEPS_S = 15
 
 
 def wait_for_services(supervisor: Supervisor, services: Sequence[str], ports: Ports, deadline: float) -> None:
@@ -24,7 +26,8 @@ def wait_for_services(supervisor: Supervisor, services: Sequence[str], ports: Po
         processes = supervisor.processes()
         for service in list(waiting):
             starts[service].add(int(processes[service]["pid"]))
-            if service_is_ready(service, ports):
+            ready = service_is_ready(service, ports) if service in SERVICE_OFFSETS else worker_is_ready(service, supervisor)
+            if ready:
                 waiting.remove(service)
             elif len(starts[service] - {0}) >= _TOO_MANY_STARTS:
                 raise LocalProblem(f"{service} keeps dying. The end of its log:\n{supervisor.log_tail(service)}")
@@ -42,6 +45,15 @@ def service_is_ready(service: str, ports: Ports) -> bool:
         except httpx.HTTPError:
             return False
     return _grpc_is_serving(f"{LOOPBACK}:{ports.service(service)}")
+
+
+def worker_is_ready(process: str, supervisor: Supervisor) -> bool:
+    """Whether a worker, or beat, is at work: it says so by touching a file, which a process that died before may have left."""
+    try:
+        touched = supervisor.home.heartbeat(process).stat().st_mtime
+    except FileNotFoundError:
+        return False
+    return touched > max(float(supervisor.processes()[process]["start"]), time.time() - _HEARTBEAT_KEEPS_S)
 
 
 def _grpc_is_serving(address: str) -> bool:

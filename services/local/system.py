@@ -22,7 +22,7 @@ from services.local.environment import (
     service_environment,
     working_directory,
 )
-from services.local.home import LOOPBACK, LocalHome, Ports, is_free
+from services.local.home import LOOPBACK, METRICS_OFFSETS, SERVICE_OFFSETS, LocalHome, Ports, is_free
 from services.local.leftovers import end_leftovers
 from services.local.postgres import MIGRATOR, SUPERUSER, EmbeddedPostgres
 from services.local.problem import LocalProblem
@@ -31,7 +31,7 @@ from services.local.redis import EmbeddedRedis
 from services.local.supervise import Supervisor, tail
 
 # In start order; they stop in reverse.
-SERVICES = ("accounts", "ingestion", "gateway")
+SERVICES = ("accounts", "ingestion", "ingestion-worker", "ingestion-beat", "gateway")
 
 Report = Callable[[str, float], None]
 Server = TypeVar("Server")
@@ -96,7 +96,7 @@ class LocalSystem:
         return f"{LOOPBACK}:{self.ports.service(service)}"
 
     def pid(self, name: str) -> int:
-        """The pid of postgres, redis, accounts, ingestion or gateway as it runs now; 0 while it is down."""
+        """The pid of postgres, redis, or one of SERVICES as it runs now; 0 while it is down."""
         supervisor = self._supervisor
         return int(supervisor.processes()[name]["pid"]) if supervisor else 0
 
@@ -195,12 +195,14 @@ class LocalSystem:
                 for service in DATABASE_SERVICES:
                     self.postgres.set_password(f"scale_{service}")
 
-    def _program(self, service: str) -> Program:
+    def _program(self, process: str) -> Program:
+        service, _, role = process.partition("-")
+        module = {"": [f"services.{service}"], "worker": [f"services.{service}.worker"], "beat": [f"services.{service}.worker", "beat"]}
         return Program(
-            name=service,
-            argv=[sys.executable, "-m", f"services.{service}"],
+            name=process,
+            argv=[sys.executable, "-m", *module[role]],
             environment=service_environment(
-                service,
+                process,
                 home=self.home,
                 ports=self.ports,
                 database_url=self.service_url(service) if service in DATABASE_SERVICES else None,
@@ -211,8 +213,8 @@ class LocalSystem:
         )
 
     def _check_ports(self) -> None:
-        wanted = {service: self.ports.service(service) for service in self._services}
-        wanted |= {f"metrics of {service}": self.ports.metrics(service) for service in self._services}
+        wanted = {name: self.ports.service(name) for name in self._services if name in SERVICE_OFFSETS}
+        wanted |= {f"metrics of {name}": self.ports.metrics(name) for name in self._services if name in METRICS_OFFSETS}
         if self.postgres is not None:
             wanted["PostgreSQL"] = self.ports.postgres
         if self.redis is not None:

@@ -3,13 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import subprocess
-import sys
-import termios
-import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +13,7 @@ from clients.cli.client import ScaleClient, ScaleError
 from clients.cli.events import Event, read_events
 from tests.clients.conftest import FakeGateway, Scale
 from tests.clients.test_cli import an_import
+from tests.support.terminal import in_a_terminal
 
 STREAM = "GET /api/v1/imports/import-1/stream"
 POLL = "GET /api/v1/imports/import-1"
@@ -135,41 +129,6 @@ def test_password_comes_from_stdin_where_there_is_no_terminal(scale: Scale, gate
     assert b'name="file_format"\r\n\r\nxlsx\r\n' in gateway.seen[0].body
     assert "sword" not in result.output
     assert scale("import", str(statement), "--password").exit_code == 2
-
-
-def in_a_terminal(arguments: Iterable[str], environment: dict[str, str], typed: str = "", prompt: str = "") -> str:
-    """What a person sees who runs `scale` and types once the prompt is there."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "clients.cli", *arguments],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", ""), "TERM": "xterm", "COLUMNS": "120"} | environment,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-    )
-    screen, deadline = "", time.monotonic() + 30
-    try:
-        while typed and (prompt not in screen or termios.tcgetattr(theirs)[3] & termios.ECHO):
-            assert time.monotonic() < deadline, screen
-            if prompt not in screen:
-                screen += os.read(ours, 4096).decode()
-        os.write(ours, typed.encode())
-        os.close(theirs)
-        while block := _read(ours):
-            screen += block
-        assert process.wait(10) == 0, screen
-    finally:
-        process.kill()
-        os.close(ours)
-    return screen
-
-
-def _read(terminal: int) -> str:
-    try:
-        return os.read(terminal, 4096).decode(errors="replace")
-    except OSError:  # nobody is left at the other end
-        return ""
 
 
 def test_a_terminal_shows_progress_and_never_the_password(accepted: FakeGateway, statement: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from services.local.environment import outside_database_urls, service_environment
+from services.kit.service_tokens import ServiceTokens
+from services.local.environment import outside_database_urls, service_environment, service_key
 from services.local.home import LocalHome, Ports
 from services.local.problem import LocalProblem
 from services.local.system import SERVICES, LocalSystem
@@ -31,10 +32,10 @@ def environment_of(system: LocalSystem, service: str, outer: dict[str, str]) -> 
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_no_service_holds_another_roles_password(system: LocalSystem, service: str) -> None:
+def test_no_process_holds_another_roles_password(system: LocalSystem, service: str) -> None:
     passwords = {role: system.home.secret(f"postgres:{role}") for role in ("postgres", "scale_migrator")}
     passwords |= {other: system.service_url(other).split(":")[2].split("@")[0] for other in ("accounts", "ingestion")}
-    own = passwords.pop(service, None)
+    own = passwords.pop({"ingestion-worker": "ingestion"}.get(service, service), None)
     content = str(system._program(service))
     assert not [owner for owner, password in passwords.items() if password in content]
     assert own is None or own in content
@@ -42,6 +43,39 @@ def test_no_service_holds_another_roles_password(system: LocalSystem, service: s
 
 def test_the_gateway_gets_no_database(system: LocalSystem) -> None:
     assert not [name for name in system._program("gateway").environment if "DATABASE" in name]
+
+
+def test_only_the_worker_holds_the_key_that_signs_and_only_whom_it_calls_the_other(system: LocalSystem) -> None:
+    private, public = service_key(system.home, "ingestion"), system._program("accounts").environment["SCALE_SERVICE_PUBLIC_KEYS"]
+    assert public == ServiceTokens("ingestion", private).public_key
+    assert [name for name in SERVICES if private in str(system._program(name))] == ["ingestion-worker"]
+    assert [name for name in SERVICES if public in str(system._program(name))] == ["accounts"]
+    assert system._program("ingestion-worker").environment["SCALE_INGESTION_SERVICE_KEY"] == private
+    # A second start signs with the same key: what waits in the queue is still believed.
+    assert service_key(LocalHome(system.home.path), "ingestion") == private
+
+
+@pytest.mark.parametrize("process", ["ingestion-worker", "ingestion-beat"])
+def test_nobody_calls_a_worker_so_it_checks_no_token_and_listens_for_nothing_but_metrics(system: LocalSystem, process: str) -> None:
+    outer = {"SCALE_INGESTION_DATABASE_URL": "postgresql://x", "SCALE_INGESTION_SERVICE_KEY": "x", "SCALE_HEARTBEAT_FILE": "/x"}
+    found = environment_of(system, process, outer)
+    assert not [name for name in found if "AUTH" in name or name.endswith("INGESTION_PORT")]
+    assert found["SCALE_HEARTBEAT_FILE"] == str(system.home.run / f"{process}.alive")
+    assert found["SCALE_REDIS_URL"] == "redis://x"
+    is_worker = process == "ingestion-worker"
+    assert ("SCALE_INGESTION_METRICS_PORT" in found) is is_worker
+    assert ("SCALE_INGESTION_DATABASE_URL" in found) is is_worker
+    assert ("SCALE_STORAGE_URL" in found) is is_worker
+
+
+def test_uploads_lie_in_the_home_unless_told_otherwise(system: LocalSystem) -> None:
+    outer = {"SCALE_STORAGE_URL": "s3://bucket", "AWS_SECRET_ACCESS_KEY": "x"}
+    for process in ("ingestion", "ingestion-worker"):
+        assert environment_of(system, process, {})["SCALE_STORAGE_URL"] == (system.home.path / "objects").as_uri()
+        assert outer.items() <= environment_of(system, process, outer).items()
+    for process in ("gateway", "accounts", "ingestion-beat"):
+        assert not outer.keys() & environment_of(system, process, outer).keys()
+    assert system.home.objects.stat().st_mode & 0o077 == 0
 
 
 def test_a_service_finds_its_ports_and_the_others(system: LocalSystem) -> None:
