@@ -13,9 +13,14 @@ from contextlib import contextmanager
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from services.gateway.errors import Problem, problem_response
+from services.gateway.exchange import Exchange, attach, exchange_of
+from services.gateway.security_headers import API_HEADERS
 from services.gateway.settings import GatewaySettings
+from services.kit.interceptors import valid_request_id
 from services.kit.server import GC_THRESHOLD
 
 log = structlog.get_logger()
@@ -76,6 +81,16 @@ class BoundedProtocol(HttpToolsProtocol):
             self._leaving = True
         else:
             super().shutdown()
+
+    def send_400_response(self, msg: str) -> None:
+        """For what is no HTTP: a method that nobody knows, a head that is too large. uvicorn would answer with a text."""
+        scope: Scope = {"type": "http", "path": ""}
+        attach(scope, Exchange(valid_request_id(None)))
+        answer = problem_response(scope, Problem(400, "BAD_REQUEST", f"{msg.rstrip('.')}.", headers={"Connection": "close"}))
+        headers = [*answer.raw_headers, *API_HEADERS, (b"x-request-id", exchange_of(scope).request_id.encode())]
+        head = b"".join(b"%s: %s\r\n" % header for header in headers)
+        self.transport.write(b"HTTP/1.1 400 Bad Request\r\n" + head + b"\r\n" + bytes(answer.body))
+        self.transport.close()
 
     def _count(self, size: int) -> None:
         self._head_bytes += size

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 ROLES = ("user", "admin", "service")
+# Database roles in the claim `role` of Supabase's tokens: of visitors who have not signed in, and of its own administration.
+_NOBODYS_ROLES = ("anon", "service_role")
 _KEYS_LIFETIME_S = 600.0
 _KEYS_COOL_DOWN_S = 10.0
 
@@ -178,6 +180,8 @@ class TokenVerifier:
         caller = _identity(token, claims)
         if caller.role == "service":
             raise Unauthenticated("The role service is not given to users.", reason="TOKEN_INVALID")
+        if claims.get("role") in _NOBODYS_ROLES:
+            raise Unauthenticated("The token is nobody's: sign in.", reason="TOKEN_INVALID")
         return caller
 
     def _verify_service_token(self, token: str, key_id: str) -> Identity:

@@ -19,7 +19,7 @@ import pytest
 
 from services.gateway import server
 from services.gateway.server import BoundedProtocol
-from tests.support.gateway_app import bearer, free_port
+from tests.support.gateway_app import assert_problem, bearer, free_port
 from tests.support.upstream_fakes import SECRET, FakeAccounts, FakeIngestion, fake_server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -198,6 +198,21 @@ async def test_large_heads_are_refused(running: Process) -> None:
         writer.close()
     async with httpx.AsyncClient() as http:
         assert (await http.get(f"{running.url}/health", headers={"X-Padding": "x" * 30_000})).status_code == 200
+
+
+@pytest.mark.parametrize("head", ["BREW /api/v1/transactions HTTP/1.1\r\nHost: x", "GET / HTTP/9.9\r\nHost: x", "what?"])
+async def test_what_is_no_request_is_a_problem_too(running: Process, head: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+    writer.write(head.encode() + b"\r\n\r\n")
+    answer = await asyncio.wait_for(reader.read(), 3)
+    writer.close()
+    start, _, body = answer.partition(b"\r\n\r\n")
+    status, *lines = start.decode().split("\r\n")
+    headers = httpx.Headers([(name, value) for name, _, value in (line.partition(": ") for line in lines)])
+    assert status == "HTTP/1.1 400 Bad Request"
+    assert_problem(httpx.Response(400, headers=headers, content=body), 400, "BAD_REQUEST")
+    assert headers["connection"] == "close"
+    assert headers["x-content-type-options"] == "nosniff"
 
 
 async def test_dead_service_answers_503_at_once_and_comes_back_within_a_second(running: Process) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from services.ingestion.formats import HEAD_BYTES, choose_format
+from services.ingestion.app import READERS
+from services.ingestion.formats import HEAD_BYTES, SUPPORTED, choose_format
 from services.kit.errors import InvalidArgument
 
 CAMT = b'<?xml version="1.0"?><Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.02">'
@@ -112,3 +113,7 @@ def test_every_shared_file_gets_its_reader(shared_data: Path) -> None:
             if found != wanted:
                 wrong.append((entry["path"], wanted, found))
     assert wrong == []
+
+
+def test_every_format_that_is_promised_has_a_reader_and_no_other() -> None:
+    assert set(READERS) == set(SUPPORTED)

@@ -125,6 +125,8 @@ async def test_another_algorithm_with_the_right_secret(algorithm: str) -> None:
         {"sub": ""},
         {"sub": "admin"},
         {"sub": "12345"},
+        {"role": "anon"},
+        {"role": "service_role"},
         {"app_metadata": {"role": "root"}},
         {"app_metadata": {"role": "service"}},
         {"app_metadata": {"role": ["admin"]}},
