@@ -21,12 +21,13 @@ import psutil
 import pytest
 
 from services.local.home import REPOSITORY, LocalHome, Ports, free_port_base, is_free
-from services.local.readiness import service_is_ready
+from services.local.readiness import service_is_ready, worker_is_ready
 from services.local.supervise import Supervisor
+from services.local.system import SERVICES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-PROCESSES = ("postgres", "redis", "accounts", "ingestion", "gateway")
+PROCESSES = ("postgres", "redis", "accounts", "ingestion", "ingestion-worker", "ingestion-beat", "gateway")
 
 
 class MakeRun:
@@ -184,13 +185,15 @@ def test_it_listens_on_loopback_only(system: MakeRun) -> None:
 
 
 def test_no_process_holds_anothers_password(system: MakeRun) -> None:
-    for service in ("accounts", "ingestion", "gateway"):
-        environment = psutil.Process(system.pid(service)).environ()
-        urls = {name for name in environment if name.endswith("DATABASE_URL")}
-        assert urls == ({f"SCALE_{service.upper()}_DATABASE_URL"} if service != "gateway" else set())
+    own = {"accounts": "SCALE_ACCOUNTS_DATABASE_URL", "ingestion": "SCALE_INGESTION_DATABASE_URL"}
+    own["ingestion-worker"] = own["ingestion"]
+    for name in SERVICES:
+        environment = psutil.Process(system.pid(name)).environ()
+        assert {variable for variable in environment if variable.endswith("DATABASE_URL")} == ({own[name]} if name in own else set())
+        assert ("SCALE_INGESTION_SERVICE_KEY" in environment) == (name == "ingestion-worker")
     for process in system.family():
         line = " ".join(process.cmdline())
-        assert not any(system.home.secret(name) in line for name in ("jwt", "redis", "postgres:scale_migrator"))
+        assert not any(system.home.secret(name) in line for name in ("jwt", "redis", "postgres:scale_migrator", "service:ingestion"))
 
 
 @pytest.mark.chaos
@@ -205,6 +208,8 @@ def test_a_killed_process_is_back_within_five_seconds(system: MakeRun, name: str
     wait_for(is_back, 5)
     for service in ("accounts", "ingestion", "gateway"):
         wait_for(partial(service_is_ready, service, system.ports), 5)
+    for worker in ("ingestion-worker", "ingestion-beat"):
+        wait_for(partial(worker_is_ready, worker, Supervisor(system.home)), 15)
 
 
 @pytest.mark.chaos
@@ -264,7 +269,7 @@ def test_ctrl_c_leaves_no_process_and_a_second_run_is_ready_in_fifteen_seconds(h
         first.press_ctrl_c()
         assert first.process.wait(30) == 0, first.output()
         assert all_gone(family)
-        assert all(is_free(first.ports.base + offset) for offset in (0, 1, 2, 10, 11, 20, 21, 22))
+        assert all(is_free(first.ports.base + offset) for offset in (0, 1, 2, 10, 11, 20, 21, 22, 32))
         second = MakeRun(first.home.path, first.ports.base)
         try:
             assert second.wait_until_ready() < 15
