@@ -23,7 +23,7 @@ import structlog
 import uuid_utils
 import uvloop
 from celery import Celery, Task, bootsteps, signals
-from celery.exceptions import SecurityWarning
+from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from celery.worker.request import Request
 
 from services.kit import context
@@ -90,7 +90,7 @@ class QueuedTask(Task):
     Request = "services.kit.background:_Request"
 
 
-_lost_places = threading.Event()
+_finished: list[Any] = []
 
 
 class _Request(Request):
@@ -99,8 +99,7 @@ class _Request(Request):
 
     def acknowledge(self) -> None:
         super().acknowledge()
-        if not self.message.acknowledged:
-            _lost_places.set()
+        _finished.append(self.message)  # the loop acknowledges it in its next round
 
 
 class _PlacesRegained(bootsteps.StartStopStep):
@@ -109,13 +108,17 @@ class _PlacesRegained(bootsteps.StartStopStep):
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def register_with_event_loop(self, consumer: Any, hub: Any) -> None:
-        """Looks once a second."""
-        _lost_places.clear()
-        hub.call_repeatedly(1.0, self._look)
+        """Looks once a second at what was finished a second ago."""
+        _finished.clear()
+        seen: list[Any] = []
 
-    def _look(self) -> None:
-        if _lost_places.is_set():
-            raise ConnectionResetError("a finished task could not be acknowledged")
+        def look() -> None:
+            if not all(message.acknowledged for message in seen):
+                raise ConnectionResetError("a finished task could not be acknowledged")
+            seen[:] = _finished
+            _finished.clear()
+
+        hub.call_repeatedly(1.0, look)
 
 
 def run_in_background(coroutine: Coroutine[Any, Any, Result]) -> Result:
@@ -136,8 +139,9 @@ def run_worker(
     queue. `on_start` and `on_stop` open and close, in each child and on its event loop, what tasks use with `run_in_background`."""
     _background.on_start, _background.on_stop = on_start, on_stop
     _keep_our_logging()
-    # It is about messages that are code; ours are JSON.
-    warnings.filterwarnings("ignore", category=SecurityWarning)
+    # About messages that are code, while ours are JSON; and about a default that will change, while we say what we want.
+    for category in (SecurityWarning, CPendingDeprecationWarning):
+        warnings.filterwarnings("ignore", category=category)
     celery.steps["consumer"].add(_PlacesRegained)
     signals.worker_process_init.connect(_child_starts)
     signals.worker_process_shutdown.connect(_child_stops)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterable
 from typing import Any, TypeVar
 
 import grpc
@@ -77,7 +77,7 @@ class ServiceClient:
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error, service=self._short_name) from error
 
-    async def unary_stream(self, method: str, request: Any, *, timeout_s: float) -> AsyncIterator[Any]:
+    async def unary_stream(self, method: str, request: Any, *, timeout_s: float) -> AsyncGenerator[Any, None]:
         """One request, many responses. Closing the iterator cancels the call."""
         call = getattr(self._stub, method)(request, timeout=timeout_s, metadata=self._metadata())
         try:

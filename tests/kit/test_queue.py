@@ -131,6 +131,10 @@ class Worker:
         """All that the processes have written."""
         return (self.folder / "log").read_text()
 
+    def metrics(self) -> str:
+        """What a Prometheus would read."""
+        return httpx.get(f"http://127.0.0.1:{self.metrics_port}/metrics").text
+
     def kill_all(self) -> None:
         """SIGKILL, and no process is left."""
         for process in self._processes:
@@ -146,26 +150,15 @@ def worker(redis: RedisProcess, tmp_path: Path) -> Iterator[Worker]:
 
 
 async def test_high_before_medium_before_low(queue: TaskQueue, worker: Worker) -> None:
-    """TRN-07: enqueued in the wrong order while no worker runs."""
+    """TRN-07: enqueued in the wrong order while no worker runs. And what nobody took in time is left undone."""
+    await queue.enqueue("probe.note", ["late"], queue="ingest", priority="high", expires_s=0.01)
     for text, priority in [("1", "low"), ("2", "low"), ("3", None), ("4", "high"), ("5", "low"), ("6", "high")]:
         await queue.enqueue("probe.note", [text], queue="ingest", priority=priority)
-    assert await queue.length("ingest") == 6
+    assert await queue.length("ingest") == 7
     worker.start()
     await worker.until(lambda: len(worker.traces("note")) == 6)
     assert worker.traces("note") == ["4", "6", "3", "1", "2", "5"]
     assert await queue.length("ingest") == 0
-
-
-async def test_a_killed_child_loses_no_task(queue: TaskQueue, worker: Worker) -> None:
-    """As when memory runs out: the child is gone, the worker goes on."""
-    worker.start()
-    await queue.enqueue("probe.hang", ["x"], queue="ingest")
-    await worker.until(lambda: bool(worker.traces("hang")))
-    os.kill(int(worker.traces("hang")[0].split()[1]), signal.SIGKILL)
-    (worker.folder / "go").touch()
-    await worker.until(lambda: worker.traces("ended") == ["x"])
-    assert len(worker.traces("hang")) == 2
-    assert len(worker.traces("opened")) == 2
 
 
 async def test_a_killed_worker_loses_no_task(queue: TaskQueue, worker: Worker) -> None:
@@ -210,34 +203,36 @@ async def test_a_task_that_outlasts_the_grace_goes_back(queue: TaskQueue, worker
 
 
 async def test_time_limit_ends_a_task_for_good(queue: TaskQueue, worker: Worker) -> None:
-    """And what follows is done by a new child; a task that fails is done, too."""
+    """And what follows is done by a new child. A task that fails is done, too; one that found something away is tried again."""
     worker.start()
-    for task in ("probe.slow", "probe.fail", "probe.note"):
+    for task in ("probe.flaky", "probe.slow", "probe.fail", "probe.note"):
         await queue.enqueue(task, ["x"], queue="ingest")
-    await worker.until(lambda: worker.traces("note") == ["x"])
-    assert (worker.traces("slow"), worker.traces("fail")) == (["x"], ["x"])
+    await worker.until(lambda: worker.traces("note") == ["x"] and len(worker.traces("flaky")) == 3)
+    assert (worker.traces("slow"), worker.traces("fail")) == (["x"], ["x"]), worker.log()
+    assert worker.log().count("raised unexpected: Unavailable('not yet')") == 1
+    assert "Trying to re-establish" not in worker.log()
     assert "Hard time limit" in worker.log()
     assert "RuntimeError: no x" in worker.log()
 
 
-async def test_metrics_of_all_children_are_at_one_port(queue: TaskQueue, worker: Worker) -> None:
+async def test_a_killed_child_loses_no_task_and_no_figure(queue: TaskQueue, worker: Worker) -> None:
+    """As when memory runs out: the child is gone, the worker goes on, and what the child had counted stays counted."""
     (worker.folder / "metrics").mkdir()
     (worker.folder / "metrics" / "counter_1.db").write_bytes(b"of an earlier worker")
     worker.start()
     await queue.enqueue("probe.note", ["x"], queue="ingest")
     await queue.enqueue("probe.hang", ["y"], queue="ingest")
     await worker.until(lambda: bool(worker.traces("hang")))
-    metrics = httpx.get(f"http://127.0.0.1:{worker.metrics_port}/metrics").text
+    metrics = worker.metrics()
     assert "probe_notes_total 1.0" in metrics
     assert 'scale_task_duration_seconds_count{state="SUCCESS",task="probe.note"} 1.0' in metrics
     assert 'scale_tasks_running{task="probe.hang"} 1.0' in metrics
     os.kill(int(worker.traces("hang")[0].split()[1]), signal.SIGKILL)
     (worker.folder / "go").touch()
     await worker.until(lambda: worker.traces("ended") == ["y"])
-    await asyncio.sleep(0.1)
-    metrics = httpx.get(f"http://127.0.0.1:{worker.metrics_port}/metrics").text
-    assert "probe_notes_total 1.0" in metrics
-    assert 'scale_tasks_running{task="probe.hang"} 0.0' in metrics
+    assert (len(worker.traces("hang")), len(worker.traces("opened"))) == (2, 2)
+    await worker.until(lambda: 'scale_tasks_running{task="probe.hang"} 0.0' in worker.metrics())
+    assert "probe_notes_total 1.0" in worker.metrics()
 
 
 async def test_beat_enqueues_what_is_due(queue: TaskQueue, worker: Worker) -> None:
@@ -263,14 +258,7 @@ async def test_redis_comes_back_empty(queue: TaskQueue, redis: RedisProcess, wor
     await queue.enqueue("probe.note", ["y"], queue="ingest")
     await worker.until(lambda: worker.traces("note") == ["y"])
     assert len(worker.traces("hang")) == 1
-
-
-async def test_a_task_that_nobody_took_in_time_expires(queue: TaskQueue, worker: Worker) -> None:
-    await queue.enqueue("probe.note", ["late"], queue="ingest", expires_s=0.05)
-    await queue.enqueue("probe.note", ["in time"], queue="ingest", expires_s=60)
-    await asyncio.sleep(0.1)
-    worker.start()
-    await worker.until(lambda: worker.traces("note") == ["in time"])
+    assert worker.log().count("a finished task could not be acknowledged") <= 1
 
 
 # Without Redis
@@ -289,8 +277,10 @@ async def test_no_redis_is_unavailable_at_once() -> None:
     await queue.close()
 
 
-async def test_a_redis_that_is_silent_is_unavailable_in_five_seconds() -> None:
+async def test_a_redis_that_is_silent_is_unavailable_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections are taken and nothing is ever answered: nobody waits longer, however many there are."""
+    monkeypatch.setattr("services.kit.queue._PUBLISH_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("services.kit.queue._TIMEOUT_S", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         queue = TaskQueue(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
         started = time.monotonic()
@@ -298,7 +288,7 @@ async def test_a_redis_that_is_silent_is_unavailable_in_five_seconds() -> None:
             *[queue.enqueue("probe.note", ["x"], queue="ingest") for _ in range(5)], queue.length("ingest"), return_exceptions=True
         )
         assert [type(result) for result in results] == [Unavailable] * 6
-        assert time.monotonic() - started < 6.5
+        assert time.monotonic() - started < 2
     await queue.close()
 
 

@@ -13,7 +13,8 @@ from prometheus_client import Counter
 
 from services.kit import context
 from services.kit.background import run_beat, run_in_background, run_worker
-from services.kit.queue import make_celery, task_options
+from services.kit.errors import Unavailable
+from services.kit.queue import make_celery, route_to, task_options
 from services.kit.server import set_up_process
 from services.kit.settings import WorkerSettings, service_config
 
@@ -84,6 +85,13 @@ def slow(text: str) -> None:
     """Does not end within its time limit."""
     trace(f"slow {text}")
     signal.pause()
+
+
+@celery.task(name="probe.flaky", **task_options("inference") | {"route": route_to("ingest"), "retry_backoff_max": 0})
+def flaky(text: str) -> None:
+    """Needs what is away, twice more than it has tries."""
+    trace(f"flaky {text}")
+    raise Unavailable("not yet")
 
 
 @celery.task(name="probe.fail", **task_options("ingest"))
