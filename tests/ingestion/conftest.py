@@ -180,14 +180,14 @@ async def stack(servers: LocalSystem, tmp_path: Path) -> AsyncIterator[Stack]:
 
 
 @asynccontextmanager
-async def accounts_service(servers: LocalSystem) -> AsyncIterator[tuple[grpc.aio.Channel, int]]:
+async def accounts_service(servers: LocalSystem, **more: Any) -> AsyncIterator[tuple[grpc.aio.Channel, int]]:
     """The ledger's own service."""
     from scale.accounts.v1.accounts_service_pb2_grpc import add_AccountsServiceServicer_to_server
-    from services.accounts.app import SERVICE_NAME, build
+    from services.accounts.app import BACKGROUND_METHODS, SERVICE_NAME, build
     from services.accounts.settings import AccountsSettings
     from services.kit.postgres import Database
 
-    settings = AccountsSettings(**process_settings(DB_POOL_SIZE=1, DB_MAX_OVERFLOW=9), database_url=servers.service_url("accounts"))
+    settings = AccountsSettings(**process_settings(DB_POOL_SIZE=1, DB_MAX_OVERFLOW=9, **more), database_url=servers.service_url("accounts"))
     database = Database(settings.database_url.get_secret_value(), settings)
     await database.open()
     servicer = build(settings, database)
@@ -196,6 +196,7 @@ async def accounts_service(servers: LocalSystem) -> AsyncIterator[tuple[grpc.aio
         name="accounts",
         services=[SERVICE_NAME],
         register=lambda server: add_AccountsServiceServicer_to_server(servicer, server),
+        service_methods=BACKGROUND_METHODS,
     )
     async with serving(server) as channel:
         yield channel, server.port

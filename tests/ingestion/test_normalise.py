@@ -193,3 +193,17 @@ def test_close_lets_the_reader_close_its_file() -> None:
     normaliser.read()
     normaliser.close()
     assert closed
+
+
+def test_what_was_read_is_counted_also_where_nothing_was_good() -> None:
+    batches = [
+        batch_of([]),
+        batch_of([{"line": 2}], [RowError(3, "date", "bad")]),
+        batch_of([], [RowError(9, "date", "bad")]),
+        batch_of([]),
+    ]
+    normaliser = Normaliser(statement_of(*batches), ImportOptions(), RowOutcomes())
+    seen = []
+    while normaliser.read() is not None:
+        seen.append((normaliser.rows_read, normaliser.last_line))
+    assert seen == [(0, 0), (2, 3), (3, 9), (3, 9)]

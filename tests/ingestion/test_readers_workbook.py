@@ -161,6 +161,16 @@ def test_password_protected_xlsx_and_xls(kind: str, tmp_path: Path) -> None:
     assert may_be_encrypted(PROTECTED[kind][:8])
 
 
+def test_which_files_may_have_a_password() -> None:
+    """By their first bytes: an OpenDocument file and an old workbook do not say there that they have none."""
+    answers = {kind: may_be_encrypted(MAKERS[kind](TABLE)[:100]) for kind in ("xlsx", "xls", "ods")}
+    assert answers == {"xlsx": False, "xls": True, "ods": True}
+    assert may_be_encrypted(b"PK\x03\x04" + b"\x14\x00\x01\x00".ljust(26, b"\x00") + b"xl/workbook.xml"), "each part has a password"
+    assert not may_be_encrypted(b"PK\x03\x04" + b"\x14\x00\x00\x00".ljust(26, b"\x00") + b"xl/workbook.xml")
+    assert not may_be_encrypted(b"Date,Amount\n")
+    assert may_be_encrypted(b"PK\x03\x04")
+
+
 @pytest.mark.parametrize("kind", PROTECTED)
 @pytest.mark.parametrize(("password", "says"), [(None, "its password is needed"), ("", "its password is needed"), ("wrong", "is wrong")])
 def test_a_missing_or_wrong_password_is_said(kind: str, password: str | None, says: str, tmp_path: Path) -> None:

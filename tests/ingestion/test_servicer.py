@@ -179,6 +179,42 @@ async def test_an_interrupted_import_is_not_shown_as_running(fake_stack: FakeSta
     assert "interrupted" in got.failure_reason
 
 
+async def test_a_failed_import_says_what_its_request_was_told(fake_stack: FakeStack) -> None:
+    refused = await fake_stack.wire.refused("!31 February\n!no day")
+    (found,) = (await fake_stack.wire.call("ListImports", pb.ListImportsRequest())).imports
+    assert found.failure.reason == refused.reason
+    assert found.failure_reason == refused.message
+    assert [(one.line, one.field, one.reason) for one in found.failure.problems] == [(1, "date", "31 February"), (2, "date", "no day")]
+    assert not found.failure.retryable
+    asked = await fake_stack.wire.refused("?\n" + FIVE)
+    found = (await fake_stack.wire.call("ListImports", pb.ListImportsRequest())).imports[0]
+    assert dict(found.failure.metadata) == asked.metadata | {"needs": found.failure.metadata["needs"]}
+    assert found.failure.problems[0].line == 0
+
+
+async def test_an_import_can_be_watched_to_its_end(fake_stack: FakeStack) -> None:
+    hold = asyncio.Event()
+    fake_stack.ledger.before_commit = hold.wait
+    sending = asyncio.create_task(fake_stack.wire.send(FIVE))
+    while not fake_stack.repository.files:
+        await asyncio.sleep(0.01)
+    request = pb.WatchImportRequest(import_id=str(fake_stack.repository.files[0].id))
+    call = fake_stack.wire.stub.WatchImport(request, metadata=fake_stack.wire.metadata, timeout=20)
+    steps = aiter(call)
+    first = (await anext(steps)).statement_import
+    assert (first.state, first.progress.stage) == (pb.IMPORT_STATE_RUNNING, pb.IMPORT_STAGE_READING)
+    hold.set()
+    last = [step async for step in steps][-1].statement_import
+    assert last == (await sending).statement_import
+    assert not last.HasField("progress")
+    assert not last.HasField("failure")
+    for wire, import_id in ((fake_stack.wire.other_user(), request.import_id), (fake_stack.wire, "not an id")):
+        call = wire.stub.WatchImport(pb.WatchImportRequest(import_id=import_id), metadata=wire.metadata, timeout=20)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await anext(aiter(call))
+        assert caught.value.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT)
+
+
 async def test_over_the_queue_is_resource_exhausted(fake_stack: FakeStack) -> None:
     hold = asyncio.Event()
     fake_stack.ledger.before_commit = hold.wait

@@ -31,7 +31,7 @@ async def test_an_upload_is_whole_hashed_and_can_be_read_twice(tmp_path: Path) -
     whole = b"".join(parts)
     async with UploadSpool(max_bytes=len(whole), directory=tmp_path / "new").receive(chunks(*parts)) as upload:
         assert (upload.size_bytes, upload.sha256) == (len(whole), hashlib.sha256(whole).hexdigest())
-        assert upload.head == whole[:HEAD_BYTES]
+        assert (upload.head, upload.line_count) == (whole[:HEAD_BYTES], whole.count(b"\n"))
         assert upload.path.read_bytes() == whole
         assert upload.path.read_bytes() == whole
         assert os.listdir(tmp_path / "new") == [], "the file has no name while it is read"

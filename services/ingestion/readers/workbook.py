@@ -33,7 +33,7 @@ _HTML = (b"<html", b"<!doctype html", b"<table", b"<style", b"<head", b"<meta")
 Unpack = Callable[[Path, str | None], bytes]
 """A workbook's path and password to the lines that `workbook_process.py` prints."""
 _INHERITED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")  # no settings, no secrets
-_OPEN_DOCUMENT = b"mimetypeapplication/vnd.oasis.opendocument"
+_EXCEL_PARTS = (b"[Content_Types].xml", b"_rels/", b"docProps/", b"customXml/", b"xl/")
 _NAMES = {
     "xlsx": "Excel workbook (XLSX)",
     "xlsb": "Excel workbook (XLSB)",
@@ -66,9 +66,11 @@ class Workbook:
 def may_be_encrypted(head: bytes) -> bool:
     """Whether a file that starts with `head` (100 bytes are enough) can be one with a password: it must never be stored or queued.
 
-    An OpenDocument file says so only far behind its beginning.
+    Of the archives only those that begin as Excel's do are known to have none: OpenDocument says it far behind the beginning.
     """
-    return head.startswith(OLE) or (head.startswith(b"PK\x03\x04") and _OPEN_DOCUMENT in head[:100])
+    if head.startswith(b"PK\x03\x04"):
+        return not head[30:].startswith(_EXCEL_PARTS) or bool(head[6] & 1)
+    return head.startswith(OLE)
 
 
 def read_workbook(path: Path, options: ReadOptions, password: str | None = None, *, unpack: Unpack | None = None) -> Statement:
