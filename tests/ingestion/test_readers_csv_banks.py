@@ -11,9 +11,10 @@ import pytest
 from services.ingestion.readers.csv import read_csv
 from services.ingestion.readers.statement import ReadOptions
 from tests.ingestion.bank_layouts import LAYOUTS, Layout
+from tests.ingestion.bank_layouts_abroad import LAYOUTS_ABROAD
 
 
-@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
+@pytest.mark.parametrize("layout", [*LAYOUTS, *LAYOUTS_ABROAD], ids=lambda layout: layout.name)
 def test_bank_layout(layout: Layout, tmp_path: Path) -> None:
     path = tmp_path / "statement.csv"
     path.write_bytes(layout.text.encode(layout.encoding))

@@ -76,14 +76,18 @@ class ColumnStats:
         return (self.debits > 0 and self.credits > 0) or letters <= {"CR", "DR"}
 
     def is_all_direction(self) -> bool:
-        """A word for in or out in every row, though all go the same way."""
-        return self.filled == self.rows > 0 and self.debits + self.credits == self.filled
+        """A word for in or out in every row, though all go the same way. A dash in every row says that there is nothing to say."""
+        return self.filled == self.rows > 0 and self.debits + self.credits == self.filled and any(map(str.isalpha, self.cells))
 
     def is_status(self) -> bool:
         return self.filled > 0 and self.states * 2 >= self.filled
 
     def is_text(self) -> bool:
         return self.filled > 0 and self.texts * 10 >= self.filled * 3
+
+    def is_iban(self) -> bool:
+        """International account numbers, with or without blanks."""
+        return self.filled > 0 and all(_IBAN.match(cell.replace(" ", "")) for cell in self.cells if cell)
 
     def is_unique_id(self) -> bool:
         """An id on (nearly) every row, never twice, and no mere row number, which would change from export to export."""

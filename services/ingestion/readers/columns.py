@@ -25,7 +25,9 @@ _SAYS_LITTLE = frozenset(
 )
 _ALL_NAMES = frozenset(name for table in NAMES.values() for name in table)
 _PART = 10  # added to the rank when a name is only part of the header
+_BRACKETS = str.maketrans("（）［］", "()[]")
 _ANY_CASE = frozenset("EUR USD GBP CHF SEK NOK DKK PLN CZK HUF AUD CAD NZD INR JPY SGD HKD BRL ZAR RON".split())
+_YEAR_FIRST = frozenset({"zh", "ja", "ko"})
 _WORDS_TOO = frozenset({"ALL", "TOP", "TRY", "CUP", "PEN", "SOS", "ANG", "MOP", "BAM", "LEI"})
 
 
@@ -75,6 +77,10 @@ class HeaderName:
     text: str
     currency: str | None
 
+    def is_in_one_currency(self) -> bool:
+        """Whether it names a currency beyond doubt: "(CAD)", not "($)"."""
+        return self.currency is not None and not any(sign in self.raw for sign in "$¥￥")
+
 
 def header_name(cell: str) -> HeaderName:
     """Fold a header cell and take the currency out of it."""
@@ -82,11 +88,12 @@ def header_name(cell: str) -> HeaderName:
 
 
 @lru_cache(maxsize=8192)
-def _header_name(cell: str) -> HeaderName:
+def _header_name(raw: str) -> HeaderName:
     currency: str | None = None
+    cell = raw.translate(_BRACKETS)
     bare = cell.strip().strip("$€£").upper()
     if bare in CODES and bare not in _WORDS_TOO:
-        return HeaderName(cell, "", bare)
+        return HeaderName(raw, "", bare)
     bracketed = re.search(r"[(\[]([^()\[\]]{1,8})[)\]]", cell)
     if bracketed and code_of(bracketed.group(1)):
         currency = code_of(bracketed.group(1))
@@ -102,7 +109,9 @@ def _header_name(cell: str) -> HeaderName:
             words.remove(word)
             break
     text = fold(" ".join(words))
-    return HeaderName(cell, re.sub(r" (in|en|w|i|v)$", "", text) if currency else text, currency)
+    if currency and text not in _ALL_NAMES:  # "Betrag in EUR", but not "Paid in (EUR)"
+        text = re.sub(r" (in|en|w|i|v)$", "", text)
+    return HeaderName(raw, text, currency)
 
 
 @lru_cache(maxsize=32_768)
@@ -131,11 +140,11 @@ def _runs(tokens: list[str], known: Mapping[str, object]) -> list[str]:
 
 
 def languages_of(names: Sequence[HeaderName]) -> bool:
-    """Whether the header is surely not English: some name is known, and none of the languages that write it is English."""
+    """Whether the header is surely of a language that puts the day first: neither English nor one that puts the year first."""
     foreign = english = 0
     for name in names:
         languages = {language for known in NAMES.values() if name.text in known for language in known[name.text][1]}
-        foreign += bool(languages) and "en" not in languages
+        foreign += bool(languages - _YEAR_FIRST) and "en" not in languages
         english += languages == {"en"}
     return foreign > english
 
@@ -275,6 +284,8 @@ class _Choice:
 
     def currency(self, columns: Columns) -> int | None:
         money = columns.money()
+        if self.names is not None and money and all(self.names[at].is_in_one_currency() for at in money):
+            return None  # a column of currencies beside it is of another amount
         ranked = self._ranked("currency", ColumnStats.is_currency)
         if ranked:
             lowest = [at for rank, at in ranked if rank == ranked[0][0]]
@@ -317,7 +328,7 @@ class _Choice:
         ranked = self._ranked("account", lambda s: s.filled > 0 and not s.is_date())
         exact = [at for rank, at in ranked if rank == 0]
         if exact:
-            return exact[0]
+            return next((at for at in exact if self.stats[at].is_iban()), exact[0])
         has_other = self.names is not None and any(name_rank(name, "merchant") is not None for name in self.names)
         weak = [at for rank, at in ranked if rank == 1 and self.stats[at].distinct == 1 and not has_other]
         return weak[0] if weak else None

@@ -23,7 +23,8 @@ SIGNS: dict[str, str] = {
     "€": "EUR", "eur.": "EUR", "euro": "EUR", "euros": "EUR", "£": "GBP", "gbp.": "GBP", "$": "USD", "us$": "USD", "usd$": "USD",
     "$us": "USD", "u$s": "USD", "a$": "AUD", "au$": "AUD", "c$": "CAD", "ca$": "CAD", "can$": "CAD", "hk$": "HKD", "nz$": "NZD",
     "s$": "SGD", "sg$": "SGD", "nt$": "TWD", "mx$": "MXN", "r$": "BRL", "¥": "JPY", "￥": "JPY", "円": "JPY", "元": "CNY",
-    "rmb": "CNY", "cn¥": "CNY", "₹": "INR", "rs": "INR", "rs.": "INR", "kč": "CZK", "kc": "CZK", "zł": "PLN", "zl": "PLN",
+    "rmb": "CNY", "cn¥": "CNY", "人民币": "CNY", "日元": "JPY", "美元": "USD", "港币": "HKD",
+    "₹": "INR", "rs": "INR", "rs.": "INR", "kč": "CZK", "kc": "CZK", "zł": "PLN", "zl": "PLN",
     "ft": "HUF", "ft.": "HUF", "fr": "CHF", "fr.": "CHF", "sfr": "CHF", "sfr.": "CHF", "kr": "", "kr.": "", "₺": "TRY",
     "tl": "TRY", "₽": "RUB", "руб": "RUB", "руб.": "RUB", "₴": "UAH", "грн": "UAH", "₪": "ILS", "₩": "KRW", "원": "KRW",
     "฿": "THB", "₫": "VND", "đ": "VND", "₱": "PHP", "rm": "MYR", "rp": "IDR", "rp.": "IDR", "lei": "RON", "лв": "BGN",
@@ -35,7 +36,13 @@ SIGNS: dict[str, str] = {
 }  # fmt: skip
 
 # Signs that are read as one currency though others share them; the reader says so.
-SHARED_SIGNS = frozenset({"$", "¥", "rs", "rs.", "r", "£", "₨"}) - {"£"}
+SHARED_SIGNS = frozenset({"$", "¥", "rs", "rs.", "r", "₨"})
+# Which others they are, by the code that the sign is read as.
+SHARERS: dict[str, frozenset[str]] = {
+    "USD": frozenset("ARS AUD BBD BMD BND BSD BZD CAD CLP COP DOP FJD GYD HKD JMD LRD MXN NAD NZD SGD SRD TTD TWD UYU XCD ZWL".split()),
+    "JPY": frozenset({"CNY"}),
+    "INR": frozenset("LKR MUR NPR PKR SCR".split()),
+}
 
 
 def code_of(text: str) -> str | None:

@@ -41,6 +41,15 @@ _NAMES: dict[str, str] = {
     "ro": "ianuarie ian,februarie feb,martie mar,aprilie apr,mai,iunie iun,iulie iul,august aug,septembrie sep sept,"
     "octombrie oct,noiembrie noi nov,decembrie dec",
     "tr": "ocak oca,şubat şub,mart mar,nisan nis,mayıs may,haziran haz,temmuz tem,ağustos ağu,eylül eyl,ekim eki,kasım kas,aralık ara",
+    "ru": "января январь янв,февраля февраль фев,марта март мар,апреля апрель апр,мая май,июня июнь июн,июля июль июл,августа август авг,"
+    "сентября сентябрь сен сент,октября октябрь окт,ноября ноябрь ноя нояб,декабря декабрь дек",
+    "uk": "січня січ,лютого лют,березня бер,квітня кві,травня тра,червня чер,"
+    "липня лип,серпня сер,вересня вер,жовтня жов,листопада лис,грудня гру",
+    "el": "ιανουαρίου ιαν,φεβρουαρίου φεβ,μαρτίου μαρ,απριλίου απρ,μαΐου μαι,"
+    "ιουνίου ιουν,ιουλίου ιουλ,αυγούστου αυγ,σεπτεμβρίου σεπ,οκτωβρίου οκτ,"
+    "νοεμβρίου νοε,δεκεμβρίου δεκ",
+    "id": "januari jan,februari feb,maret mar,april apr,mei,juni jun,juli jul,"
+    "agustus agu agt ags,september sep,oktober okt,november nov,desember des",
     "hr": "siječnja sij,veljače velj,ožujka ožu,travnja tra,svibnja svi,lipnja,srpnja,kolovoza kol,rujna ruj,,studenoga stu,prosinca",
 }
 

@@ -12,13 +12,12 @@ from services.ingestion.readers.amounts import ParsedColumn, parse_column
 from services.ingestion.readers.currencies import code_of
 from services.ingestion.readers.folding import fold
 from services.ingestion.readers.statement import BATCH_SCHEMA, Batch, RowError
-from services.ingestion.readers.survey import Reading, cells_of, day_part, is_continuation
-from services.ingestion.readers.words import BALANCE_ENTRIES, direction_of, is_balance_line, state_of
+from services.ingestion.readers.survey import Reading, cells_of, day_part, is_balance_entry, is_continuation
+from services.ingestion.readers.words import BALANCE_ENTRIES, PERIOD_ENTRIES, direction_of, is_balance_line, state_of
 
 MAX_ROWS = 8192
 MAX_SKIPPED_SHOWN = 100
 PENDING = "pending: not booked yet; it will come with a later export"
-_BALANCE_WORD = r"(?i)sald|s a l d|solde|balance|forward|kontostand|zůstatek|egyenleg"
 VOID = "declined, cancelled or reverted: it moved no money"
 
 
@@ -117,8 +116,7 @@ def _balance_entries(frame: pl.DataFrame, reading: Reading) -> pl.Series:
     if not columns.description:
         return pl.Series([False] * len(frame), dtype=pl.Boolean)
     texts = cells_of(frame, columns.description[0])
-    likely = texts.filter(texts.str.contains(_BALANCE_WORD) & (texts.str.len_chars() < 40)).unique()
-    return texts.is_in([text for text in likely if fold(text) in BALANCE_ENTRIES])
+    return is_balance_entry(texts, BALANCE_ENTRIES | PERIOD_ENTRIES if reading.closed else BALANCE_ENTRIES)
 
 
 def _mapped(cells: pl.Series, read: Any, dtype: pl.DataType) -> pl.Series:
@@ -216,6 +214,8 @@ def _currencies(frame: pl.DataFrame, reading: Reading, in_cell: pl.Series) -> tu
     at = reading.table.columns.currency
     if reading.currency_given:
         return fixed, nothing
+    if reading.stands_for:
+        in_cell = in_cell.replace(reading.stands_for)
     if at is None:
         return pl.select(pl.coalesce(in_cell, fixed)).to_series(), nothing
     cells = cells_of(frame, at)

@@ -12,16 +12,18 @@ import polars as pl
 
 from services.ingestion.readers.amounts import AmountFormat, decide_marks, shapes_of
 from services.ingestion.readers.columns import Columns, languages_of, name_rank
-from services.ingestion.readers.currencies import SHARED_SIGNS, code_of
+from services.ingestion.readers.currencies import SHARED_SIGNS, SHARERS, code_of
 from services.ingestion.readers.date_order import DateColumn, DecidedDate, Hints, UndecidedDate, dates_in, decide_format
 from services.ingestion.readers.dates import DateFormat, looks_like_date
+from services.ingestion.readers.folding import fold
 from services.ingestion.readers.layout import Table, currency_in, wrong_date_format
 from services.ingestion.readers.money_columns import follows_balance, provisional_format, signed_value
 from services.ingestion.readers.signs import SignRule, SignTally, decide_pair, decide_sign
 from services.ingestion.readers.statement import ReadOptions, RowError, UnreadableStatement
-from services.ingestion.readers.words import state_of
+from services.ingestion.readers.words import BALANCE_ENTRIES, state_of
 
 MAX_SHAPES = 20_000
+_BALANCE_WORD = r"(?i)sald|s a l d|solde|balance|forward|kontostand|zůstatek|egyenleg|likut|atlikum|остаток|turnover|käive|apgroz|apyvart"
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,11 @@ class Reading:
     sign: SignRule
     currency: str | None  # of rows that say none themselves
     currency_given: bool  # by the caller: it wins over the rows' own
+    stands_for: dict[str, str]  # what a sign of several currencies is read as -> what the file says that it means
     pending_counted: bool
     subtract_fee: bool
     continued: bool
+    closed: bool  # a dated line repeats the closing balance
     notes: list[str]
 
 
@@ -52,6 +56,7 @@ class Survey:
     elsewhere: Counter[str] = field(default_factory=Counter)
     signs: SignTally = field(default_factory=SignTally)
     continued: bool = False
+    closed: bool = False
     rows: int = 0
 
     def add(self, frame: pl.DataFrame) -> None:
@@ -81,12 +86,15 @@ class Survey:
             )
         if not self.continued:
             self.continued = bool(is_continuation(frame, columns).any())
+        if not self.closed and columns.description:
+            self.closed = bool((is_balance_entry(cells_of(frame, columns.description[0]), BALANCE_ENTRIES) & (days != "")).any())
 
     def decide(self, options: ReadOptions, given_format: DateFormat | None) -> Reading:
         """Draw the conclusions. Raises UnreadableStatement when the date order stays open."""
         table, columns = self.table, self.table.columns
         notes: list[str] = []
-        currency = _currency(table, options, self.money, notes)
+        currency = _currency(table, options)
+        stands_for = _shared_signs(self.money, currency, notes)
         decided = self._given(given_format, options) if given_format else self._date_format(options)
         form = decide_marks(self.money, self.elsewhere, currency)
         if columns.amount is not None:
@@ -98,8 +106,9 @@ class Survey:
             _refuse_hidden_signs(table)
             notes.append("no amount is negative and nothing says which way the money went: all rows are read as money in")
         return Reading(
-            table, decided.format, decided.evidence, form, sign, currency, currency_given=bool(options.currency),
-            pending_counted=_pending_counted(table), subtract_fee=_fee_is_extra(table), continued=self.continued, notes=notes,
+            table, decided.format, decided.evidence, form, sign, currency, currency_given=bool(options.currency), stands_for=stands_for,
+            pending_counted=_pending_counted(table), subtract_fee=_fee_is_extra(table), continued=self.continued, closed=self.closed,
+            notes=notes,
         )  # fmt: skip
 
     def _given(self, given: DateFormat, options: ReadOptions) -> DecidedDate:
@@ -180,6 +189,12 @@ def _count(total: Counter[str], cells: pl.Series) -> None:
             total[shape] += count
 
 
+def is_balance_entry(texts: pl.Series, known: frozenset[str]) -> pl.Series:
+    """Rows whose text is exactly one of the `known` words for a balance."""
+    likely = texts.filter(texts.str.contains(_BALANCE_WORD) & (texts.str.len_chars() < 40)).unique()
+    return texts.is_in([text for text in likely if fold(text) in known])
+
+
 def is_continuation(frame: pl.DataFrame, columns: Columns) -> pl.Series:
     """Rows that only go on with the text of the row before: no date, no amount, nothing outside the text columns."""
     texts = {*columns.description, *([columns.merchant] if columns.merchant is not None else [])}
@@ -197,13 +212,10 @@ def is_continuation(frame: pl.DataFrame, columns: Columns) -> pl.Series:
     ).to_series()
 
 
-def _currency(table: Table, options: ReadOptions, money: Iterable[str], notes: list[str]) -> str | None:
+def _currency(table: Table, options: ReadOptions) -> str | None:
     """The currency of rows without one of their own: the caller's, the header's, or that of the lines above the table."""
     if options.currency:
         return options.currency.upper()
-    shared = sorted(sign for sign in SHARED_SIGNS if any(sign == part for shape in money for part in _signs_in(shape)))
-    for sign in shared:
-        notes.append(f"the sign {sign!r} is read as {code_of(sign)}; send `currency` if it stands for another")
     if table.header:
         named = {table.header[at].currency for at in table.columns.money()} - {None}
         if len(named) == 1:
@@ -212,6 +224,19 @@ def _currency(table: Table, options: ReadOptions, money: Iterable[str], notes: l
         if not named and balance is not None and table.header[balance].currency:
             return table.header[balance].currency
     return currency_in(table.preamble)
+
+
+def _shared_signs(money: Iterable[str], currency: str | None, notes: list[str]) -> dict[str, str]:
+    """Signs of several currencies: the one that the file names where it has that sign, else the usual one, with a note."""
+    present = {part for shape in money for part in _signs_in(shape)}
+    stands_for: dict[str, str] = {}
+    for sign in sorted(SHARED_SIGNS & present):
+        usual = code_of(sign) or ""
+        if currency in SHARERS.get(usual, ()) and usual.casefold() not in present:
+            stands_for[usual] = str(currency)
+        else:
+            notes.append(f"the sign {sign!r} is read as {usual}; send `currency` if it stands for another")
+    return stands_for
 
 
 def _signs_in(shape: str) -> list[str]:

@@ -15,14 +15,16 @@ DEBIT = _words(
     uitgave; uitgaven; ausgabe; ausgaben; ausgang; belastung; lastschrift; dépense; sortie; cargo; gasto; retiro; salida;
     addebito; addebiti; dare; uscita; spesa; saída; saida; despesa; saque; belastning; uttag; ut; utgift; udgift; udbetaling; utbetaling; hævet; uttak;
     wydatek; obciążenie; wypłata; wn; ma dati; výdaj; výdej; vydaj; vyber; výběr; odchozí; debetní; kiadás; terhelés; tartozik; kimenő;
-    veloitus; otto; meno; cheltuiala; debitare; borç; gider; isplata; trošak"""
+    veloitus; otto; meno; cheltuiala; debitare; borç; gider; isplata; trošak; расход; списание; дебет; витрати; списання; χ; χρέωση; deebet;
+    debets; debetas; breme; 支出; 借; 借方; 转出; 出金; 支払; 支払い; お支払い; 출금; 지급; 지출; pengeluaran; keluar; חובה; مدين"""
 )
 CREDIT = _words(
     """c; cr; crdt; cred; credit; credits; crédit; crédito; credito; kredit; creditor; haben; h; bij; in; inflow; incoming; income;
     earning; deposit; deposits; money in; paid in; received; receiving; payment in; credit entry; refund; from; inkomsten; inkomst; ontvangst; einnahme; einnahmen; eingang;
     gutschrift; recette; revenu; entrée; abono; ingreso; depósito; accredito; accrediti; avere; entrata; entrada; receita; depósito;
     insättning; inkomst; inn; indsat; indbetaling; innbetaling; innskudd; insatt; k; kredyt; uznanie; wpłata; wpływ; przychód; ma; dal; příjem; prijem; vklad;
-    příchozí; kreditní; bevétel; jóváírás; követel; bejövő; hyvitys; pano; tulo; venit; creditare; alacak; gelir; uplata; prihod"""
+    příchozí; kreditní; bevétel; jóváírás; követel; bejövő; hyvitys; pano; tulo; venit; creditare; alacak; gelir; uplata; prihod; приход; зачисление; кредит; пополнение; надходження; зарахування; π; πίστωση;
+    kreedit; kredīts; kreditas; dobro; 收入; 贷; 贷方; 转入; 入金; お預り; 입금; 수입; pemasukan; masuk; זכות; دائن"""
 )
 # Kinds of booking that say the direction in card exports whose amounts carry no sign.
 PURCHASE = _words(
@@ -39,20 +41,24 @@ PENDING = _words(
     pendiente; en proceso; retenido; pendente; em processamento; in sospeso; in attesa; non contabilizzato; da contabilizzare; autorizzato; in lavorazione;
     in behandeling; gereserveerd; reservering; nog te verwerken; oczekująca; oczekujące; oczekujacy; blokada; w realizacji; nierozliczona; niezaksięgowana; čeká; čekající; čeká na zaúčtování;
     nezaúčtováno; blokace; rezervace; függőben; függő; zárolt; zárolás; reserverad; reserveret; reservert; preliminär; avvaktar; afventer; venter; ikke bokført;
-    kommende; varaus; odottaa; in asteptare; beklemede; provizyon; na čekanju"""
+    kommende; varaus; odottaa; in asteptare; beklemede; provizyon; na čekanju; oczekuje; в обработке; ожидание; ожидает; в обробці; 等待付款; 处理中; 待付款; 等待确认收货; 未确定;
+    処理中; 未確定; 대기; 처리중"""
 )
 POSTED = _words(
     """posted; completed; complete; cleared; settled; booked; executed; done; success; successful; succeeded; paid; processed; reconciled; final; approved; accepted;
     gebucht; umsatz gebucht; verbucht; ausgeführt; abgeschlossen; erledigt; comptabilisé; comptabilisée; effectué; effectuée; exécuté; terminé; réglé;
     contabilizado; contabilizada; realizado; completado; finalizado; efetivado; efetuado; concluído; contabilizzato; eseguito; completato; geboekt; verwerkt; uitgevoerd; voltooid;
     zaksięgowana; zaksięgowano; rozliczona; zrealizowana; wykonana; zaúčtováno; zaúčtovaná; provedeno; proběhlo; könyvelt; teljesült; elszámolt; lekönyvelt; bokförd; bokfört; bokført; bogført; gennemført; utfört;
-    utført; genomförd; kirjattu; toteutunut; finalizat; tamamlandı; knjiženo; refunded; partially refunded; c; r"""
+    utført; genomförd; kirjattu; toteutunut; finalizat; tamamlandı; knjiženo; refunded; partially refunded; c; r; ok; issued; berechnet; approvato; approvata; zakończono; zakończona; zakończone; dokončeno; dokončená;
+    befejezve; finalizată; concluída; исполнено; исполнена; выполнен; выполнено; выполнена; проведено; виконано; успішно; 交易成功; 支付成功; 已存入零钱; 退款成功; 还款成功; 对方已收钱; 已收钱;
+    已转账; 充值完成; 提现已到账; 已到账; 朋友已收钱; 已支付; 成功; 完了; 確定; 완료; 승인; 정상"""
 )
 VOID = _words(
     """declined; decline; failed; failure; reverted; reversed authorization; cancelled; canceled; denied; rejected; refused; voided; void; expired; removed; error; returned unpaid;
     memo; abgelehnt; storniert; fehlgeschlagen; abgebrochen; gescheitert; refusé; refusée; annulé; annulée; échoué; rejeté; rechazado; rechazada; anulado; anulada; cancelado; cancelada; fallido;
     recusado; rejeitado; rifiutato; annullato; stornato; fallito; geweigerd; geannuleerd; mislukt; afgewezen; odrzucona; odrzucony; anulowana; anulowany; zamítnuto; zamítnutá; zrušeno; zrušená; stornováno;
-    elutasítva; sikertelen; törölt; avvisad; avvist; afvist; annullerad; annulleret; avbruten; makulerad; hylätty; peruttu; respins; iptal; reddedildi; odbijeno"""
+    elutasítva; sikertelen; törölt; avvisad; avvist; afvist; annullerad; annulleret; avbruten; makulerad; hylätty; peruttu; respins; iptal; reddedildi; odbijeno; rückgängig gemacht; zurückgesetzt; cofnięto; cofnięta; odrzucono; vráceno; отклонено; отклонена;
+    отменено; отменена; отказ; відхилено; скасовано; 交易关闭; 交易失败; 已关闭; 支付失败; 取消; 失敗; 취소; 거절; 실패; 승인취소"""
 )
 
 # Lines that are not transactions: a text that starts so, in a row without a date or without an amount of its own.
@@ -73,7 +79,15 @@ _MOST_WORDS = max(len(words.split()) for words in BALANCE_LINES)
 BALANCE_ENTRIES = _words(
     """saldo; s a l d o; saldo anterior; saldo final; saldo do dia; saldo finale; saldo końcowe; saldovortrag; endsaldo; alter saldo; neuer saldo; alter kontostand; neuer kontostand; eindsaldo;
     ancien solde; nouveau solde; solde précédent; closing balance; ending balance; previous balance; new balance; balance brought forward; balance carried forward; brought forward;
-    carried forward; balance b f; balance c f; konečný zůstatek; záró egyenleg; utgående saldo; loppusaldo; ultimosaldo"""
+    carried forward; balance b f; balance c f; konečný zůstatek; záró egyenleg; utgående saldo; loppusaldo; ultimosaldo; lõppsaldo; beigu atlikums; likutis pabaigai;
+    исходящий остаток; входящий остаток"""
+)
+
+
+# Where a statement has such a line, dated lines of exactly these words are no bookings either: it opens and sums up its period with them.
+PERIOD_ENTRIES = _words(
+    """opening balance; beginning balance; starting balance; turnover; debit turnover; credit turnover; total turnover; anfangssaldo; saldo inicial; saldo iniziale; solde initial;
+    beginsaldo; saldo początkowe; počáteční zůstatek; nyitó egyenleg; ingående saldo; alkusaldo; primosaldo; algsaldo; käive; sākuma atlikums; apgrozījums; likutis pradžiai; apyvarta"""
 )
 
 
