@@ -16,6 +16,7 @@ from uuid_utils.compat import uuid7
 
 from services.accounts.domain import TransactionFilters, TransactionPosition, TransactionStatus
 from services.accounts.repository.filters import page_statement
+from services.accounts.repository.suggesting import JOIN_BY_HASH, SELECT_NEAR
 from services.local import LocalSystem
 
 pytestmark = pytest.mark.slow
@@ -37,6 +38,20 @@ FILL = f"""
            CASE WHEN n % 1000 = 0 THEN 'pending' ELSE 'posted' END, n::text, $3, n,
            jsonb_build_object('n', n, 'even', n % 2 = 0)
       FROM generate_series(1, $4::int) AS n
+"""
+
+
+# One row in a thousand may repeat the one before it.
+SUSPECT = """
+    UPDATE accounts.transactions AS t SET suspected_duplicate_of = earlier.id, suspicion = 'same day'
+      FROM accounts.transactions AS earlier
+     WHERE t.user_id = $1 AND earlier.user_id = $1 AND t.import_line % 1000 = 7 AND earlier.import_line = t.import_line - 1
+"""
+# As an import brings them: in the transaction that looks for transfers.
+HOT = """
+    INSERT INTO accounts.transactions (user_id, id, account_id, transaction_date, amount, currency, description, fingerprint)
+    SELECT $1, gen_random_uuid(), $2, $3::date + n % 5, $4::numeric, 'EUR', 'Transfer ' || n, $6 || n
+      FROM generate_series(1, $5::int) AS n
 """
 
 
@@ -85,6 +100,7 @@ def users(servers: LocalSystem) -> Iterator[Users]:
                 user_id,
             )
             await migrator.execute(FILL, user_id, account, made.import_id, rows)
+            await migrator.execute(SUSPECT, user_id)
         await migrator.execute("ANALYZE accounts.transactions")
         await migrator.close()
 
@@ -145,6 +161,8 @@ async def test_keyset_page_reads_a_page_at_any_depth(ledger: Ledger, depth: int)
         ({"category": "income_salary"}, "idx_transactions_category_date", PAGE + 1),
         ({"merchant": "MERCHANT 17"}, "idx_transactions_user_merchant", PAGE + 1),
         ({"status": TransactionStatus.PENDING}, "idx_transactions_pending", PAGE + 1),
+        ({"suspected_duplicate": True}, "idx_transactions_suspected", ROWS // 1000 + 1),
+        ({"suspected_duplicate": False}, "idx_transactions_pagination", PAGE + 2),
         ({"date_from": date(2024, 1, 1), "date_to": date(2024, 1, 31)}, "idx_transactions_pagination", PAGE + 1),
         ({"category": "housing", "date_to": date(2024, 1, 31)}, None, 5 * PAGE),
         ({"category": "uncategorized"}, "idx_transactions_pagination", 5 * PAGE),
@@ -180,6 +198,33 @@ async def test_a_primary_category_stands_for_all_below_it(ledger: Ledger) -> Non
     assert indexes(plan) <= {"idx_transactions_category", "idx_transactions_category_date"}
     # One in five hundred.
     assert rows_read(plan) <= ROWS // 500 + 1
+
+
+async def test_thousands_of_equal_amounts_do_not_multiply_when_transfers_are_looked_for(ledger: Ledger) -> None:
+    """5,000 payments of one amount meet 5,000 in another account, all new, within five days: 25 million pairs, of which none is made."""
+    each, first = 5_000, FIRST_DAY + timedelta(30)
+    transaction = ledger.service.transaction()
+    await transaction.start()
+    await ledger.service.execute("SELECT set_config('app.user_id', $1, true)", str(ledger.user_id))
+    for name, amount in (("Giro", Decimal("-77.77")), ("Savings", Decimal("77.77"))):
+        account = await ledger.service.fetchval(
+            """INSERT INTO accounts.accounts (user_id, id, name, account_type, currency)
+               VALUES ($1, gen_random_uuid(), $2, 'checking', 'EUR') RETURNING id""",
+            ledger.user_id,
+            name,
+        )
+        await ledger.service.execute(HOT, ledger.user_id, account, first, amount, each, name)
+    await ledger.service.execute(JOIN_BY_HASH)
+    statement = f"EXPLAIN (ANALYZE, FORMAT JSON) {SELECT_NEAR}"
+    plan = json.loads(await ledger.service.fetchval(statement, ledger.user_id, first, first + timedelta(4)))[0]["Plan"]
+    await transaction.rollback()
+    assert plan["Actual Rows"] == 2 * each
+    # Three weeks of old rows, and the new ones: never more than that anywhere.
+    assert max(node["Actual Rows"] * node["Actual Loops"] for node in nodes(plan)) <= 2 * each + 21 * ROWS // DAYS
+    assert "Seq Scan" not in kinds(plan)
+    scans = [node for node in nodes(plan) if "Index Cond" in node]
+    assert scans
+    assert all("user_id" in node["Index Cond"] and "transaction_date" in node["Index Cond"] for node in scans)
 
 
 async def test_lines_of_an_import_come_from_their_index(ledger: Ledger) -> None:

@@ -396,6 +396,59 @@ async def test_update_transaction_by_mask(client: Client) -> None:
     assert len((await update(note="x" * 2000)).note) == 2000
 
 
+async def test_transfers(client: Client, other_client: Client) -> None:
+    giro = await client.account()
+    savings = (await client.call("EnsureAccount", pb.EnsureAccountRequest(name="Savings", currency="EUR"))).account.account_id
+    await client.append(metadata(uuid7()), batch([row(giro, 1, amount=Decimal("-500"))]), end(1))
+    await client.append(metadata(uuid7()), batch([row(savings, 1, amount=Decimal("500"))]), end(1))
+    (found,) = (await client.call("ListTransfers", pb.ListTransfersRequest())).transfers
+    assert found.state == pt.TRANSFER_STATE_SUGGESTED
+    assert (found.outgoing.account_id, found.incoming.account_id) == (giro, savings)
+    assert found.outgoing.transfer_id == found.incoming.transfer_id == found.transfer_id
+    assert "500.00 EUR left Everyday" in found.reason
+    assert found.HasField("create_time")
+    assert not found.HasField("decide_time")
+    assert {one.transfer_id for one in await client.everything()} == {found.transfer_id}
+    named = {"transfer_id": found.transfer_id}
+    assert (await client.call("GetTransfer", pb.GetTransferRequest(**named))).transfer == found
+    for stranger in (("GetTransfer", pb.GetTransferRequest), ("ConfirmTransfer", pb.ConfirmTransferRequest)):
+        with pytest.raises(NotFound):
+            await other_client.call(stranger[0], stranger[1](**named))
+    confirmed = (await client.call("ConfirmTransfer", pb.ConfirmTransferRequest(**named))).transfer
+    assert confirmed.state == pt.TRANSFER_STATE_CONFIRMED
+    assert confirmed.HasField("decide_time")
+    undone = (await client.call("UndoTransfer", pb.UndoTransferRequest(**named))).transfer
+    assert (undone.state, undone.outgoing.transfer_id) == (pt.TRANSFER_STATE_UNDONE, "")
+    assert not (await client.call("ListTransfers", pb.ListTransfersRequest())).transfers
+    listed = await client.call("ListTransfers", pb.ListTransfersRequest(state=pt.TRANSFER_STATE_UNDONE))
+    assert list(listed.transfers) == [undone]
+    for request, field in (
+        (pb.ListTransfersRequest(page_size=-1), "page_size"),
+        (pb.ListTransfersRequest(page_token="x"), "page_token"),
+        (pb.ListTransfersRequest(state=cast(Any, 9)), "state"),
+    ):
+        with pytest.raises(InvalidArgument) as caught:
+            await client.call("ListTransfers", request)
+        assert caught.value.fields[0].field == field
+    with pytest.raises(InvalidArgument):
+        await client.call("UndoTransfer", pb.UndoTransferRequest(transfer_id="one"))
+
+
+async def test_suspected_duplicates_are_a_filter(client: Client) -> None:
+    account = await client.account()
+    for text in ("Bakery", "Bakery north"):
+        await client.append(metadata(uuid7()), batch([row(account, 1, description=text)]), end(1))
+
+    async def listed(**fields: Any) -> pb.ListTransactionsResponse:
+        return cast(pb.ListTransactionsResponse, await client.call("ListTransactions", pb.ListTransactionsRequest(**fields)))
+
+    assert [one.description for one in (await listed(suspected_duplicate=True)).transactions] == ["Bakery north"]
+    assert [one.description for one in (await listed(suspected_duplicate=False)).transactions] == ["Bakery"]
+    token = (await listed(page_size=1)).next_page_token
+    with pytest.raises(InvalidArgument):
+        await listed(page_size=1, page_token=token, suspected_duplicate=False)
+
+
 async def test_create_and_update_account(client: Client) -> None:
     balance = money_pb2.Money(currency_code="GBP", units=-1, nanos=-500_000_000)
     request = pb.CreateAccountRequest(
@@ -474,6 +527,10 @@ async def test_profile(client: Client, user_id: UUID) -> None:
     assert changed.update_time.ToNanoseconds() > profile.update_time.ToNanoseconds()
     cleared = pb.UpdateProfileRequest(profile=pt.Profile(), update_mask=FieldMask(paths=["display_name"]))
     assert (await client.call("UpdateProfile", cleared)).profile.display_name == ""
+    assert profile.transfer_suggestions
+    off = pb.UpdateProfileRequest(profile=pt.Profile(), update_mask=FieldMask(paths=["transfer_suggestions"]))
+    assert not (await client.call("UpdateProfile", off)).profile.transfer_suggestions
+    assert not (await client.call("GetProfile", pb.GetProfileRequest())).profile.transfer_suggestions
     for field in ("default_currency", "locale", "time_zone"):
         for value in ("", "not one!"):
             wrong = pb.UpdateProfileRequest(profile=pt.Profile(**cast(Any, {field: value})), update_mask=FieldMask(paths=[field]))

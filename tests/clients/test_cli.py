@@ -168,6 +168,24 @@ def test_transactions_follow_the_pages_up_to_the_limit(scale: Scale, gateway: Fa
     assert "-12.34" in result.output
 
 
+def test_suspected_duplicates_come_with_the_reason_and_the_id_to_decide_by(scale: Scale, gateway: FakeGateway) -> None:
+    suspect = {
+        "transaction_date": "2026-03-01",
+        "amount": "-9",
+        "currency": "EUR",
+        "description": "Rent",
+        "suspicion": "same day",
+        "id": USER,
+    }
+    gateway.answer("GET /api/v1/transactions", {"items": [suspect], "next_page_token": None})
+    result = scale("transactions", "--suspected")
+    assert "same day" in result.output
+    assert USER in result.output
+    assert USER not in scale("transactions", "--not-suspected").output
+    scale("transactions")
+    assert [seen.query.get("suspected_duplicate") for seen in gateway.seen] == ["true", "false", None]
+
+
 def test_a_day_that_is_none_is_wrong_usage(scale: Scale, gateway: FakeGateway) -> None:
     assert scale("transactions", "--date-from", "31.03.2026").exit_code == 2
     assert not gateway.seen

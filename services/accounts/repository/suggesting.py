@@ -16,38 +16,39 @@ from services.accounts.mentions import AccountMarks, OwnAccount
 from services.accounts.pairing import TRANSFER_DAYS, Pair, Side, Told, pair_up, reason, with_partners
 from services.kit.postgres import Connection
 
-_MOST_SIDES = 50_000
-_TEXTS_AT_ONCE = 2_000
+_MOST_SIDES = 20_000
+"""Of the newest days: a bound on what one import can cost, far above what a person moves between accounts."""
+_AT_ONCE = 2_000
 _REACH = 2 * TRANSFER_DAYS
 """Also the other partners that a partner may have: they make it doubtful."""
 
 _IS_SWITCHED_OFF = "SELECT EXISTS (SELECT FROM accounts.profiles WHERE user_id = $1 AND NOT transfer_suggestions)"
 _SELECT_ACCOUNTS = "SELECT id, name, identifier FROM accounts.accounts WHERE user_id = $1"
-_CREATE_SIDES = """
-    CREATE TEMPORARY TABLE sides (
-        id uuid, account_id uuid, transaction_date date, amount numeric(19,4), currency text, is_new boolean
-    ) ON COMMIT DROP
-"""
-# Conditions on amounts reach no index under row level security, hence two steps: the user's rows of these days, then a join on amounts.
-_FILL_SIDES = f"""
-    INSERT INTO sides
-    SELECT id, account_id, transaction_date, amount, currency, updated_at = now()
-      FROM accounts.transactions
-     WHERE user_id = $1 AND transaction_date BETWEEN $2::date - {_REACH} AND $3::date + {_REACH}
-       AND status = 'posted' AND suspected_duplicate_of IS NULL AND transfer_id IS NULL
-"""  # nosec B608 - only constants of this module
-# By day and not by row, so that thousands of equal amounts do not multiply.
-_SELECT_NEAR = f"""
-    WITH facing AS (SELECT DISTINCT account_id, currency, amount FROM sides),
+# The planner knows little of rows that just came, and takes thousands for one.
+JOIN_BY_HASH = "SELECT set_config('enable_nestloop', 'off', true)"
+_JOIN_AS_BEFORE = "SELECT set_config('enable_nestloop', 'on', true)"
+# Conditions on amounts reach no index under row level security: the user's rows of these days are read and joined by hash; by day and
+# not by row, so that thousands of equal amounts do not multiply.
+SELECT_NEAR = f"""
+    WITH sides AS MATERIALIZED (
+             SELECT id, account_id, transaction_date, amount, currency, updated_at = now() AS is_new
+               FROM accounts.transactions
+              WHERE user_id = $1 AND transaction_date BETWEEN $2::date - {_REACH} AND $3::date + {_REACH}
+                AND status = 'posted' AND suspected_duplicate_of IS NULL AND transfer_id IS NULL),
+         fresh AS (SELECT DISTINCT account_id, currency, amount FROM sides WHERE is_new),
+         facing AS (SELECT DISTINCT currency, -amount AS amount, account_id FROM sides
+                     WHERE EXISTS (SELECT FROM fresh
+                                    WHERE fresh.currency = sides.currency AND fresh.amount = -sides.amount
+                                      AND fresh.account_id <> sides.account_id)),
          wanted AS (SELECT DISTINCT currency, abs(amount) AS size, transaction_date FROM sides
                      WHERE is_new AND EXISTS (SELECT FROM facing
-                                               WHERE facing.currency = sides.currency AND facing.amount = -sides.amount
+                                               WHERE facing.currency = sides.currency AND facing.amount = sides.amount
                                                  AND facing.account_id <> sides.account_id)),
          near AS (SELECT DISTINCT currency, size, transaction_date + days AS day
                     FROM wanted CROSS JOIN generate_series(-{_REACH}, {_REACH}) AS days)
     SELECT sides.* FROM sides JOIN near ON near.currency = sides.currency AND near.size = abs(sides.amount) AND near.day = transaction_date
      ORDER BY transaction_date DESC, id DESC LIMIT {_MOST_SIDES}
-"""  # nosec B608
+"""  # nosec B608 - only constants of this module
 _SELECT_TEXTS = """
     SELECT id, account_id, left(description_key, 200), concat_ws(' ', description, merchant_name), left(raw_data::text, 10000)
       FROM accounts.transactions WHERE user_id = $1 AND id = ANY ($2)
@@ -78,22 +79,22 @@ async def suggest_transfers(connection: Connection, user_id: UUID, first_day: da
     accounts = [OwnAccount(*record) for record in await connection.fetch(_SELECT_ACCOUNTS, user_id)]
     if len(accounts) < 2 or await connection.fetchval(_IS_SWITCHED_OFF, user_id):
         return 0
-    await connection.execute(_CREATE_SIDES)
-    await connection.execute(_FILL_SIDES, user_id, first_day, last_day)
-    await connection.execute("ANALYZE sides")
-    near = [Side(*record) for record in await connection.fetch(_SELECT_NEAR)]
+    await connection.execute(JOIN_BY_HASH)
+    near = [Side(*record) for record in await connection.fetch(SELECT_NEAR, user_id, first_day, last_day)]
+    await connection.execute(_JOIN_AS_BEFORE)
     sides = await asyncio.to_thread(with_partners, near)
     if not sides:
         return 0
     marks = AccountMarks(accounts)
     told: dict[UUID, Told] = {}
     ids = [one.transaction_id for one in sides]
-    for start in range(0, len(ids), _TEXTS_AT_ONCE):
-        rows = await connection.fetch(_SELECT_TEXTS, user_id, ids[start : start + _TEXTS_AT_ONCE])
+    for start in range(0, len(ids), _AT_ONCE):
+        rows = await connection.fetch(_SELECT_TEXTS, user_id, ids[start : start + _AT_ONCE])
         told |= await asyncio.to_thread(_read, rows, marks)
     undone = {(outgoing, incoming) for outgoing, incoming in await connection.fetch(_SELECT_UNDONE, user_id, ids)}
     pairs = await asyncio.to_thread(pair_up, sides, told, marks, undone)
-    return await _store(connection, user_id, pairs, {account.id: account.name for account in accounts}) if pairs else 0
+    names = {account.id: account.name for account in accounts}
+    return sum([await _store(connection, user_id, pairs[start : start + _AT_ONCE], names) for start in range(0, len(pairs), _AT_ONCE)])
 
 
 def _read(rows: list[asyncpg.Record], marks: AccountMarks) -> dict[UUID, Told]:
