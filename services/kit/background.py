@@ -140,8 +140,8 @@ def run_worker(
     _background.on_start, _background.on_stop = on_start, on_stop
     _keep_our_logging()
     # About messages that are code, while ours are JSON; and about a default that will change, while we say what we want.
-    for category in (SecurityWarning, CPendingDeprecationWarning):
-        warnings.filterwarnings("ignore", category=category)
+    for warning in (SecurityWarning, CPendingDeprecationWarning):
+        warnings.simplefilter("ignore", warning)
     celery.steps["consumer"].add(_PlacesRegained)
     signals.worker_process_init.connect(_child_starts)
     signals.worker_process_shutdown.connect(_child_stops)
