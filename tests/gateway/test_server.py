@@ -17,10 +17,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from scale.ingestion.v1 import ingestion_service_pb2 as ingestion_pb
 from services.gateway import server
 from services.gateway.server import BoundedProtocol
 from tests.support.gateway_app import assert_problem, bearer, free_port
-from tests.support.upstream_fakes import SECRET, FakeAccounts, FakeIngestion, fake_server
+from tests.support.upstream_fakes import SECRET, FakeAccounts, FakeIngestion, fake_server, running_import
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -124,6 +125,21 @@ async def test_sigterm_lets_a_slow_request_finish(running: Process) -> None:
     assert response.status_code == 200
     assert response.headers["connection"] == "close"
     assert await running.process.wait() == 0
+
+
+async def test_sigterm_ends_streams_and_does_not_wait_for_them(running: Process) -> None:
+    running.ingestion.found = running_import(rows=1)
+    running.ingestion.steps = [ingestion_pb.WatchImportResponse(event_id="1-0", statement_import=running_import(rows=1)), 60.0]
+    path = f"{running.url}/api/v1/imports/{uuid4()}/stream"
+    seen = ""
+    async with httpx.AsyncClient(headers=bearer(), timeout=10) as http, http.stream("GET", path) as response:
+        async for text in response.aiter_text():
+            seen += text
+            if "id: 1-0" in seen:
+                running.process.send_signal(signal.SIGTERM)
+    assert "finished" not in seen  # and yet no broken connection: httpx would have raised
+    # Its grace is ten seconds.
+    assert await asyncio.wait_for(running.process.wait(), 4) == 0
 
 
 async def test_hanging_up_cancels_the_call(running: Process) -> None:
