@@ -179,6 +179,25 @@ def test_what_is_no_statement_is_refused_with_a_reason(read: ReadText, content: 
     assert word in refusal(read, content).message
 
 
+@pytest.mark.parametrize("large", [False, True])
+def test_nuls_are_left_out_with_a_note(read: ReadText, large: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in a file that is read twice, and however often."""
+    if large:
+        monkeypatch.setattr(reader, "KEEP_BYTES", 0)
+    found = read("Date,Amount,Text\n2025-01-13,-1.00,a\x00b\n2025-01-14,-2\x00.00,c\n")
+    assert [row["description"] for row in found.rows] == ["ab", "c"]
+    assert found.detected["notes"] == ["NUL characters were left out: 2"]
+
+
+@pytest.mark.parametrize(("codec", "cut"), [("utf-16", 1), ("utf-16-le", 1), ("utf-16-be", 1), ("utf-32", 1), ("utf-32", 3)])
+def test_a_file_that_ends_inside_a_character_may_be_cut_off(read: ReadText, codec: str, cut: int) -> None:
+    content = "Date,Amount,Text\n2025-01-13,-1.00,a\n2025-01-14,-2.00,bc\n".encode(codec)
+    whole, torn = read(content), read(content[:-cut])
+    assert whole.detected["notes"] == []
+    assert torn.detected["notes"] == ["the file ends in the middle of a character: was it cut off?"]
+    assert torn.amounts() == ["-1", "-2"]
+
+
 # --- records
 
 

@@ -55,17 +55,19 @@ class TextFile:
     def blocks(self) -> Iterator[list[str]]:
         """Yield lists of physical lines without their ends. Raises UnreadableStatement for a line over 1 Mi characters.
 
-        CR CR LF counts as one line end. A carriage return inside a line of an LF file is a blank, not a line end.
+        CR CR LF counts as one line end. A carriage return inside a line of an LF file is a blank, not a line end. NULs are left out; at
+        the end of a file that has some, the notes say so.
         """
         decoder = codecs.getincrementaldecoder(self.encoding)("replace")
         rest = ""
-        line = 0
+        line = nuls = 0
         with self.path.open("rb") as stream:
             stream.seek(self.bom_bytes)
             while True:
                 data = stream.read(BLOCK_BYTES)
                 text = rest + decoder.decode(data, final=not data)
                 if "\x00" in text:
+                    nuls += text.count("\x00")
                     text = text.replace("\x00", "")
                 if "\r" in text:
                     held = "\r" if data and text.endswith("\r") else ""
@@ -81,7 +83,13 @@ class TextFile:
                 if not data:
                     if rest:
                         yield [rest]
+                    self._note_nuls(nuls)
                     return
+
+    def _note_nuls(self, count: int) -> None:
+        note = f"NUL characters were left out: {count}"
+        if count and note not in self.notes:  # once, however often the file is read
+            self.notes.append(note)
 
     def _line_ends(self, text: str) -> str:
         text = text.replace("\r\n", "\n")
@@ -113,6 +121,8 @@ def open_text(path: Path, score: Callable[[str], int]) -> TextFile:
             break
     if not encoding:
         encoding = _utf16_without_bom(head) or _eight_bit(path, score, notes)
+    if (size - bom_bytes) % (4 if encoding.startswith("utf-32") else 2 if encoding.startswith("utf-16") else 1):
+        notes.append("the file ends in the middle of a character: was it cut off?")
     sample = head[bom_bytes:].decode(encoding, "replace")
     control = sum(1 for c in sample if c < " " and c not in "\t\r\n\x00\x0c\x1a")
     if control > max(8, len(sample) // 20):
