@@ -78,6 +78,15 @@ class AccountFinder:
         ids = {account.id for account in self.found.values()}
         return ids.pop() if len(ids) == 1 else None
 
+    def notes(self) -> list[str]:
+        """Which currency the rows got that name none: a person may know better."""
+        notes: list[str] = []
+        for key, account in self.found.items():
+            if not key.currency:
+                source = "your default" if account.currency == self._default_currency else "that of their account"
+                notes.append(f"rows without a currency are taken to be in {account.currency}, {source}; send `currency` if they are not")
+        return list(dict.fromkeys(notes))
+
     def described(self) -> list[dict[str, Any]]:
         """The accounts, when there are several, as `detected` shows them."""
         if len({account.id for account in self.found.values()}) < 2:

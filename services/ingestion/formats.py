@@ -60,6 +60,13 @@ def choose_format(head: bytes, declared: str | None) -> str:
     return wanted
 
 
+def mistaken_for(declared: str | None, found: str) -> str | None:
+    """A note on a file of one format that was sent as another; None where the two agree. `found` is what the reader says."""
+    if declared is None or _SAME.get(declared, declared) == _SAME.get(found, found):
+        return None
+    return f"sent as {declared}, but its content is {found}: read as that"
+
+
 def _text(head: bytes) -> str:
     encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     return head.decode(encoding, "replace").lstrip().replace("\r\n", "\n").replace("\r", "\n")

@@ -17,6 +17,7 @@ import structlog
 from services.ingestion.account_finder import AccountFinder
 from services.ingestion.csv_profiles import for_reader, taught_by
 from services.ingestion.domain import Counts, ImportOptions, ImportStage, Progress, RowOutcome, Success
+from services.ingestion.formats import mistaken_for
 from services.ingestion.normalise import Normaliser, layout_hash
 from services.ingestion.outcomes import RowOutcomes
 from services.ingestion.protocols import ImportsRepository, Ledger
@@ -145,7 +146,9 @@ class StatementImport:
         finally:
             await self._messages.close()
         counts = self._count(normaliser.rows_sent, duplicates)
-        detected = dict(statement.detected)
+        mistaken = mistaken_for(options.file_format, statement.file_format)
+        notes = [*statement.detected.get("notes", ()), *accounts.notes(), *([mistaken] if mistaken else [])]
+        detected = {**statement.detected, "notes": notes}
         if several := accounts.described():
             detected["accounts"] = several
         account_id = options.account_id or accounts.only_account

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.ingestion.app import READERS
-from services.ingestion.formats import HEAD_BYTES, SUPPORTED, choose_format
+from services.ingestion.formats import HEAD_BYTES, SUPPORTED, choose_format, mistaken_for
 from services.kit.errors import InvalidArgument
 
 CAMT = b'<?xml version="1.0"?><Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.02">'
@@ -88,6 +88,26 @@ def test_a_format_that_is_asked_for_but_not_there() -> None:
     with pytest.raises(InvalidArgument, match="supported: csv") as caught:
         choose_format(b"Date,Amount", "pdf")
     assert [field.field for field in caught.value.fields] == ["file_format"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "found", "note"),
+    [
+        (None, "csv", None),
+        ("csv", "csv", None),
+        ("tsv", "csv", None),
+        ("xls", "xlsx", None),
+        ("workbook", "ods", None),
+        ("camt053", "camt052", None),
+        ("mt940", "mt942", None),
+        ("qfx", "ofx", None),
+        ("xlsx", "csv", "sent as xlsx, but its content is csv: read as that"),
+        ("csv", "xlsx", "sent as csv, but its content is xlsx: read as that"),
+        ("mt940", "xls", "sent as mt940, but its content is xls: read as that"),
+    ],
+)
+def test_a_file_of_another_format_than_was_said_is_noted(declared: str | None, found: str, note: str | None) -> None:
+    assert mistaken_for(declared, found) == note
 
 
 def test_every_shared_file_gets_its_reader(shared_data: Path) -> None:

@@ -403,6 +403,26 @@ async def test_accounts_named_by_rows(bench: Bench) -> None:
     assert sorted(identifier for identifier, _, _ in bench.ledger.accounts.values()) == ["DE89", "GB29"]
 
 
+async def test_a_currency_that_nobody_named_is_noted(bench: Bench) -> None:
+    """Once for each currency, and never where the file or the caller says it."""
+    swiss = await bench.ledger.ensure_account(identifier="X1", name="Mine", currency="CHF")
+    taken = "rows without a currency are taken to be in {}, {}; send `currency` if they are not"
+    assumed, _ = await bench.send(FIVE, "1")
+    again, _ = await bench.send(FIVE + "\n2026-05-09;-1;a;USD", "2")
+    of_account, _ = await bench.send(FIVE, "3", account_id=swiss.id)
+    of_identifier, _ = await bench.send("2026-05-01;-1;a;;X1", "4")
+    named, _ = await bench.send("2026-05-01;-1;a;EUR\n2026-05-01;-1;a;USD", "5")
+    given, _ = await bench.send(FIVE, "6", currency="EUR")
+    assert assumed.detected["notes"] == again.detected["notes"] == [taken.format("EUR", "your default")]
+    assert of_account.detected["notes"] == of_identifier.detected["notes"] == [taken.format("CHF", "that of their account")]
+    assert named.detected["notes"] == given.detected["notes"] == []
+
+
+async def test_a_file_that_is_not_what_its_sender_said_is_noted(bench: Bench) -> None:
+    done, _ = await bench.send(FIVE, "1", currency="EUR", file_format="xlsx")
+    assert done.detected["notes"] == ["sent as xlsx, but its content is csv: read as that"]
+
+
 async def test_imported_account_per_layout_and_currency(bench: Bench) -> None:
     await bench.send("#Datum;Betrag\n2026-05-01;-1;a", "1")
     await bench.send("#Datum;Betrag\n2026-05-01;-1;a\n2026-05-02;-1;b", "2")
