@@ -180,6 +180,12 @@ def test_a_row_without_a_text(tmp_path: Path) -> None:
     assert [row["description"] for row in read(text, tmp_path).rows] == ["supplementary", "RENT 12", "NTRF", ""]
 
 
+def test_a_brace_at_the_start_of_a_wrapped_line_is_text(tmp_path: Path) -> None:
+    """Only {1: to {5: are wrappers."""
+    found = read(HEAD + line() + ":86:ORDER {12} AND\n{13} TOO\n{\n:62F:C240102EUR87,50\n", tmp_path)
+    assert "".join(found.row["description"].split()) == "ORDER{12}AND{13}TOO{"
+
+
 def test_source_ids(tmp_path: Path) -> None:
     references = ["8327000090031789", "NONREF", "0000000012", "55555", "AB12CD34/1", "TWICE-1234", "TWICE-1234", "NOTPROVIDED", ""]
     found = read(HEAD + "".join(line(f"D{at},NTRFEREF//{text}") for at, text in enumerate(references)), tmp_path)

@@ -18,6 +18,7 @@ _TEXTS = ("61", "86")  # fields with free text of several lines
 _OPENING = re.compile(r":(?:34F|60[FM]):")
 _NO_OPENING = re.compile(r":(?:61|62[FM]|86):")
 _LOOK_AHEAD = 8
+_WRAPPER = re.compile(r"\{[1-5S]:")  # any other brace belongs to a text that was wrapped before it
 _END = re.compile(r"-(?:\}.*|[A-Z]{3})?\s*$")
 
 
@@ -66,7 +67,7 @@ class Fields:
     def _fields(self, line: int, lines: list[str], count: int) -> Iterator[Field]:
         for at in range(count):
             text = lines[at]
-            if text[:1] == "{":  # {1:F01...}{2:...}{4:, perhaps with the first field behind it
+            if text[:1] == "{" and _WRAPPER.match(text):  # {1:F01...}{2:...}{4:, perhaps with the first field behind it
                 text = text.rpartition("{4:")[2] if "{4:" in text else ""
             if self._broken:
                 text, self._broken = self._broken + text, ""
