@@ -27,6 +27,7 @@ _MERCHANTS = [
     for place in ("London", "Leeds", "Berlin", "Lyon", "Porto", "Gent", "Graz", "Brno", "Oslo", "Turku", "Gdansk", "Cork")
 ]
 
+_MOST_DAYS = 20_000
 _POLL_S = 0.1
 
 
@@ -55,17 +56,22 @@ def token_for(system: LocalSystem, user_id: UUID) -> str:
     return mint_token(system.home.secret(SIGNING_KEY), user_id=user_id, issuer=AUTH_ISSUER, audience=AUTH_AUDIENCE)
 
 
-def statement_csv(rows: int, seed: int = 1) -> bytes:
-    """A statement as a bank exports it: date, description, amount, currency, reference, balance; no two rows alike."""
+def statement_csv(rows: int, seed: int = 1, *, cards: int = 10_000) -> bytes:
+    """A statement as a bank exports it: date, description, amount, currency, reference, balance; no two rows alike.
+
+    `cards` stand in the descriptions, so that there are at most 144 times as many different ones. Twenty rows a day, and more where they
+    would not fit into a person's life.
+    """
     chance = random.Random(seed)
     day, balance = date(2026, 9, 30), 1_000_000
+    rows_a_day = max(20, rows // _MOST_DAYS)
     lines = ["Date,Description,Amount,Currency,Reference,Balance"]
     for number in range(rows):
-        if number % 20 == 19:
+        if number % rows_a_day == rows_a_day - 1:
             day -= timedelta(days=1)
         cents = -chance.randint(100, 20_000) if number % 10 else chance.randint(50_000, 300_000)
         balance += cents
-        merchant = f"{chance.choice(_MERCHANTS)} card {number % 10_000:04d}"
+        merchant = f"{chance.choice(_MERCHANTS)} card {number % cards:04d}"
         lines.append(f"{day:%Y-%m-%d},{merchant},{_decimal(cents)},EUR,REF{seed}-{number:08d},{_decimal(balance)}")
     return ("\n".join(lines) + "\n").encode()
 

@@ -101,6 +101,11 @@ class LocalSystem:
         return int(supervisor.processes()[name]["pid"]) if supervisor else 0
 
     @property
+    def programs(self) -> list[str]:
+        """The names that `pid` takes: every program under the supervisor."""
+        return sorted(self._supervisor.processes()) if self._supervisor else []
+
+    @property
     def supervisor_pid(self) -> int:
         return self._supervisor.pid if self._supervisor else 0
 

@@ -1,0 +1,1 @@
+"""What SCALE is measured against: other people's programs, run as such."""
