@@ -260,3 +260,35 @@ def test_every_bank_file_is_taken_or_refused_with_a_reason(system: LocalSystem, 
         assert user.imported(path.read_bytes(), name=path.name)["counts"]["inserted"] == 0, path
         user.close()
     assert taken > len(files) / 2
+
+
+def test_a_layout_that_was_explained_is_remembered(system: LocalSystem, user: RestUser) -> None:
+    head = "When,What,Gross,Net\n"
+    march, april = (
+        head + "03/04/2025,a,-1.00,-0.90\n05/03/2025,b,-2.00,-1.90\n",
+        head + "04/05/2025,c,-3.00,-2.90\n06/04/2025,d,-4.00,-3.90\n",
+    )
+    assert user.post_import(march).status_code == 422
+    first = user.imported(march, date_format="DD/MM/YYYY", columns={"amount": "Net"})
+    second = user.imported(april)
+    [profile] = user.http.get("/csv-profiles").json()["items"]
+    assert second["detected"]["profile"] == {
+        "header_hash": profile["header_hash"],
+        "import_id": first["id"],
+        "columns": {"amount": "Net"},
+        "date_format": "DD/MM/YYYY",
+    }
+    assert {(row["transaction_date"], row["amount"]) for row in user.transactions()} == {
+        ("2025-04-03", "-0.90"),
+        ("2025-03-05", "-1.90"),
+        ("2025-05-04", "-2.90"),
+        ("2025-04-06", "-3.90"),
+    }
+    other = RestUser(system)
+    assert other.http.get("/csv-profiles").json() == {"items": []}
+    assert other.http.delete(f"/csv-profiles/{profile['header_hash']}").status_code == 404
+    assert other.post_import(april).status_code == 422
+    other.close()
+    assert user.http.delete(f"/csv-profiles/{profile['header_hash']}").status_code == 204
+    assert user.http.get("/csv-profiles").json() == {"items": []}
+    assert user.post_import(april.replace("c,", "e,")).status_code == 422
