@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
@@ -64,7 +64,14 @@ class AccountMarks:
                 numbers.add(other)
             if len(name.strip()) >= _SHORTEST_NAME and name in _without(words, own_name, name):
                 names.add(other)
-        return Mentions(frozenset(numbers), frozenset(names), bool(_ibans(everything) - set(self._numbers.values())))
+        return Mentions(
+            _longest(numbers, self._numbers), _longest(names, self._names), bool(_ibans(everything) - set(self._numbers.values()))
+        )
+
+
+def _longest(found: set[UUID], marks: Mapping[UUID, str]) -> frozenset[UUID]:
+    """Without those whose mark is only part of another one that was found."""
+    return frozenset(one for one in found if not any(marks[one] != marks[other] and marks[one] in marks[other] for other in found))
 
 
 def _without(text: str, own: str, wanted: str) -> str:

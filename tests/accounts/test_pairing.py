@@ -190,6 +190,9 @@ def test_numbers_of_the_row_itself_and_short_names_say_nothing() -> None:
     assert marks.mentions(long.id, "Giro Plus, pot 123", '{"Konto": "99202051"}') == Mentions()
     assert marks.mentions(short.id, "to Giro Plus", "") == Mentions(names=frozenset({long.id}))
     assert marks.mentions(short.id, "Giro", '{"Gegenkonto": "99 20 20 51"}') == Mentions(numbers=frozenset({long.id}))
+    third = OwnAccount(uuid7(), "Third", "")
+    marks = AccountMarks([short, long, third])
+    assert marks.mentions(third.id, "to Giro Plus, 99202051", "") == Mentions(frozenset({long.id}), frozenset({long.id}))
     # A bank's row is not searched for names: its headings are full of them.
     assert marks.mentions(long.id, "Lunch", '{"Giro": "x"}') == Mentions()
 

@@ -15,9 +15,11 @@ from uuid_utils.compat import uuid7
 
 from services.accounts.domain import NewAccount, ProfileChanges, Transaction, TransactionFilters, Transfer, TransferState
 from services.accounts.repository import PostgresAccountsRepository
+from services.accounts.repository.locking import lock_user
 from services.accounts.service import AccountsService
-from services.kit.errors import FailedPrecondition, InvalidArgument, NotFound
+from services.kit.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from services.kit.pagination import PageTokens
+from services.kit.postgres import Database
 from tests.conftest import AsRole
 from tests.support.ledger_rows import batches, fingerprints, row
 
@@ -275,7 +277,8 @@ async def test_another_user_sees_and_decides_nothing(
                     )  # fmt: skip
 
 
-async def test_two_imports_at_once_pair_each_row_once(house: Household) -> None:
+async def test_imports_at_once_pair_each_row_once(database: Database, user_id: UUID) -> None:
+    house = await household_of(PostgresAccountsRepository(database, bulk_statement_timeout_s=30, lock_timeout_s=30), user_id)
     outs = [[(house.giro, f"-{amount}", 0, f"Out {amount}") for amount in range(1, 30)]] * 2
     ins = [[(house.savings, f"{amount}", 1, f"In {amount}") for amount in range(1, 30)]] * 2
     await asyncio.gather(*(house.add(*file) for file in outs + ins))
@@ -291,6 +294,27 @@ async def test_switching_off_during_an_import_leaves_no_suggestion(house: Househ
         house.service.update_profile(house.user_id, ProfileChanges(transfer_suggestions=False)),
     )
     assert await house.transfers() == []
+
+
+async def test_an_import_in_hand_keeps_decisions_waiting_and_says_so(house: Household, as_role: AsRole) -> None:
+    transfer = await one_transfer(house)
+    await house.add((house.giro, "-500", 0, "To savings and more"))
+    suspect = await house.row("To savings and more")
+    decisions = (
+        house.service.confirm_transfer(house.user_id, transfer.id),
+        house.service.undo_transfer(house.user_id, transfer.id),
+        house.service.update_profile(house.user_id, ProfileChanges(transfer_suggestions=False)),
+        house.service.merge_transaction(house.user_id, suspect.id),
+    )
+    async with as_role("accounts", house.user_id) as connection:
+        await lock_user(connection, house.user_id)
+        for answer in await asyncio.gather(*decisions, return_exceptions=True):
+            assert isinstance(answer, Unavailable)
+            assert (answer.reason, answer.retry_after_s) == ("IMPORT_IN_PROGRESS", 5)
+        # These need not wait.
+        assert (await house.service.update_profile(house.user_id, ProfileChanges(locale="de"))).transfer_suggestions
+        assert (await house.service.keep_transaction(house.user_id, suspect.id)).suspected_duplicate_of is None
+    assert await house.transfers() == [transfer]
 
 
 async def test_each_side_points_at_its_transfer_whatever_happened(house: Household, as_role: AsRole) -> None:

@@ -27,9 +27,10 @@ from services.accounts.domain import (
     import_id_reused,
 )
 from services.accounts.repository.categories import CategoryRows
+from services.accounts.repository.locking import lock_user
 from services.accounts.repository.matching import CREATE_CLAIMS, Matches, Suspicion, match, match_known
 from services.accounts.repository.suggesting import suggest_transfers
-from services.kit.errors import InvalidArgument, Unavailable, invalid
+from services.kit.errors import InvalidArgument, invalid
 from services.kit.postgres import Connection, affected
 
 _MAX_CATEGORIES = 100_000
@@ -46,9 +47,6 @@ _COLUMNS = (
     "payment_method", "status", "fingerprint", "raw_data", "description_key", "occurrence", "source_id",
 )  # fmt: skip
 _KNOWN_ACCOUNTS = "SELECT id FROM accounts.accounts WHERE user_id = $1 AND id = ANY($2)"
-# One import of a user at a time: two that bring the same rows in different order would wait for each other for ever.
-_SET_LOCK_TIMEOUT = "SELECT set_config('lock_timeout', $1, true)"
-LOCK_USER = "SELECT pg_advisory_xact_lock(hashtextextended('accounts.append ' || $1, 0))"
 _COUNT_IMPORTED = "SELECT count(*) FROM accounts.transactions WHERE user_id = $1 AND import_id = $2"
 _SELECT_RENUMBERED = """
     SELECT line, account_id, transaction_date, amount, currency, description, occurrence
@@ -138,7 +136,7 @@ class AppendedRows(CategoryRows):
         """
         async with self._database.transaction(user_id, statement_timeout_s=self._bulk_statement_timeout_s) as connection:
             row_count, ends = await self._stage(connection, user_id, batches)
-            await self._lock(connection, user_id)
+            await lock_user(connection, user_id, timeout_s=self._lock_timeout_s)
             held_before = await connection.fetchval(_COUNT_IMPORTED, user_id, import_id)
             if not held_before and await match_known(connection, import_id, row_count, ends):
                 return AppendOutcome(0, await self._duplicates(connection), [])
@@ -221,17 +219,6 @@ class AppendedRows(CategoryRows):
             known.update(str(record["id"]) for record in records)
             for stranger in sorted(named - known):
                 raise account_not_found(UUID(stranger))
-
-    async def _lock(self, connection: Connection, user_id: UUID) -> None:
-        await connection.execute(_SET_LOCK_TIMEOUT, f"{int(self._lock_timeout_s * 1000)}ms")
-        try:
-            await connection.execute(LOCK_USER, str(user_id))
-        except asyncpg.LockNotAvailableError as error:
-            raise Unavailable(
-                "Another import of yours is still being written; try again shortly.",
-                reason="IMPORT_IN_PROGRESS",
-                retry_after_s=5,
-            ) from error
 
     async def _insert(self, connection: Connection, user_id: UUID, import_id: UUID) -> int:
         try:

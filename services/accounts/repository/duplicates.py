@@ -5,8 +5,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from services.accounts.domain import KeptRow, Transaction, UndoOutcome, not_suspected, transaction_not_found
-from services.accounts.repository.append import LOCK_USER
 from services.accounts.repository.filters import COLUMNS, columns_of
+from services.accounts.repository.locking import lock_user, try_lock_user
 from services.accounts.repository.suggesting import suggest_transfers
 from services.accounts.repository.transactions import SELECT_ONE, TransactionRows
 from services.kit.postgres import Connection, affected
@@ -83,11 +83,12 @@ class DuplicateRows(TransactionRows):
     """Decisions about rows that imports brought."""
 
     _bulk_statement_timeout_s: float
+    _lock_timeout_s: float
 
     async def merge_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction:
         """The earlier transaction. Raises NotFound, and FailedPrecondition when nothing is suspected."""
         async with self._database.transaction(user_id) as connection:
-            await connection.execute(LOCK_USER, str(user_id))
+            await lock_user(connection, user_id)
             earlier = await self._suspected(connection, user_id, transaction_id)
             ids = (user_id, transaction_id, earlier)
             for statement in (_ALIAS, _MOVE_ALIASES, _MOVE_SOURCE_IDS, _MOVE_SUSPICIONS):
@@ -109,20 +110,19 @@ class DuplicateRows(TransactionRows):
     async def keep_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction:
         """The transaction, no longer suspected. Raises NotFound."""
         async with self._database.transaction(user_id) as connection:
-            await connection.execute(LOCK_USER, str(user_id))
             records = await connection.fetch(_KEEP, user_id, transaction_id)
             if not records:
                 raise transaction_not_found(transaction_id)
-            # As a payment of its own it may be one side of a transfer.
+            # As a payment of its own it may be one side of a transfer. An import in hand is not waited for.
             day = records[0]["transaction_date"]
-            if await suggest_transfers(connection, user_id, day, day):
+            if await try_lock_user(connection, user_id) and await suggest_transfers(connection, user_id, day, day):
                 records = await connection.fetch(SELECT_ONE, user_id, transaction_id)
             return (await self._complete(connection, user_id, records))[0]
 
     async def undo_import(self, user_id: UUID, import_id: UUID) -> UndoOutcome:
         """Deletes the import's rows that the user has not touched, and what it said of other imports' rows."""
         async with self._database.transaction(user_id, statement_timeout_s=self._bulk_statement_timeout_s) as connection:
-            await connection.execute(LOCK_USER, str(user_id))
+            await lock_user(connection, user_id, timeout_s=self._lock_timeout_s)
             kept = [KeptRow(*record) for record in await connection.fetch(_SELECT_CHANGED, user_id, import_id)]
             removed = affected(await connection.execute(_REMOVE, user_id, import_id))
             await connection.execute(_REMOVE_ALIASES, user_id, import_id)

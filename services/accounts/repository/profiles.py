@@ -6,7 +6,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from services.accounts.domain import Profile
-from services.accounts.repository.append import LOCK_USER
+from services.accounts.repository.locking import lock_user
 from services.kit.postgres import Connection, Database
 
 _COLUMNS = "user_id, display_name, default_currency, locale, time_zone, created_at, updated_at, transfer_suggestions"
@@ -40,7 +40,7 @@ class ProfileRows:
             changed = change(before)
             if before.transfer_suggestions and not changed.transfer_suggestions:
                 # An import in hand may be about to suggest some.
-                await connection.execute(LOCK_USER, str(user_id))
+                await lock_user(connection, user_id)
                 await connection.execute(_FORGET_SUGGESTIONS, user_id)
             values = (changed.display_name, changed.default_currency, changed.locale, changed.time_zone, changed.transfer_suggestions)
             return Profile(*await connection.fetchrow(_UPDATE, user_id, *values))

@@ -8,8 +8,8 @@ from uuid import UUID
 import asyncpg
 
 from services.accounts.domain import Transfer, TransferState, transfer_not_found, transfer_side_taken
-from services.accounts.repository.append import LOCK_USER
 from services.accounts.repository.filters import columns_of
+from services.accounts.repository.locking import lock_user
 from services.accounts.repository.suggesting import suggest_transfers
 from services.accounts.repository.transactions import TransactionRows
 from services.kit.postgres import Connection, affected
@@ -65,7 +65,7 @@ class TransferRows(TransactionRows):
     async def confirm_transfer(self, user_id: UUID, transfer_id: UUID) -> Transfer:
         """The transfer, confirmed. Raises NotFound, and FailedPrecondition when a side is part of another one by now."""
         async with self._database.transaction(user_id) as connection:
-            await connection.execute(LOCK_USER, str(user_id))
+            await lock_user(connection, user_id)
             try:
                 changed = await connection.execute(_CONFIRM, user_id, transfer_id)
             except asyncpg.UniqueViolationError:
@@ -77,7 +77,7 @@ class TransferRows(TransactionRows):
     async def undo_transfer(self, user_id: UUID, transfer_id: UUID) -> Transfer:
         """The transfer, undone; its sides may find others. Raises NotFound."""
         async with self._database.transaction(user_id) as connection:
-            await connection.execute(LOCK_USER, str(user_id))
+            await lock_user(connection, user_id)
             if affected(await connection.execute(_UNDO, user_id, transfer_id)):
                 days = [record[0] for record in await connection.fetch(_FREE_SIDES, user_id, transfer_id)]
                 await suggest_transfers(connection, user_id, min(days), max(days))
