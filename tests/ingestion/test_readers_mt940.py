@@ -175,6 +175,21 @@ def test_details(lines: list[str], description: str, merchant: str, method: str)
     assert (found.description, found.merchant, found.payment_method) == (description, merchant, method)
 
 
+def test_numbered_details(tmp_path: Path) -> None:
+    """:NS: after :61: stands where others have :86:; after :25: it is about the account."""
+    text = (
+        ":20:X\n:25:1222333\n:28:1/1\n:NS:22Firma\n23Konto\n:60F:C020315DEM0,00\n"
+        ":61:0203170320CM50,00S05168790452\n:NS:01Rechnung 7\n02vom Maerz\n15Kunde\n16GmbH\n17Gutschrift\n1812345\n"
+        ":61:020322DM20,00S051\n:62F:C02032230,00\n"
+    )
+    found = read(text, tmp_path)
+    first, second = found.rows
+    assert (first["description"], first["merchant"], first["payment_method"]) == ("Rechnung 7 vom Maerz", "Kunde GmbH", "Gutschrift")
+    assert json.loads(first["raw_data"])["NS18"] == "12345"
+    assert second["description"] == "S051"
+    assert found.detected["notes"] == []  # the closing balance without a currency is read, and agrees
+
+
 def test_a_row_without_a_text(tmp_path: Path) -> None:
     text = HEAD + line("D1,NTRFNONREF\nsupplementary") + line("D2,NTRFRENT 12") + line("D3,NTRFNONREF") + line("D4,", "")
     assert [row["description"] for row in read(text, tmp_path).rows] == ["supplementary", "RENT 12", "NTRF", ""]
@@ -314,6 +329,7 @@ def test_a_file_cut_off_inside_a_line(tail: str, rows: int, tmp_path: Path) -> N
         ("", "the file is empty"), ("hello\n", "line 1: this is not an MT940 file"),
         ("\n:25:PL25106000760000888888888888", "line 2: a fragment"),
         (":62F:C140901EUR137,00", "line 1: a fragment"), (":20:1\n:25:2\n\n:20:3\n:25:4\n", "line 1: a fragment"), (":NS:", "a fragment"),
+        (":60F:C100318EUR380115,12\n:60F:C100318EUR380115,1\n", "line 1: a fragment"),
         ("%PDF", "not an MT940 file"),
     ],
 )  # fmt: skip

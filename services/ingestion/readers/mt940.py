@@ -118,7 +118,7 @@ class _Reading:
         self._loose = 0  # fields since the last statement line
         self._in_row = False
         self._first_line = 0
-        self._statements = 0  # messages with an opening balance or a floor limit
+        self._statements = 0  # messages with a floor limit, or an opening balance and an account or a closing one
         self._open = 0
         self._unnamed = self._pending = 0
         self._odd: list[str] = []
@@ -174,6 +174,9 @@ class _Reading:
         elif tag == "86" and in_row:
             self._entries[-1].details += found.lines
             self._chars += sum(map(len, found.lines))
+        elif tag == "NS" and in_row:
+            self._entries[-1].numbered += found.lines
+            self._chars += sum(map(len, found.lines))
         elif tag in ("62F", "62M"):
             self._expect(message.close_with(found.text), found)
         elif tag == "34F" and not message.has_opening:
@@ -207,7 +210,7 @@ class _Reading:
         message, self._message = self._message, None
         if message is None:
             return
-        self._statements += message.has_opening or message.is_interim
+        self._statements += message.is_interim or (message.has_opening and (message.has_closing or message.account is not None))
         self._open += message.has_opening and not message.has_closing
         self._pending += message.rows * message.is_interim
         self._unnamed += message.rows * (not (message.currency or self._currency))
@@ -246,7 +249,7 @@ class _Reading:
         if self._first_line:
             line, reason = (
                 self._first_line,
-                "a fragment of an MT940 file: it has neither a statement line (:61:) nor an opening balance (:60F:)",
+                "a fragment of an MT940 file: it has neither a statement line (:61:) nor the balances of an account (:25:, :60F:, :62F:)",
             )
         else:
             line, reason = 1, "this is not an MT940 file: no line starts with a field such as :20: or :61:"

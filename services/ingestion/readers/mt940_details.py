@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 FULL_LINE = 65
 FULL_SUBFIELD = 27
+_NUMBERED_TEXT = tuple(f"{number:02}" for number in range(1, 15))
 
 _SUBFIELDS = re.compile(r"\s*(\d{3})?([?>~^<])(?=00|[12]\d|3[0-8])")
 _SEPA = "EREF KREF MREF CRED DEBT COAM OAMT SVWZ ABWA ABWE ANAM BREF RREF PURP IBAN BIC"
@@ -46,6 +47,13 @@ def read_details(lines: list[str]) -> Details:
     parts = _sepa_parts(text) if "+" in text else {}
     name = _NAME_LABEL.search(text) if ":" in text else None
     return Details(parts.get("SVWZ") or text, name.group(1) if name else "", "", parts)
+
+
+def read_numbered(lines: list[str]) -> Details:
+    """Read the lines of :NS:, as home-banking programs write it: 01 to 14 remittance text, 15 and 16 the other party, 17 the kind."""
+    parts = {line[:2]: line[2:].strip() for line in lines if line[:2].isdecimal() and line[2:].strip()}
+    purpose, name = (" ".join(parts[code] for code in codes if code in parts) for codes in (_NUMBERED_TEXT, ("15", "16")))
+    return Details(purpose, name, parts.get("17", ""), {f"NS{code}": text for code, text in parts.items()})
 
 
 def _joined(lines: list[str]) -> str:

@@ -11,7 +11,7 @@ from services.ingestion.readers.balances import Section
 from services.ingestion.readers.currencies import CODES
 from services.ingestion.readers.dates import compact_formats
 
-_BALANCE = re.compile(r"([CD])\s*(\d{6})\s*([A-Z]{3})\s*(\d[\d.]{0,24},?\d{0,6})", re.ASCII)
+_BALANCE = re.compile(r"([CD])\s*(\d{6})\s*([A-Z]{3})?\s*(\d[\d.]{0,24},?\d{0,6})", re.ASCII)
 _FLOOR = re.compile(r"([A-Z]{3})")
 _SUM = re.compile(r"\d*([A-Z]{3})")
 _IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}")
@@ -43,7 +43,8 @@ class Message:
         self.has_opening = True
         if found is None:
             return False
-        self.currency, self.section.opening, self.section.opening_date = found
+        currency, self.section.opening, self.section.opening_date = found
+        self.currency = currency or self.currency
         return True
 
     def close_with(self, text: str) -> bool:
@@ -57,8 +58,8 @@ class Message:
         return True
 
 
-def balance_of(text: str) -> tuple[str, Decimal, date | None] | None:
-    """Currency, signed amount and date of "C131016DEM84349,74"; None where it cannot be read."""
+def balance_of(text: str) -> tuple[str | None, Decimal, date | None] | None:
+    """Currency, signed amount and date of "C131016DEM84349,74"; None where it cannot be read. Some banks leave the currency out."""
     match = _BALANCE.match(text.strip())
     if match is None:
         return None

@@ -11,7 +11,7 @@ from functools import lru_cache
 import orjson
 import polars as pl
 
-from services.ingestion.readers.mt940_details import Details, read_details
+from services.ingestion.readers.mt940_details import Details, read_details, read_numbered
 from services.ingestion.readers.mt940_messages import Message
 from services.ingestion.readers.record_rows import Checks, iso_currencies
 
@@ -29,12 +29,13 @@ CUT_OFF = "the file ends inside this line"
 
 @dataclass(slots=True)
 class Entry:
-    """A statement line: the text of :61: by lines, those of its :86:, and the message that it belongs to."""
+    """A statement line: the text of :61: by lines, those of its :86: and :NS:, and the message that it belongs to."""
 
     line: int
     lines: list[str]
     message: Message
     details: list[str] = field(default_factory=list)
+    numbered: list[str] = field(default_factory=list)
     cut_off: bool = False
 
 
@@ -57,7 +58,7 @@ def frame_of(entries: list[Entry], given_currency: str | None, is_repeated: Call
     `is_repeated` says which of the given bank references stand on several lines of the file: those are no ids.
     """
     parsed = [_parse(entry) for entry in entries]
-    texts = [read_details(entry.details) for entry in entries]
+    texts = [read_details(entry.details) if entry.details else read_numbered(entry.numbered) for entry in entries]
     frame = pl.DataFrame(
         {
             "line": pl.Series([entry.line for entry in entries], dtype=pl.Int64),
@@ -188,5 +189,5 @@ def _source_ids(references: pl.Series, is_repeated: Callable[[pl.Series], pl.Ser
 
 
 def _json(entry: Entry, parsed: _Parsed, details: Details) -> str:
-    fields = {"61": "\n".join(entry.lines), "86": "\n".join(entry.details), **parsed.raw, **details.parts}
+    fields = {"61": "\n".join(entry.lines), "86": "\n".join(entry.details), "NS": "\n".join(entry.numbered), **parsed.raw, **details.parts}
     return orjson.dumps({name: text for name, text in fields.items() if text}).decode()
