@@ -41,7 +41,6 @@ def work(settings: IngestionWorkerSettings) -> None:
 def keep_time(settings: IngestionBeatSettings) -> None:
     """Wakes the workers until SIGTERM. Two clocks at once do no harm."""
     set_up_process(BEAT_NAME, settings)
-    touch_while_working(settings.heartbeat_file)
     celery = make_celery(BEAT_NAME, settings.redis_url.get_secret_value())
     celery.conf.beat_schedule = {
         REQUEUE_STALLED_IMPORTS: _every(10, REQUEUE_STALLED_IMPORTS),
