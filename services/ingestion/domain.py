@@ -18,7 +18,6 @@ from services.kit.errors import (
     NotFound,
     ResourceExhausted,
     ScaleError,
-    Unavailable,
 )
 
 IMPORTED = "Imported"
@@ -157,7 +156,7 @@ class Import:
     object_key: str = ""
     """Where the upload of a queued import lies, until it was removed."""
     tries: int = 0
-    """How often a worker has begun since it was queued."""
+    """How often a worker has begun since it was queued, but for what failed because something was away."""
 
     @property
     def queued(self) -> bool:
@@ -375,9 +374,9 @@ def queue_full() -> ResourceExhausted:
     )
 
 
-def upload_damaged() -> Unavailable:
+def upload_damaged() -> Aborted:
     """What the storage gives back is not what it was given."""
-    return Unavailable("The stored upload is damaged.", reason="UPLOAD_DAMAGED")
+    return Aborted("The stored upload is damaged.", reason="UPLOAD_DAMAGED")
 
 
 def upload_incomplete(received_bytes: int, announced_bytes: int) -> Aborted:

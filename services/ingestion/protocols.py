@@ -86,8 +86,8 @@ class QueuedImportsRepository(ImportsRepository, Protocol):
     async def claim_queued(self, user_id: UUID, import_id: UUID, *, lease_s: float) -> Import | None:
         """Begins a queued import; None when there is none, or somebody works on it."""
 
-    async def put_back(self, running: Import, *, lease_s: float) -> Import | None:
-        """PENDING again, to be tried when the lease is over; None when the attempt is."""
+    async def put_back(self, running: Import, *, lease_s: float, counts: bool) -> Import | None:
+        """PENDING again, to be tried when the lease is over; None when the attempt is. `counts`: as one of its tries."""
 
     async def stalled(self, limit: int) -> list[StalledImport]:
         """Queued imports of all users whose lease is over, the longest first."""

@@ -18,11 +18,11 @@ from services.ingestion.domain import Counts, Import, ImportOptions, ImportStage
 from services.ingestion.import_handover import ImportHandover
 from services.ingestion.import_run import ImportRuns
 from services.ingestion.import_watch import ImportWatch
-from services.ingestion.queued_imports import MAX_TRIES, QueuedImports
+from services.ingestion.queued_imports import MAX_ATTEMPTS, MAX_TRIES, QueuedImports
 from services.ingestion.service import IngestionService
 from services.ingestion.stored_uploads import StoredUploads
 from services.ingestion.upload import UploadSpool
-from services.kit.errors import AlreadyExists, FailedPrecondition, InvalidArgument, ResourceExhausted, Unavailable
+from services.kit.errors import Aborted, AlreadyExists, FailedPrecondition, InvalidArgument, ResourceExhausted, Unavailable
 from tests.support.ingestion_fakes import FakeImportsRepository, FakeLedger
 from tests.support.queue_fakes import FakeImportEvents, FakeImportQueue, FakeUploadStorage
 from tests.support.statements import read_simple
@@ -226,38 +226,55 @@ async def test_rejected_rows_name_their_lines(bench: Bench) -> None:
     assert [(found.line, found.reason) for found in failed.fields[:2]] == [(1, "bad number 0"), (2, "bad number 1")]
 
 
-async def test_what_is_not_the_files_fault_is_tried_again_later_and_later(bench: Bench) -> None:
+async def test_what_is_away_is_waited_for_longer_and_longer(bench: Bench) -> None:
     pending = await bench.pending()
     bench.ledger.broken = Unavailable("The accounts service is not reachable.")
     waits = []
-    for tries in range(1, MAX_TRIES):
+    for _ in range(8):
         await bench.work()
         again = await bench.get(pending)
-        assert (again.state, again.tries) == (ImportState.PENDING, tries)
+        assert (again.state, again.tries) == (ImportState.PENDING, 0), "that is no fault of this import"
         waits.append(round(bench.repository._leases[pending.id] - time.monotonic()))
         assert await bench.worker.requeue_stalled_imports() == 0, "not before its time"
         bench.expire(pending)
         assert await bench.worker.requeue_stalled_imports() == 1
-    assert waits == [10, 20, 40, 80]
+    assert waits == [10, 20, 40, 80, 160, 300, 300, 300]
     bench.ledger.broken = None
     await bench.work()
     assert (await bench.get(pending)).counts == Counts(20, 20)
 
 
-async def test_after_the_last_try_it_has_failed_and_may_be_sent_again(bench: Bench) -> None:
-    pending = await bench.pending()
-    bench.ledger.broken = Unavailable("The accounts service is not reachable.")
-    for _ in range(MAX_TRIES):
+async def fail_until_the_end(bench: Bench, pending: Import) -> int:
+    """How many attempts it took."""
+    while bench.queue.messages:
         await bench.work()
         bench.expire(pending)
         await bench.worker.requeue_stalled_imports()
+    return (await bench.get(pending)).attempt - pending.attempt
+
+
+@pytest.mark.parametrize(
+    ("error", "tries", "says"),
+    [
+        (Unavailable("The accounts service is not reachable."), MAX_ATTEMPTS - 1, "not reachable"),
+        (Aborted("The ledger gave up."), MAX_TRIES, "gave up"),
+        (RuntimeError("a bug"), MAX_TRIES, "something broke on our side"),
+    ],
+)
+async def test_after_the_last_try_it_has_failed_and_may_be_sent_again(bench: Bench, error: Exception, tries: int, says: str) -> None:
+    async def fail() -> None:
+        raise error
+
+    pending = await bench.pending()
+    bench.ledger.before_commit = fail
+    assert await fail_until_the_end(bench, pending) == tries
     failed = await bench.get(pending)
     assert failed.state is ImportState.FAILED
     assert failed.failure is not None
     assert failed.failure.retryable
-    assert "not reachable. Send the file again" in failed.failure.message
+    assert f"{says}. Send the file again" in failed.failure.message
     assert (bench.storage.objects, bench.queue.messages) == ({}, [])
-    bench.ledger.broken = None
+    bench.ledger.before_commit = None
     again = await bench.pending()
     assert (again.id, again.tries) == (pending.id, 0)
     await bench.work()
@@ -293,7 +310,7 @@ async def test_a_worker_that_died_after_it_began_is_replaced(bench: Bench) -> No
     await bench.work()
     assert (await bench.get(pending)).counts == Counts(20, 20)
     # The dead one wakes up: it can change nothing any more.
-    assert await bench.repository.put_back(dead, lease_s=1) is None
+    assert await bench.repository.put_back(dead, lease_s=1, counts=True) is None
 
 
 async def test_a_worker_that_died_between_the_ledgers_commit_and_its_own_doubles_nothing(bench: Bench) -> None:

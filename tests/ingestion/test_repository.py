@@ -280,7 +280,7 @@ async def test_an_import_that_is_not_queued_is_no_workers_business(repository: Q
     running = await start(repository, user_id, lease_s=0.01)
     await asyncio.sleep(0.05)
     assert await repository.claim_queued(user_id, running.id, lease_s=10) is None
-    assert await repository.put_back(running, lease_s=10) is None
+    assert await repository.put_back(running, lease_s=10, counts=True) is None
     assert await ours(repository, user_id) == []
 
 
@@ -307,7 +307,7 @@ async def test_a_dead_workers_import_is_stalled_and_queued_again_once(repository
     # Whoever was presumed dead can change nothing any more.
     assert not await repository.renew(dead, lease_s=10, progress=READING)
     assert await repository.succeed(dead, SUCCESS, []) is None
-    assert await repository.put_back(dead, lease_s=10) is None
+    assert await repository.put_back(dead, lease_s=10, counts=True) is None
     taken = await repository.claim_queued(user_id, pending.id, lease_s=10)
     assert taken is not None
     assert (taken.attempt, taken.tries) == (3, 2)
@@ -317,7 +317,12 @@ async def test_what_was_put_back_is_due_when_its_lease_is_over(repository: Queue
     pending = await queue(repository, user_id)
     running = await repository.claim_queued(user_id, pending.id, lease_s=10)
     assert running is not None
-    back = await repository.put_back(running, lease_s=0.1)
+    back = await repository.put_back(running, lease_s=10, counts=True)
+    assert back is not None
+    assert (back.state, back.tries) == (ImportState.PENDING, 1)
+    running = await repository.claim_queued(user_id, pending.id, lease_s=10)
+    assert running is not None
+    back = await repository.put_back(running, lease_s=0.1, counts=False)
     assert back is not None
     assert (back.state, back.tries) == (ImportState.PENDING, 1)
     assert await ours(repository, user_id) == []

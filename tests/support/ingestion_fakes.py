@@ -160,10 +160,10 @@ class FakeImportsRepository:
         )
         return self._put(begun, lease_s)
 
-    async def put_back(self, running: Import, *, lease_s: float) -> Import | None:
+    async def put_back(self, running: Import, *, lease_s: float, counts: bool) -> Import | None:
         self._check()
         held = self._held(running)
-        return self._wait(held, lease_s, in_queue=False) if held and held.object_key else None
+        return self._wait(held, lease_s, in_queue=False, tries=held.tries - (not counts)) if held and held.object_key else None
 
     def _wait(self, found: Import, lease_s: float, *, in_queue: bool, **changes: Any) -> Import:
         (self._in_queue.add if in_queue else self._in_queue.discard)(found.id)

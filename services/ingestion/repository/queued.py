@@ -24,7 +24,8 @@ _CLAIM_QUEUED = f"""
 """  # nosec B608
 _PUT_BACK = f"""
     UPDATE ingestion.imports
-    SET state = 'pending', in_queue = false, progress = '{{}}', lease_expires_at = now() + $4::float8 * interval '1 second'
+    SET state = 'pending', in_queue = false, tries = tries - $5, progress = '{{}}',
+        lease_expires_at = now() + $4::float8 * interval '1 second'
     WHERE user_id = $1 AND id = $2 AND attempt = $3 AND state = 'running' AND object_key <> ''
     RETURNING {COLUMNS}
 """  # nosec B608
@@ -60,10 +61,10 @@ class QueuedRecords:
             found = await connection.fetchrow(_CLAIM_QUEUED, user_id, import_id, lease_s)
         return import_of(found) if found else None
 
-    async def put_back(self, running: Import, *, lease_s: float) -> Import | None:
+    async def put_back(self, running: Import, *, lease_s: float, counts: bool) -> Import | None:
         """See `QueuedImportsRepository`."""
         async with self._database.transaction(running.user_id) as connection:
-            found = await connection.fetchrow(_PUT_BACK, running.user_id, running.id, running.attempt, lease_s)
+            found = await connection.fetchrow(_PUT_BACK, running.user_id, running.id, running.attempt, lease_s, 0 if counts else 1)
         return import_of(found) if found else None
 
     async def stalled(self, limit: int) -> list[StalledImport]:
