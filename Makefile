@@ -7,9 +7,12 @@ STAMP := $(VENV)/.installed
 # Only rooms that exist, so that the checks hold from the first commit to the last.
 CODE := $(wildcard services models clients migrations benchmarks)
 PYTEST_ARGS ?=
+# For each of the two engines on each reader.
+FUZZ_SECONDS ?= 600
+READERS ?= csv ofx qif mt940 camt workbook
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format stubs openapi coverage audit bench clean \
+.PHONY: help install run test fuzz check format stubs openapi coverage audit bench clean \
         check-style check-types check-imports check-protos check-openapi check-security check-conventions
 
 help: ## List the targets
@@ -31,6 +34,9 @@ run: install ## Start the whole system on this machine; Ctrl-C stops it
 test: install ## Run the whole suite with coverage, then the per-package coverage gates
 	@$(BIN)/python -m pytest --cov --cov-report=json --cov-report=term:skip-covered $(PYTEST_ARGS)
 	@$(BIN)/python -m tests.coverage_gates coverage.json
+
+fuzz: install ## Fuzz the statement readers: FUZZ_SECONDS=600 for each engine, READERS="csv ofx" (docs/fuzzing.md)
+	@$(BIN)/python -m tests.fuzz --seconds "$(FUZZ_SECONDS)" --readers "$(READERS)"
 
 check: check-style check-types check-imports check-protos check-openapi check-security check-conventions ## Run every static check
 	@echo "All checks passed."
@@ -85,5 +91,5 @@ bench: install ## Run every benchmark, each beside its yardstick
 	  module=benchmarks.$$(basename $$file .py); echo "== $$module"; $(BIN)/python -m $$module || exit 1; done
 
 clean: ## Remove caches and reports; keeps .venv and .scale
-	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis htmlcov .coverage .coverage.* coverage.json
+	@rm -rf .fuzz .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis htmlcov .coverage .coverage.* coverage.json
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -38,6 +38,7 @@ def test_jobs_run_in_the_order_lint_security_test_build() -> None:
         ("security", "make audit"),
         ("security", "gitleaks"),
         ("test", "make test"),
+        ("test", "make fuzz"),
     ],
 )
 def test_job_runs(job: str, command: str) -> None:
@@ -69,9 +70,8 @@ def test_nothing_floats() -> None:
 def fake_make(folder: Path, failing: str) -> dict[str, str]:
     """A `make` that notes its target and fails for one of them."""
     make = folder / "make"
-    make.write_text(
-        f'#!/bin/sh\nfor t in "$@"; do :; done\necho "$t $CI" >> "{folder}/called"\n[ "$t" != "{failing}" ]\n', encoding="utf-8"
-    )
+    script = 'for word in "$@"; do case $word in *=*) ;; *) target=$word ;; esac; done'  # the last that is no variable
+    make.write_text(f'#!/bin/sh\n{script}\necho "$target $CI" >> "{folder}/called"\n[ "$target" != "{failing}" ]\n', encoding="utf-8")
     make.chmod(0o755)
     return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
 
@@ -79,9 +79,10 @@ def fake_make(folder: Path, failing: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("failing", "called", "verdict"),
     [
-        ("", ["install true", "check true", "test true"], "CI PASSED"),
-        ("check", ["install true", "check true", "test true"], "CI FAILED"),
-        ("test", ["install true", "check true", "test true"], "CI FAILED"),
+        ("", ["install true", "check true", "test true", "fuzz true"], "CI PASSED"),
+        ("check", ["install true", "check true", "test true", "fuzz true"], "CI FAILED"),
+        ("fuzz", ["install true", "check true", "test true", "fuzz true"], "CI FAILED"),
+        ("test", ["install true", "check true", "test true", "fuzz true"], "CI FAILED"),
         ("install", ["install true"], "CI FAILED"),
     ],
 )

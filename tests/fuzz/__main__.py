@@ -1,7 +1,7 @@
-"""Fuzzes the statement readers: `python -m tests.fuzz --seconds 600 --readers csv,ofx`; `python -m tests.fuzz --replay csv FILE` for one input.
+"""Fuzzes the statement readers: `python -m tests.fuzz --seconds 600 --readers csv,ofx`; `... --replay csv FILE` for one input.
 
-Each reader is run by both engines, each for the given time in a process of its own, as many at once as there are processors. One line of JSON
-per engine and reader says what was done. Exit 1 when anything was found: the inputs lie in .fuzz/findings, as small as they were got.
+Each reader is run by both engines, each for the given time in a process of its own, as many at once as there are processors. One line
+of JSON per engine and reader says what was done. Exit 1 when anything was found: the inputs lie in .fuzz/findings.
 """
 
 from __future__ import annotations
@@ -13,27 +13,30 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from services.ingestion.app import READERS
+from tests.fuzz.engine import ENGINES
 from tests.fuzz.logs import coverage_of
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".fuzz"
-ENGINES = ("atheris", "hypothesis")
 MAX_DEATHS = 200
+Run = Callable[[str, str, float, Path, Path], int]
+"""Engine, reader, seconds, work folder, findings: one run of an engine to its end; the exit status."""
 _GRACE_S = 400  # to start, to shrink what was found, and to be late on a busy machine
 # Polars' threads are of no use to small files.
-_ENVIRONMENT = {**os.environ, "POLARS_MAX_THREADS": "1", "PYTHONHASHSEED": "0"}
+ENVIRONMENT = {**os.environ, "POLARS_MAX_THREADS": "1", "PYTHONHASHSEED": "0"}
 
 
-def fuzz(engine: str, reader: str, seconds: float) -> dict[str, Any]:
+def fuzz(engine: str, reader: str, seconds: float, findings: Path = FOLDER / "findings", *, run: Run | None = None) -> dict[str, Any]:
     """One engine on one reader: its figures, with `findings` as a list of texts. An engine that dies of an input starts again."""
-    findings = FOLDER / "findings"
-    totals: dict[str, Any] = {"engine": engine, "reader": reader, "seconds": 0.0, "cpu_seconds": 0.0, "executions": 0, "refused": 0, "rows": 0,
-                              "slowest_ms": 0.0, "growth_mib": 0.0, "contained": 0}  # fmt: skip
+    findings.mkdir(parents=True, exist_ok=True)
+    sums, peaks = ("cpu_seconds", "executions", "refused", "rows"), ("slowest_ms", "growth_mib")
+    totals: dict[str, Any] = {"engine": engine, "reader": reader, "seconds": 0.0, **dict.fromkeys((*sums, *peaks, "contained"), 0)}
     found: dict[str, str] = {}
     deaths = 0
     with tempfile.TemporaryDirectory(prefix="scale-fuzz-") as folder:
@@ -41,12 +44,12 @@ def fuzz(engine: str, reader: str, seconds: float) -> dict[str, Any]:
         while totals["seconds"] < seconds and deaths < MAX_DEATHS:
             (work / "figures.json").unlink(missing_ok=True)
             started = time.monotonic()
-            status = _run(engine, reader, seconds - totals["seconds"], work, findings)
+            status = (run or _run)(engine, reader, seconds - totals["seconds"], work, findings)
             ran = time.monotonic() - started
             figures = _figures(work / "figures.json")
-            for name in ("cpu_seconds", "executions", "refused", "rows"):
+            for name in sums:
                 totals[name] = round(totals[name] + figures.get(name, 0), 1)
-            for name in ("slowest_ms", "growth_mib"):
+            for name in peaks:
                 totals[name] = max(totals[name], figures.get(name, 0.0))
             found |= figures.get("findings", {})
             totals["seconds"] = round(totals["seconds"] + min(ran, seconds - totals["seconds"]), 1)
@@ -76,14 +79,14 @@ def _run(engine: str, reader: str, seconds: float, work: Path, findings: Path) -
     with (work / "log").open("ab") as log:
         try:
             return subprocess.run(
-                command, cwd=ROOT, env=_ENVIRONMENT, stdout=log, stderr=log, timeout=seconds + _GRACE_S, check=False
+                command, cwd=ROOT, env=ENVIRONMENT, stdout=log, stderr=log, timeout=seconds + _GRACE_S, check=False
             ).returncode
         except subprocess.TimeoutExpired:
             return -9
 
 
 def _after_death(engine: str, reader: str, status: int, work: Path, findings: Path) -> str:
-    """What is wrong, or "" where the reader as the service runs it stands the input that ended the engine (a workbook's process may die)."""
+    """What is wrong; "" where the reader, as the service runs it, stands the input that ended the engine: a workbook's process may die."""
     current = work / "current"
     if not current.exists():
         return f"{engine} did not start: {(work / 'log').read_text(errors='replace')[-2000:]}"
@@ -91,7 +94,7 @@ def _after_death(engine: str, reader: str, status: int, work: Path, findings: Pa
     path.write_bytes(current.read_bytes())
     try:
         command = [sys.executable, "-m", "tests.fuzz", "--replay", reader, str(path)]
-        again = subprocess.run(command, cwd=ROOT, env=_ENVIRONMENT, capture_output=True, text=True, timeout=_GRACE_S, check=False)
+        again = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=_GRACE_S, check=False)
     except subprocess.TimeoutExpired:
         return f"the engine ended with status {status}, and the input alone hangs [{path}]"
     if again.returncode == 0 and reader == "workbook" and engine == "atheris":
@@ -143,7 +146,6 @@ def main() -> int:
     unknown = [name for name in readers if name not in READERS] + [name for name in engines if name not in ENGINES]
     if unknown:
         parser.error(f"{', '.join(unknown)}: the readers are {', '.join(READERS)}, the engines {', '.join(ENGINES)}")
-    (FOLDER / "findings").mkdir(parents=True, exist_ok=True)
     found = 0
     with ThreadPoolExecutor(said.jobs) as pool:
         runs = [pool.submit(fuzz, engine, reader, said.seconds) for reader in readers for engine in engines]

@@ -1,6 +1,7 @@
 """Changes to a statement that keep most of it whole, so that what is behind the first check is reached, too.
 
-An edit says what to do where, in fractions of the file, and applies to any content: a mutator makes them up, hypothesis draws and shrinks them.
+An edit says what to do where, in fractions of the file, so that it applies to any content: a mutator makes them up, hypothesis draws
+and shrinks them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _ZIP = b"PK\x03\x04"
 
 @dataclass(frozen=True)
 class Edit:
-    """`kind` is one of KINDS. `at` (from 0 to 1) chooses the place, `length` how much of it, `token` what comes there, `times` how often."""
+    """`kind` is one of KINDS. `at` (from 0 to 1) is the place, `length` how much of it, `token` what comes there, `times` how often."""
 
     kind: str
     at: float = 0.0

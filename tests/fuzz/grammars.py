@@ -30,9 +30,9 @@ _DATES = st.builds(lambda day, form: day.strftime(form), _DAYS, st.sampled_from(
     ]
 )
 _NUMBERS = st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-(10**16), max_value=10**16)
-_AMOUNTS = st.builds(lambda number, form: form.format(number), _NUMBERS, st.sampled_from(
-    ["{:.2f}", "{:,.2f}", "{:.0f}", "{:+.3f}", "({:.2f})", "{:.2f}-", "{:.2f} DR", "€{:.2f}", "{:.2f} EUR", "{:E}", "'{:.2f}"]
-)).map(str) | st.sampled_from(["", "0", "-", ".", ",", "NaN", "1e400", "1,2,3.4.5", "9" * 40, "٣", "-0.00001", "1 000,5", "INR 5", "--5", "5%"])  # fmt: skip
+_WRITTEN = "{:.2f}|{:,.2f}|{:.0f}|{:+.3f}|({:.2f})|{:.2f}-|{:.2f} DR|€{:.2f}|{:.2f} EUR|{:E}|'{:.2f}".split("|")
+_ODD_AMOUNTS = "|0|-|.|,|NaN|1e400|1,2,3.4.5|٣|-0.00001|1 000,5|INR 5|--5|5%|9999999999999999999999999999999999999999".split("|")
+_AMOUNTS = st.builds(lambda number, form: form.format(number), _NUMBERS, st.sampled_from(_WRITTEN)) | st.sampled_from(_ODD_AMOUNTS)
 _TEXTS = st.text(max_size=40) | st.sampled_from(
     ["Shop", "Saldo", "Total", "Opening balance", "Amount", "EUR", "D", "C", "pending", "a" * 5000]
 )
@@ -50,6 +50,22 @@ def documents(reader: str) -> st.SearchStrategy[bytes]:
     if reader == "workbook":
         return _workbooks()
     return st.builds(_encoded, _TEXT[reader], _LINE_ENDS, _ENCODINGS)
+
+
+def options() -> st.SearchStrategy[dict[str, Any]]:
+    """What callers may say of a file, sensible or not."""
+    letters = st.characters(exclude_characters="\x00", exclude_categories=["Cs"])
+    patterns = st.sampled_from(["%d/%m/%Y", "dmy", "YYYY-MM-DD"]) | st.text(letters, min_size=1, max_size=12).filter(str.strip)
+    fields = st.sampled_from(["date", "amount", "debit", "credit", "description", "direction", "account", "balance", "currency", "x", ""])
+    columns = st.integers(-2, 12).map(str) | st.sampled_from(["Amount", "Date", "Description", "", "٣"])
+    return st.fixed_dictionaries(
+        {},
+        optional={
+            "date_format": patterns,
+            "currency": st.sampled_from(["EUR", "JPY", "ZZZ", "e"]),
+            "columns": st.dictionaries(fields, columns, max_size=4),
+        },
+    )
 
 
 def _encoded(text: str, line_end: str, encoding: str) -> bytes:
@@ -89,7 +105,7 @@ def _tree(tags: Sequence[str], leaves: st.SearchStrategy[str], *, closed: bool) 
 
 
 _OFX_ROW = "TRNTYPE DTPOSTED DTUSER DTAVAIL TRNAMT FITID NAME MEMO PAYEE CHECKNUM REFNUM SIC CURRENCY ORIGCURRENCY CURRATE CURSYM".split()
-_OFX_TREE = "STMTRS CCSTMTRS INVSTMTRS BANKTRANLIST STMTTRN BANKACCTFROM ACCTID ACCTTYPE CURDEF LEDGERBAL BALAMT DTASOF INVBANKTRAN MKTGINFO".split()
+_OFX_TREE = "STMTRS CCSTMTRS INVSTMTRS BANKTRANLIST STMTTRN BANKACCTFROM ACCTID CURDEF LEDGERBAL BALAMT DTASOF INVBANKTRAN".split()
 
 
 @st.composite
@@ -162,11 +178,12 @@ def _mt940(draw: st.DrawFn) -> str:
     return "\n".join([*lines, f":62F:D240102EUR{draw(_AMOUNTS)}", "-", ""])
 
 
-_CAMT = (
-    'Ntry Amt Amt~Ccy="EUR" CdtDbtInd Sts BookgDt ValDt Dt DtTm NtryDtls TxDtls Btch NbOfTxs Refs EndToEndId AcctSvcrRef RltdPties Dbtr Cdtr Nm RmtInf Ustrd '
-    "Strd AddtlNtryInf RvslInd BkTxCd Domn Cd Fmly Prtry Bal Tp CdOrPrtry Acct Id IBAN Othr Ccy Stmt AmtDtls TxAmt InstdAmt ElctrncSeqNb"
-).replace("~", "\0").split(" ")  # fmt: skip
-_CAMT_TAGS = [name.replace("\0", " ") for name in _CAMT]
+_CAMT_NAMES = (
+    "Ntry Amt CdtDbtInd Sts BookgDt ValDt Dt DtTm NtryDtls TxDtls Btch NbOfTxs Refs EndToEndId AcctSvcrRef RltdPties Dbtr Cdtr Nm RmtInf "
+    "Ustrd Strd AddtlNtryInf RvslInd BkTxCd Domn Cd Fmly Prtry Bal Tp CdOrPrtry Acct Id IBAN Othr Ccy Stmt AmtDtls TxAmt InstdAmt"
+).split()
+_CAMT_TAGS = [*_CAMT_NAMES, 'Amt Ccy="EUR"']
+_CAMT_WRAPPERS = {"2": ("BkToCstmrAcctRpt", "Rpt"), "3": ("BkToCstmrStmt", "Stmt"), "4": ("BkToCstmrDbtCdtNtfctn", "Ntfctn")}
 
 
 @st.composite
@@ -175,15 +192,15 @@ def _camt(draw: st.DrawFn) -> str:
     entries = ""
     for _ in range(draw(st.integers(0, 4))):
         more = draw(_tree(_CAMT_TAGS, safe, closed=True))
-        entries += (
-            f'<Ntry><Amt Ccy="{draw(st.sampled_from(["EUR", "JPY", "xyz", ""]))}">{draw(_AMOUNTS)}</Amt><CdtDbtInd>{draw(st.sampled_from(["CRDT", "DBIT", ""]))}'
-            f"</CdtDbtInd><Sts>BOOK</Sts><BookgDt><Dt>{draw(_DATES)}</Dt></BookgDt>{more}</Ntry>"
-        ).replace("\0", "")  # fmt: skip
+        currency, way = draw(st.sampled_from(["EUR", "JPY", "xyz", ""])), draw(st.sampled_from(["CRDT", "DBIT", ""]))
+        entries += f'<Ntry><Amt Ccy="{currency}">{draw(_AMOUNTS)}</Amt><CdtDbtInd>{way}</CdtDbtInd><Sts>BOOK</Sts>'
+        entries += f"<BookgDt><Dt>{draw(_DATES)}</Dt></BookgDt>{more}</Ntry>"
     more = draw(_tree(_CAMT_TAGS, safe, closed=True))
     name = draw(st.sampled_from(["053.001.02", "052.001.08", "054.001.99"]))
-    wrapper = {"2": ("BkToCstmrAcctRpt", "Rpt"), "3": ("BkToCstmrStmt", "Stmt"), "4": ("BkToCstmrDbtCdtNtfctn", "Ntfctn")}[name[2]]
+    wrapper = _CAMT_WRAPPERS[name[2]]
+    space = f"urn:iso:std:iso:20022:tech:xsd:camt.{name}"
     body = f"<{wrapper[1]}><Id>1</Id><Acct><Id><IBAN>{draw(safe)}</IBAN></Id></Acct>{entries}{more}</{wrapper[1]}>"
-    return f'<?xml version="1.0"?>\n<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.{name}"><{wrapper[0]}>{body}</{wrapper[0]}></Document>'
+    return f'<?xml version="1.0"?>\n<Document xmlns="{space}"><{wrapper[0]}>{body}</{wrapper[0]}></Document>'
 
 
 _TEXT = {"csv": _csv(), "ofx": _ofx(), "qif": _qif(), "mt940": _mt940(), "camt": _camt()}

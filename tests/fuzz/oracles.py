@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -127,10 +128,10 @@ class Oracle:
         else:
             _check_statement(statement)
             rows = [row for batch in batches for row in _rows(batch.rows)]
-            errors = [error for batch in batches for error in batch.errors]
+            errors = [wrong for batch in batches for wrong in batch.errors]
             _check_lines(rows, errors)
-            for error in errors:
-                _check_error(error)
+            for wrong in errors:
+                _check_error(wrong)
             for row in rows:
                 _check_row(row)
             _check_balances(statement, rows)
@@ -248,7 +249,7 @@ def _rows(frame: pl.DataFrame) -> list[tuple[Any, ...]]:
 
 def _check_lines(rows: list[tuple[Any, ...]], errors: list[RowError]) -> None:
     lines = [row[0] for row in rows]
-    if any(line < 1 for line in lines) or any(later <= line for line, later in zip(lines, lines[1:], strict=False)):
+    if any(line < 1 for line in lines) or any(later <= line for line, later in pairwise(lines)):
         raise Finding("lines", "the rows' lines do not rise from 1")
     if {error.line for error in errors} & set(lines):
         raise Finding("lines", "a line is a row and an error, too")
