@@ -60,7 +60,7 @@ class Generated:
     def run(self) -> None:
         """Goes on until the time is over or there are enough findings."""
         for case in self._target.seeds:  # first, so that what is loaded on first use is loaded before time counts
-            self._try(lambda case=case: self._check(case, twice=True))
+            self._try(lambda case=case: self._check(case, twice=False))
         sweep = cycle(self._sweep)
         while not self._over:
             self._try(self._test(self._chance.getrandbits(32)))

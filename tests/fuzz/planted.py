@@ -17,7 +17,7 @@ def read(path: Path, _: ReadOptions) -> Statement:
         raise UnreadableStatement("no header")
     if b"\x00" in content:
         raise KeyError("NUL")
-    for _ in range(content.count(b"-") // 40):
+    for __ in range(content.count(b"-") // 40):
         content.count(b"-")
     return statement_of(batch_of([{}]))
 
