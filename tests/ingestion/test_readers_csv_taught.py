@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
+from services.ingestion.readers.columns import FIELDS
 from services.ingestion.readers.csv import read_csv
 from services.ingestion.readers.statement import Taught
 from services.ingestion.readers.taught import header_hash
+from tests.ingestion.bank_layouts import LAYOUTS, Layout
 from tests.ingestion.reading import Read, read_bytes, refused
 
 HEADER = "When,What,Gross,Net"
@@ -157,6 +162,35 @@ def test_dates_that_hide_the_separator(read: Reads) -> None:
 
 def test_a_file_without_header_has_no_hash(read: Reads) -> None:
     assert read("2025-01-13,a,-1.00\n2025-01-14,b,-2.00\n").statement.header_hash is None
+
+
+READABLE = [layout for layout in LAYOUTS if layout.encoding == "utf-8" and not layout.date_format and not layout.columns]
+FIELD = st.sampled_from([*FIELDS, "nonsense"])
+COLUMN = st.one_of(st.integers(0, 12).map(str), st.sampled_from(["Date", "Amount", "Description", "Betrag", "no such column"]))
+
+
+@given(
+    layout=st.sampled_from(READABLE),
+    columns=st.dictionaries(FIELD, COLUMN, max_size=3),
+    date_format=st.sampled_from([None, "dmy", "mdy", "ymd", "%Y%m%d", "%d %b %Y", "nonsense"]),
+)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_was_taught_a_readable_file_stays_readable(
+    read: Reads, layout: Layout, columns: dict[str, str], date_format: str | None
+) -> None:
+    options: dict[str, Any] = {"file_name": layout.file_name, "today": date(2025, 6, 1)}
+    plain = read(layout.text, **options)
+    known = plain.statement.header_hash
+    assume(known is not None and (columns or date_format))
+    assert known is not None
+    found = read(layout.text, profiles={known: Taught(known, columns, date_format, "the-import")}, **options)
+    assert found.rows
+    taken = found.detected.get("profile", {})
+    if "profile" not in found.detected:
+        assert found.rows == plain.rows
+    if date_format and "date_format" not in taken:
+        assert found.detected["date_format"] == plain.detected["date_format"] or taken
+        assert any("does not fit this file" in note for note in found.detected["notes"])
 
 
 def test_header_hash() -> None:
