@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
 import httpx
 
@@ -26,7 +27,10 @@ def wait_for_services(supervisor: Supervisor, services: Sequence[str], ports: Po
         processes = supervisor.processes()
         for service in list(waiting):
             starts[service].add(int(processes[service]["pid"]))
-            ready = service_is_ready(service, ports) if service in SERVICE_OFFSETS else worker_is_ready(service, supervisor)
+            if service in SERVICE_OFFSETS:
+                ready = service_is_ready(service, ports)
+            else:
+                ready = worker_is_ready(supervisor.home.heartbeat(service), processes[service]["start"])
             if ready:
                 waiting.remove(service)
             elif len(starts[service] - {0}) >= _TOO_MANY_STARTS:
@@ -47,13 +51,14 @@ def service_is_ready(service: str, ports: Ports) -> bool:
     return _grpc_is_serving(f"{LOOPBACK}:{ports.service(service)}")
 
 
-def worker_is_ready(process: str, supervisor: Supervisor) -> bool:
-    """Whether a worker, or beat, is at work: it says so by touching a file, which a process that died before may have left."""
+def worker_is_ready(heartbeat: Path, started: float) -> bool:
+    """Whether a worker, or beat, that was started at `started` (Unix seconds) is at work: it says so by touching a file."""
     try:
-        touched = supervisor.home.heartbeat(process).stat().st_mtime
+        touched = heartbeat.stat().st_mtime
     except FileNotFoundError:
         return False
-    return touched > max(float(supervisor.processes()[process]["start"]), time.time() - _HEARTBEAT_KEEPS_S)
+    # What a process that died before has left says nothing.
+    return touched > max(started, time.time() - _HEARTBEAT_KEEPS_S)
 
 
 def _grpc_is_serving(address: str) -> bool:

@@ -209,7 +209,8 @@ def test_a_killed_process_is_back_within_five_seconds(system: MakeRun, name: str
     for service in ("accounts", "ingestion", "gateway"):
         wait_for(partial(service_is_ready, service, system.ports), 5)
     for worker in ("ingestion-worker", "ingestion-beat"):
-        wait_for(partial(worker_is_ready, worker, Supervisor(system.home)), 15)
+        started = float(Supervisor(system.home).processes()[worker]["start"])
+        wait_for(partial(worker_is_ready, system.home.heartbeat(worker), started), 15)
 
 
 @pytest.mark.chaos
