@@ -148,7 +148,7 @@ def _eight_bit(path: Path, score: Callable[[str], int], notes: list[str]) -> str
     sample, bad, multibyte = _scan_utf8(path)
     if not bad:
         return "utf-8"
-    if multibyte > 8 * bad:
+    if multibyte > bad:  # other encodings hit upon well-formed UTF-8 in one letter of three at most
         notes.append(f"{bad} broken UTF-8 sequences were replaced by \N{REPLACEMENT CHARACTER}")
         return "utf-8"
     encoding = likeliest_encoding(sample, score)
@@ -178,6 +178,8 @@ def _scan_utf8(path: Path) -> tuple[bytes, int, int]:
 
 def likeliest_encoding(sample: bytes, score: Callable[[str], int]) -> str:
     """Choose among one-byte encodings: known column names first, then letters that sit well among letters."""
+    if paired := _east_asian(sample):
+        return paired
     high = sum(byte > 0x7F for byte in sample)
     letters = sum(chr(byte).isalpha() for byte in sample if byte < 0x80)
     if high > letters and high > 8:  # hardly any Latin letter: another script
@@ -192,6 +194,21 @@ def likeliest_encoding(sample: bytes, score: Callable[[str], int]) -> str:
             text = sample.decode(name, "replace")
         ranked.append((score(text), _plausibility(text) - handicap, -place, name))
     return max(ranked)[3]
+
+
+def _east_asian(sample: bytes) -> str:
+    """Chinese, Japanese or Korean in pairs of high bytes, told by where the first byte of each pair lies; "" for anything else."""
+    runs = re.findall(rb"[\x80-\xff]+", sample)
+    pairs = [run[at : at + 2] for run in runs for at in range(0, len(run), 2)]
+    if len(pairs) < 4 or any(len(pair) < 2 or min(pair) < 0xA1 or max(pair) > 0xFE for pair in pairs):
+        return ""
+    if sum(pair[1] >= 0xE0 for pair in pairs) > 0.7 * len(pairs):  # lower-case Cyrillic
+        return ""
+    if sum(pair[0] in (0xA4, 0xA5) for pair in pairs) > 0.15 * len(pairs):  # kana
+        return "euc_jp"
+    words = [pair for pair in pairs if pair[0] >= 0xB0]
+    hangul = sum(pair[0] <= 0xC8 for pair in words)
+    return ("cp949" if hangul >= 0.95 * len(words) else "gb18030") if words else ""
 
 
 # The letters beyond a-z of each language: real text is written in one of them, a wrong encoding mixes several.
