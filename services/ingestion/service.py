@@ -131,11 +131,11 @@ class IngestionService:
             claimed = await self._repository.claim(current, lease_s=self._lease_s)
             mine = claimed is not None
             current = claimed or await self.get_import(user_id, current.id)
+        if self._handover is not None:
+            current = await self._hand_over(self._handover, current, options, file)
+            if current.state is ImportState.PENDING:
+                return current, False
         try:
-            if self._handover is not None:
-                current = await self._hand_over(self._handover, current, options, file)
-                if current.state is ImportState.PENDING:
-                    return current, False
             return await self._work(current, file_format, options, file), False
         finally:
             IMPORT_DURATION.observe(time.perf_counter() - started)
