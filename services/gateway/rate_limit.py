@@ -15,9 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from redis.asyncio import ConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from services.gateway.circuit import CircuitBreaker
@@ -27,7 +25,6 @@ log = structlog.get_logger()
 SLOTS = 30
 _MAX_KEYS_IN_PROCESS = 100_000
 _WARN_EVERY_S = 30.0
-_MAX_CONNECTIONS = 128
 
 # One hash per caller, slot number to count. ARGV: limit, window in ms. Answers: allowed, remaining, ms until the oldest slot leaves.
 _SCRIPT = f"""
@@ -129,16 +126,3 @@ class RateLimiter:
         if time.monotonic() - self._warned_at > _WARN_EVERY_S:
             self._warned_at = time.monotonic()
             log.warning("Redis does not answer; requests are counted in this process", error=str(error) or type(error).__name__)
-
-
-def connect_redis(url: str, *, timeout_s: float) -> Redis:
-    """A client that gives up quickly and never repeats a command. Connects at the first command."""
-    pool = ConnectionPool.from_url(
-        url,
-        # Callers bound each command as a whole; a second clock inside would cost a tenth of it.
-        socket_timeout=None,
-        socket_connect_timeout=timeout_s,
-        max_connections=_MAX_CONNECTIONS,
-        retry=Retry(NoBackoff(), 0),
-    )
-    return Redis.from_pool(pool)

@@ -10,9 +10,9 @@ from redis.asyncio import Redis
 
 from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceStub
 from scale.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub
-from services.gateway.rate_limit import connect_redis
 from services.gateway.settings import GatewaySettings
 from services.kit.client import ServiceClient
+from services.kit.redis import connect_redis
 
 ACCOUNTS = "scale.accounts.v1.AccountsService"
 INGESTION = "scale.ingestion.v1.IngestionService"
@@ -83,7 +83,7 @@ def redis_from(settings: GatewaySettings) -> Redis | None:
     """The client of the configured Redis, or None."""
     if settings.redis_url is None:
         return None
-    return connect_redis(settings.redis_url.get_secret_value(), timeout_s=settings.redis_timeout_s)
+    return connect_redis(settings.redis_url.get_secret_value(), connect_timeout_s=settings.redis_timeout_s)
 
 
 def upstreams(request: Request) -> Upstreams:

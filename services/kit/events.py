@@ -12,7 +12,7 @@ import orjson
 import structlog
 
 from services.kit.errors import Unavailable
-from services.kit.redis import connect, within
+from services.kit.redis import connect_redis, within
 
 log = structlog.get_logger()
 
@@ -40,7 +40,7 @@ class EventLog:
     """Events of any number of keys, such as "import:<id>". Who may read a key is for the caller to decide."""
 
     def __init__(self, redis_url: str) -> None:
-        self._redis = connect(redis_url, max_connections=_MAX_READERS)
+        self._redis = connect_redis(redis_url, max_connections=_MAX_READERS)
         self._silent_until = 0.0
 
     async def publish(self, key: str, payload: Mapping[str, Any], *, final: bool = False) -> None:

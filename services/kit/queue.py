@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from services.kit.errors import Aborted, DeadlineExceeded, ResourceExhausted, Unavailable
-from services.kit.redis import connect, within
+from services.kit.redis import connect_redis, within
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -137,7 +137,7 @@ class TaskQueue:
 
     def __init__(self, redis_url: str) -> None:
         self._url = redis_url
-        self._redis = connect(redis_url, max_connections=32)
+        self._redis = connect_redis(redis_url, max_connections=32)
         self._publisher = ThreadPoolExecutor(1, thread_name_prefix="publish")
         self._celery: Celery | None = None
         self._closing = threading.Event()

@@ -16,7 +16,7 @@ from services.kit.errors import Unavailable
 _CONNECT_TIMEOUT_S = 2.0
 
 
-def connect(url: str, *, max_connections: int = 128, connect_timeout_s: float = _CONNECT_TIMEOUT_S) -> Redis:
+def connect_redis(url: str, *, max_connections: int = 128, connect_timeout_s: float = _CONNECT_TIMEOUT_S) -> Redis:
     """A client that never repeats a command. Connects at the first one; beyond `max_connections` at a time commands fail."""
     pool = ConnectionPool.from_url(
         url,

@@ -13,7 +13,8 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from services.gateway.middleware.rate_limit import client_network
-from services.gateway.rate_limit import SLOTS, ProcessWindow, RateLimiter, connect_redis
+from services.gateway.rate_limit import SLOTS, ProcessWindow, RateLimiter
+from services.kit.redis import connect_redis
 from tests.support.gateway_app import RedisProcess, free_port
 
 
@@ -28,7 +29,7 @@ class Clock:
 
 
 def limiter(url: str, *, limit: int = 100, window_s: int = 60, timeout_s: float = 0.5) -> RateLimiter:
-    return RateLimiter(connect_redis(url, timeout_s=timeout_s), limit=limit, window_s=window_s, timeout_s=timeout_s)
+    return RateLimiter(connect_redis(url, connect_timeout_s=timeout_s), limit=limit, window_s=window_s, timeout_s=timeout_s)
 
 
 def test_process_window_slides() -> None:
