@@ -32,6 +32,7 @@ def downgrade() -> None:
 
 
 def _create_stalled_imports() -> None:
+    # Those without a message first: however many wait in a long queue, a dead worker's import is found.
     # The only looks across users: ids of what is stuck, and how many messages there should be. All that follows is done as the user.
     op.execute("""
         CREATE FUNCTION ingestion.stalled_imports(most integer)
@@ -40,7 +41,7 @@ def _create_stalled_imports() -> None:
         AS $$
             SELECT found.user_id, found.id, found.in_queue FROM ingestion.imports AS found
             WHERE found.object_key <> '' AND found.state IN ('pending', 'running') AND found.lease_expires_at < now()
-            ORDER BY found.lease_expires_at LIMIT most
+            ORDER BY found.in_queue, found.lease_expires_at LIMIT most
         $$
     """)
     op.execute("""

@@ -90,7 +90,7 @@ class QueuedImportsRepository(ImportsRepository, Protocol):
         """PENDING again, to be tried when the lease is over; None when the attempt is. `counts`: as one of its tries."""
 
     async def stalled(self, limit: int) -> list[StalledImport]:
-        """Queued imports of all users whose lease is over, the longest first."""
+        """Queued imports of all users whose lease is over: those first that have no message, then the longest over."""
 
     async def count_in_queue(self) -> int:
         """About how many imports, of all users, there should be a message."""

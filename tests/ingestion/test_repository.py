@@ -337,6 +337,14 @@ async def test_a_message_that_may_be_lost_is_stalled_as_such(repository: QueuedI
     assert len(await repository.stalled(2)) == 2
 
 
+async def test_a_dead_workers_import_is_found_before_all_that_wait(repository: QueuedImportsRepository, user_id: UUID) -> None:
+    waiting = [await queue(repository, user_id, request_id, lease_s=0.01) for request_id in "abc"]
+    dead = await repository.claim_queued(user_id, waiting[2].id, lease_s=0.02)
+    assert dead is not None
+    await asyncio.sleep(0.06)
+    assert [one.import_id for one in await ours(repository, user_id)] == [dead.id, waiting[0].id, waiting[1].id]
+
+
 async def test_a_failed_queued_import_begins_anew(repository: QueuedImportsRepository, user_id: UUID) -> None:
     pending = await queue(repository, user_id)
     running = await repository.claim_queued(user_id, pending.id, lease_s=10)

@@ -175,7 +175,7 @@ class FakeImportsRepository:
     async def stalled(self, limit: int) -> list[StalledImport]:
         self._check()
         stuck = [found for found in self._imports.values() if found.queued and self._lease_over(found)]
-        stuck.sort(key=lambda found: self._leases[found.id])
+        stuck.sort(key=lambda found: (found.id in self._in_queue, self._leases[found.id]))
         return [StalledImport(found.user_id, found.id, found.id in self._in_queue) for found in stuck[:limit]]
 
     async def count_in_queue(self) -> int:
