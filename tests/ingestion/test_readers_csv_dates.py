@@ -223,3 +223,18 @@ def test_a_format_is_not_blamed_for_a_file_without_a_table(tmp_path: Path) -> No
 def test_what_is_wrong_with_a_date(tmp_path: Path, cell: str, fault: str) -> None:
     found = read_bytes(read_csv, f"Date;Amount\n14.01.2025;-1.00\n{cell};-2.00\n15.01.2025;-1.00\n".encode(), tmp_path)
     assert found.errors == [RowError(3, "date", f"{cell!r} {fault}")]
+
+
+def test_days_as_spreadsheets_count_them(tmp_path: Path) -> None:
+    """A workbook's date without a date's format is a number; under a name that says date it is read as one."""
+    found = read_bytes(read_csv, b"Date,Text,Amount\n45350,a,-1.00\n45351.75,b,-2.00\nTotal,,-3.00\n", tmp_path)
+    assert [str(row["transaction_date"]) for row in found.rows] == ["2024-02-28", "2024-02-29"]
+    assert found.detected["date_format"] == "day number"
+    again = read_bytes(read_csv, b"When,Text,Amount\n45350,a,-1.00\n", tmp_path, date_format="day number", columns={"date": "When"})
+    assert str(again.row["transaction_date"]) == "2024-02-28"
+
+
+@pytest.mark.parametrize("cells", [("20124", "150124"), ("23100", "45350"), ("45350", "12")])
+def test_numbers_that_may_be_anything_are_no_days(cells: tuple[str, str], tmp_path: Path) -> None:
+    text = "Date,Text,Amount\n" + "".join(f"{cell},a,-1.00\n" for cell in cells)
+    assert refused(read_csv, text.encode(), tmp_path).errors[0].field in ("date", "columns")

@@ -44,3 +44,10 @@ def test_ids_that_begin_like_a_day_are_no_dates(tmp_path: Path) -> None:
     text = "Ref,Quando,Testo,Amount\n2024022822001,2024-02-28,a,-1.00\n2024022799002,2024-02-27,b,2.00\n"
     read = read_bytes(read_csv, text.encode(), tmp_path)
     assert read.detected["columns"]["date"] == "Quando"
+
+
+def test_lines_of_marks_are_no_rows(tmp_path: Path) -> None:
+    text = "Date,Text,Amount\n****,****,****\n2024-02-28,Shop,-12.34\n----,----,----\n"
+    read = read_bytes(read_csv, text.encode(), tmp_path)
+    assert (len(read.rows), read.errors) == (1, [])
+    assert [skipped["reason"] for skipped in read.detected["skipped_lines"]] == ["a line of marks"] * 2

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from services.ingestion.readers.amounts import looks_like_amount, split_cell
 from services.ingestion.readers.currencies import code_of
-from services.ingestion.readers.dates import DateFormat, looks_like_date, shape_of
+from services.ingestion.readers.dates import BARE_DIGITS, DateFormat, looks_like_date, shape_of
 from services.ingestion.readers.words import direction_of, state_of
 
 _IBAN = re.compile(r"^[A-Z]{2}\d{2}[A-Z0-9]{10,30}$")
@@ -24,7 +24,7 @@ class ColumnStats:
     rows: int
     filled: int
     dates: int
-    six_digits: int  # could be YYMMDD, were the header to say date
+    bare_digits: int  # could be YYMMDD or a spreadsheet's day number, were the header to say date
     amounts: int
     decimals: int  # amounts with a mark, a sign or a currency: no mere whole number
     negatives: int
@@ -41,7 +41,7 @@ class ColumnStats:
     def is_date(self, *, named: bool = False) -> bool:
         """Mostly dates; under a name that says date, at least one and a third of the cells."""
         if named:
-            dates = self.dates or self.six_digits
+            dates = self.dates or self.bare_digits
             return dates > 0 and dates * 3 >= self.filled
         return self.dates > 0 and self.dates >= 0.7 * self.filled
 
@@ -120,7 +120,7 @@ def measure(cells: Sequence[str], date_format: DateFormat | None = None) -> Colu
         rows=len(trimmed),
         filled=len(filled),
         dates=len(dates),
-        six_digits=sum(shape_of(cell) == "compact6" for cell in filled),
+        bare_digits=sum(shape_of(cell) in BARE_DIGITS for cell in filled),
         amounts=len(amounts),
         decimals=sum(not cell.isdecimal() for cell in amounts),
         negatives=sum(affix.sign < 0 for affix, _ in parts),

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 import polars as pl
 
 from services.ingestion.readers.dates import (
+    DAY_NUMBERS,
     DateFormat,
     civil_part,
     compact_formats,
@@ -77,6 +78,8 @@ def decide_format(column: DateColumn, hints: Hints) -> DecidedDate | None:
         return None
     shape = shapes.most_common(1)[0][0]
     texts = [text for text in column.distinct if shape_of(text) == shape]
+    if shape == "day number":
+        return _day_numbers(list(column.distinct))
     if shape.startswith("named "):
         return DecidedDate(named_format(shape.removeprefix("named ")), "month by name")
     if shape.startswith("year first"):
@@ -91,6 +94,15 @@ def decide_format(column: DateColumn, hints: Hints) -> DecidedDate | None:
     if year_digits == 2 and (found := _short_year_first(texts, mark, day_first, month_first, hints)):
         return found
     return _day_or_month_first(column, texts, day_first, month_first, hints)
+
+
+def _day_numbers(texts: list[str]) -> DecidedDate | None:
+    """Days as spreadsheets count them, when every number is one and all lie within ten years: else they may be anything."""
+    numbers = [text for text in texts if not any(map(str.isalpha, text))]
+    days = [day for text in numbers if (day := DAY_NUMBERS.parse(text))]
+    if not days or len(days) < len(numbers) or max(days) - min(days) > timedelta(3660):
+        return None
+    return DecidedDate(DAY_NUMBERS, "days as spreadsheets count them")
 
 
 def _day_or_month_first(column: DateColumn, texts: list[str], day_first: DateFormat, month_first: DateFormat, hints: Hints) -> DecidedDate:

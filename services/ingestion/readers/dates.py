@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache
 
 from services.ingestion.readers.folding import fold
@@ -20,6 +20,8 @@ _COMPACT_TIME = re.compile(r"^(\d{8})[ T]?(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?$"
 _WEEKDAY = re.compile(r"^[^\W\d_]{2,10}\.?,?\s+(?=\d)|\s+\(?[^\W\d_]{2,3}\)?$")
 _NUMERIC = re.compile(r"^(\d{1,4})(\s?[./\-\s]\s?)(\d{1,2})\2(\d{1,4})\.?$")
 _COMPACT = re.compile(r"^\d{8}$|^\d{6}$")
+_DAY_NUMBER = re.compile(r"^[2-7]\d{4}(?:\.\d+)?$")
+_DAY_ZERO = date(1899, 12, 30)
 _GAP = r"[\s\-/.,]*(?:del?\s+)?'?"
 _ORDINAL = r"(?:st|nd|rd|th|er|[.ºª])?"
 _NAME = r"(?P<b>[^\W\d_]{3,12})\.?"
@@ -31,6 +33,7 @@ _NAMED = {
 _NAMED_TEXT = {"dmy": "%d %b %Y", "mdy": "%b %d %Y", "ymd": "%Y %b %d"}
 _FIRST_YEAR, _LAST_YEAR = 1900, 2100
 MAX_CELL = 60
+BARE_DIGITS = ("compact6", "day number")  # shapes that are dates only under a name that says so
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,18 @@ class DateFormat:
         if parts and not _FIRST_YEAR <= _year(parts) <= _LAST_YEAR and _build({**parts, "y": "2000"}):
             return f"lies outside the years {_FIRST_YEAR} to {_LAST_YEAR}"
         return "is not a day of the calendar"
+
+
+@dataclass(frozen=True)
+class _DayNumbers(DateFormat):
+    def parse(self, cell: str) -> date | None:
+        text = cell.strip()
+        day = _DAY_ZERO + timedelta(int(text[:5])) if _DAY_NUMBER.match(text) else None
+        return day if day and day.year <= _LAST_YEAR else None
+
+
+# What a spreadsheet's date is when its cell is not formatted as one: the days since the end of 1899.
+DAY_NUMBERS: DateFormat = _DayNumbers("day number", (_DAY_NUMBER,))
 
 
 def _forms(cell: str) -> tuple[str, ...]:
@@ -116,7 +131,7 @@ def _civil_part(cell: str) -> str:
 
 
 def shape_of(cell: str) -> str:
-    """A key for the form of a date: "year last/" with the order still open, "named dmy", "compact8", "" for no date."""
+    """A key for the form of a date: "year last/" with the order still open, "named dmy", "compact8", "day number", "" for no date."""
     return _shape_of(civil_part(cell))
 
 
@@ -135,6 +150,8 @@ def _shape_of(text: str) -> str:
         return ""
     if _COMPACT.match(text):
         return f"compact{len(text)}" if any(f.parse(text) for f in compact_formats(len(text))) else ""
+    if _DAY_NUMBER.match(text):
+        return "day number"
     for order, pattern in _NAMED.items():
         match = pattern.match(text)
         if match and fold(match.group("b")) in MONTHS and 0 < int(match.group("d")) <= 31:
@@ -148,8 +165,8 @@ def _valid_short(numbers: tuple[int, int, int], order: str) -> bool:
 
 
 def looks_like_date(cell: str) -> bool:
-    """Whether a cell could be a date in some format. Six bare digits do not count: they are ids more often."""
-    return 5 < len(cell.strip()) <= MAX_CELL and shape_of(cell) not in ("", "compact6")
+    """Whether a cell could be a date in some format. Five or six bare digits do not count: they are numbers more often."""
+    return 5 < len(cell.strip()) <= MAX_CELL and shape_of(cell) not in ("", *BARE_DIGITS)
 
 
 def compact_formats(digits: int) -> list[DateFormat]:
@@ -179,6 +196,8 @@ _PARTS = {
 def from_pattern(text: str) -> DateFormat:
     """Compile "%d/%m/%Y", "DD.MM.YY" or "dmy". Raises ValueError, saying why, for what is not a date format."""
     wanted = text.strip()
+    if wanted.lower() in (DAY_NUMBERS.text, "excel"):
+        return DAY_NUMBERS
     if wanted.lower() in ("dmy", "mdy", "ymd", "ydm", "iso", "iso8601"):
         return _any_marks(wanted, "ymd" if wanted.lower().startswith("iso") else wanted.lower())
     if "%" not in wanted:

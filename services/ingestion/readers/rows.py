@@ -11,6 +11,7 @@ import polars as pl
 from services.ingestion.readers.amounts import ParsedColumn, parse_column
 from services.ingestion.readers.currencies import code_of
 from services.ingestion.readers.folding import fold
+from services.ingestion.readers.layout import Table
 from services.ingestion.readers.statement import BATCH_SCHEMA, Batch, RowError
 from services.ingestion.readers.survey import Reading, cells_of, day_part, is_balance_entry, is_continuation
 from services.ingestion.readers.words import BALANCE_ENTRIES, PERIOD_ENTRIES, direction_of, is_balance_line, state_of
@@ -226,6 +227,15 @@ def _currencies(frame: pl.DataFrame, reading: Reading, in_cell: pl.Series) -> tu
     return pl.select(pl.coalesce(own, in_cell, fixed)).to_series(), reason
 
 
+def _remark(row: dict[str, Any], cells: list[str], table: Table) -> str:
+    """What a line is that looks like no transaction at all; "" for any other."""
+    if table.header_cells and [fold(c) for c in cells if c] == [fold(c) for c in table.header_cells if c.strip()]:
+        return "the header again"
+    if not row["extra"] and not any(letter.isalnum() for cell in cells for letter in cell):
+        return "a line of marks"
+    return "a balance" if row["balance_entry"] else ""
+
+
 def _judge(row: dict[str, Any], reading: Reading, skipped: Skipped) -> RowError | None:
     """Why a line gives no row: an error, or None for a line that is no transaction (which is listed as skipped)."""
     table = reading.table
@@ -233,14 +243,11 @@ def _judge(row: dict[str, Any], reading: Reading, skipped: Skipped) -> RowError 
     cells = [(row[f"c{at}"] or "").strip() for at in range(table.width)]
     if not any(cells) and not row["extra"]:
         return None
-    if table.header_cells and [fold(c) for c in cells if c] == [fold(c) for c in table.header_cells if c.strip()]:
-        skipped.add(line, "the header again", cells)
+    if remark := _remark(row, cells, table):
+        skipped.add(line, remark, cells)
         return None
     day = cells[columns.date]
     money = [cells[at] for at in columns.money() if cells[at]]
-    if row["balance_entry"]:
-        skipped.add(line, "a balance", cells)
-        return None
     if row["state"] == "void":
         return RowError(line, "status", VOID)
     if row["state"] == "pending" or state_of(day) == "pending":
