@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 from opentelemetry import trace
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.core import GaugeMetricFamily
@@ -47,7 +48,7 @@ class _ProcessesCollector(MultiProcessCollector):
 
     def collect(self):  # type: ignore[no-untyped-def]
         for path in Path(self._path).glob("gauge_live*_*.db"):
-            if not Path(f"/proc/{path.stem.rpartition('_')[2]}").exists():
+            if not psutil.pid_exists(int(path.stem.rpartition("_")[2])):
                 path.unlink(missing_ok=True)
         return super().collect()  # type: ignore[no-untyped-call]
 

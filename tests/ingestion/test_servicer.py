@@ -326,6 +326,9 @@ async def test_every_call_needs_a_users_token(fake_stack: FakeStack, method: str
     wire.token = ""
     with pytest.raises(Unauthenticated):
         await wire.call(method, request)
+    wire.token = WORKER.mint(wire.user_id, audience="accounts")
+    with pytest.raises(Unauthenticated):
+        await wire.call(method, request)
     wire.token = WORKER.mint(wire.user_id, audience="ingestion")
     with pytest.raises(PermissionDenied):
         await wire.call(method, request)

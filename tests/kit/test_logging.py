@@ -153,3 +153,40 @@ def test_sentry_is_set_up_without_personal_data(monkeypatch: pytest.MonkeyPatch)
     assert seen["include_local_variables"] is False
     assert seen["max_request_body_size"] == "never"
     assert seen["before_send"] is scrub
+
+
+FORKS = """
+import os, threading
+from services.kit.log_lines import LineWriter
+
+writer = LineWriter()
+
+def chatter(name):
+    for number in range(2000):
+        writer.write(f"{name} {number}", at_once=number % 3 == 0)
+
+threads = [threading.Thread(target=chatter, args=(f"parent {number}",)) for number in range(2)]
+for thread in threads:
+    thread.start()
+children = []
+for child in range(20):
+    pid = os.fork()
+    if pid == 0:
+        writer.write(f"child {child}", at_once=False)
+        writer.flush()
+        os._exit(0)
+    children.append(pid)
+for pid in children:
+    assert os.waitpid(pid, 0)[1] == 0
+for thread in threads:
+    thread.join()
+writer.flush()
+"""
+
+
+def test_forks_in_the_middle_of_writing() -> None:
+    """A worker forks while its threads log: no child inherits a held lock or the parent's waiting lines."""
+    output = subprocess.run([sys.executable, "-c", FORKS], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+    lines = output.splitlines()
+    expected = [f"parent {thread} {number}" for thread in range(2) for number in range(2000)] + [f"child {child}" for child in range(20)]
+    assert sorted(lines) == sorted(expected)
