@@ -176,7 +176,10 @@ def explain(response: httpx.Response) -> str:
     problem = _json(response)
     title = problem.get("detail") or problem.get("title") or response.reason_phrase or "refused"
     lines = [f"{str(title).rstrip('.')} ({response.status_code})."]
-    lines += [f"  {where_and_why(error)}" for error in problem.get("errors") or []]
+    errors = problem.get("errors") or []
+    lines += [f"  {where_and_why(error)}" for error in errors]
+    if any(error.get("field") == "password" for error in errors):
+        lines.append("  --password asks for it.")
     if response.status_code == 401:
         lines.append("  `scale token` prints a fresh token; --token or SCALE_TOKEN names one.")
     if retry_after := response.headers.get("Retry-After"):

@@ -131,6 +131,14 @@ def test_password_comes_from_stdin_where_there_is_no_terminal(scale: Scale, gate
     assert scale("import", str(statement), "--password").exit_code == 2
 
 
+def test_a_workbook_that_wants_a_password_is_told_with_the_option(scale: Scale, gateway: FakeGateway, statement: Path) -> None:
+    errors = [{"field": "password", "reason": "the workbook has a password"}]
+    gateway.answer("POST /api/v1/imports", {"detail": "The workbook has a password.", "errors": errors}, 422)
+    result = scale("import", str(statement))
+    assert result.exit_code == 1
+    assert "--password asks for it." in result.output
+
+
 def test_a_terminal_shows_progress_and_never_the_password(accepted: FakeGateway, statement: Path) -> None:
     accepted.answer(STREAM, stream(("1-0", running(12_345, 0.5)), ("2-0", finished())), headers=SSE)
     environment = {"SCALE_URL": accepted.url, "SCALE_TOKEN": "t"}
