@@ -90,6 +90,7 @@ def read_directly(path: Path) -> Outcome:
         outcome.located = any(e.line > 0 and e.reason for e in refused.errors)
     except InvalidArgument as refused:
         outcome.refused = refused.message
+        outcome.located = any(field.line and field.reason for field in refused.fields)
     return outcome
 
 

@@ -30,7 +30,12 @@ _FOREIGN_SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"{\\rtf", "an RTF document"),
 )
 _FOREIGN_BEGINNINGS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"<!DOCTYPE html|<html", re.I), "a web page"),
+    (
+        re.compile(r"<!DOCTYPE html|<(?:html|head|body|meta|table|style)[\s>]", re.I),
+        "a web page, which some banks call .xls (a spreadsheet program can open it and save it as XLSX or CSV)",
+    ),
+    (re.compile(r"!(?:TRNS|ACCNT|HDR|CUST|VEND|EMP|CLASS|INVITEM|TIMEACT|BUD)\t"), "an IIF file of QuickBooks"),
+    (re.compile(r"(?:<\?xml[^>]*>\s*)?<gnc-v2\b"), "a GnuCash book"),
     (re.compile(r'[{\[]\s*(["{\[]|$)'), "a JSON file"),
 )
 _XML_MARKS: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -87,5 +92,5 @@ def _unsupported(field: str, reason: str) -> InvalidArgument:
         f"{field}: {reason}",
         reason="UNSUPPORTED_FORMAT",
         metadata={"supported": ",".join(SUPPORTED)},
-        fields=[FieldError(field, reason)],
+        fields=[FieldError(field, reason, 1 if field == "file" else None)],
     )

@@ -72,6 +72,9 @@ def test_what_the_caller_says_settles_what_content_leaves_open(declared: str, na
         (b"\x1f\x8b\x08", "gzip"),
         (b"\x89PNG\r\n\x1a\n", "picture"),
         (b"<!doctype html><html>", "web page"),
+        (b"\n <TABLE border=1><tr><td>Date</td>", "save it as XLSX or CSV"),
+        (b"!TRNS\tTRNSID\tTRNSTYPE\tDATE\tACCNT\tNAME\tCLASS\tAMOUNT\n", "IIF"),
+        (b'<?xml version="1.0"?>\n<gnc-v2\n xmlns:gnc="http://www.gnucash.org/XML/gnc">', "GnuCash"),
         (b'{"transactions": []}', "JSON"),
         (b'[\n  {"a": 1}]', "JSON"),
     ],
@@ -82,6 +85,7 @@ def test_what_is_no_statement_is_named(head: bytes, name: str, declared: str | N
         choose_format(head, declared)
     assert caught.value.reason == "UNSUPPORTED_FORMAT"
     assert "CSV" in caught.value.message
+    assert caught.value.fields[0].line == 1
 
 
 def test_a_format_that_is_asked_for_but_not_there() -> None:
