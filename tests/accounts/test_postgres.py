@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import tracemalloc
 from collections.abc import AsyncIterator
 from dataclasses import fields
 from datetime import date
@@ -253,3 +255,25 @@ async def test_two_rows_of_one_import_may_not_share_a_fingerprint(postgres: Post
         await service.append_transactions(user_id, uuid7(), batches([first, {**first, "line": 2}]), fingerprints)
     assert [(one.field, one.line) for one in caught.value.fields] == [("fingerprint", 2)]
     assert not (await service.list_transactions(user_id, TransactionFilters(), requested_size=0, token=""))[0]
+
+
+async def test_a_batch_is_let_go_without_waiting_for_the_garbage_collector(
+    service: AccountsService, user_id: UUID, account: Account
+) -> None:
+    held: list[int] = []
+
+    async def wide() -> AsyncIterator[pl.DataFrame]:
+        for line in range(1, 9):
+            yield frame([row(account.id, line, raw_data=f'{{"text": "{"x" * 900_000}"}}')])
+            held.append(tracemalloc.get_traced_memory()[0])
+
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        outcome = await service.append_transactions(user_id, uuid7(), wide(), fingerprints)
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert outcome.inserted_count == 8
+    assert held[-1] - held[0] < 900_000

@@ -6,7 +6,6 @@ COPY into a table under row level security is refused by PostgreSQL, hence the t
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 from collections.abc import AsyncIterator
 from uuid import UUID
@@ -34,6 +33,7 @@ from services.kit.errors import InvalidArgument, invalid
 from services.kit.postgres import Connection, affected
 
 _MAX_CATEGORIES = 100_000
+_COPY_BYTES = 512 * 1024
 
 _CREATE_INCOMING = """
     CREATE TEMPORARY TABLE incoming (
@@ -205,7 +205,7 @@ class AppendedRows(CategoryRows):
             await self._check_accounts(connection, user_id, batch, known_accounts)
             rows = await asyncio.to_thread(_as_csv, batch, labels)
             try:
-                await connection.copy_to_table("incoming", source=io.BytesIO(rows), columns=_COLUMNS, format="csv")
+                await connection.copy_to_table("incoming", source=_chunks(rows), columns=_COLUMNS, format="csv")
             except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as error:
                 raise _bad_raw_data(batch, str(error)) from error
             row_count += batch.height
@@ -237,6 +237,12 @@ def _as_csv(batch: pl.DataFrame, labels: CategoryLabels) -> bytes:
         pl.Series("id", ids, dtype=pl.String),
     ).select(_COLUMNS)
     return rows.write_csv(include_header=False).encode()
+
+
+async def _chunks(rows: bytes) -> AsyncIterator[bytes]:
+    """For asyncpg, which leaves what it reads from a file in a reference cycle: each batch would stay until the next full collection."""
+    for start in range(0, len(rows), _COPY_BYTES):
+        yield rows[start : start + _COPY_BYTES]
 
 
 def _bad_raw_data(batch: pl.DataFrame, answer: str) -> InvalidArgument:
