@@ -10,6 +10,8 @@ from uuid import UUID
 
 _SHORTEST_NUMBER = 6
 """Shorter ones stand in too many texts by chance."""
+_LONG_NUMBER = 10
+"""From here on one is known however it is spaced; a shorter one must stand alone, for it may be a part of any reference."""
 _SHORTEST_NAME = 4
 _NO_MARK = re.compile(r"[\W_]+")
 _IBAN = re.compile(r"(?<![A-Z0-9])[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}(?![A-Z0-9])")
@@ -53,14 +55,18 @@ class AccountMarks:
     def mentions(self, account_id: UUID, text: str, bank_row: str) -> Mentions:
         """What a row of `account_id` says: `text` are its description and counterparty, `bank_row` all that the bank wrote."""
         everything = f"{text} {bank_row}".upper()
-        compact, words = _NO_MARK.sub("", everything), _words(text)
+        compact, alone, words = _NO_MARK.sub("", everything), f" {_NO_MARK.sub(' ', everything)} ", _words(text)
         own_number, own_name = self._numbers.get(account_id, ""), self._names.get(account_id, "")
         numbers, names = set(), set()
         for other, number in self._numbers.items():
             name = self._names[other]
             if other == account_id:
                 continue
-            if len(number) >= _SHORTEST_NUMBER and number in _without(compact, own_number, number):
+            if len(number) >= _LONG_NUMBER:
+                is_named = number in _without(compact, own_number, number)
+            else:
+                is_named = len(number) >= _SHORTEST_NUMBER and f" {number} " in alone
+            if is_named:
                 numbers.add(other)
             if len(name.strip()) >= _SHORTEST_NAME and name in _without(words, own_name, name):
                 names.add(other)

@@ -185,14 +185,16 @@ def test_thousands_of_equal_amounts_cost_no_more_than_their_days() -> None:
 
 
 def test_numbers_of_the_row_itself_and_short_names_say_nothing() -> None:
-    short, long = OwnAccount(uuid7(), "Giro", "202051"), OwnAccount(uuid7(), "Giro Plus", "99202051")
+    short, long = OwnAccount(uuid7(), "Giro", "202051"), OwnAccount(uuid7(), "Giro Plus", "9900202051")
     marks = AccountMarks([short, long, OwnAccount(uuid7(), "Pot", "123")])
-    assert marks.mentions(long.id, "Giro Plus, pot 123", '{"Konto": "99202051"}') == Mentions()
+    assert marks.mentions(long.id, "Giro Plus, pot 123", '{"Konto": "9900202051"}') == Mentions()
     assert marks.mentions(short.id, "to Giro Plus", "") == Mentions(names=frozenset({long.id}))
-    assert marks.mentions(short.id, "Giro", '{"Gegenkonto": "99 20 20 51"}') == Mentions(numbers=frozenset({long.id}))
+    assert marks.mentions(short.id, "Giro", '{"Gegenkonto": "99 00 20 20 51"}') == Mentions(numbers=frozenset({long.id}))
+    assert marks.mentions(long.id, "to 202051.", "") == Mentions(numbers=frozenset({short.id}))
+    assert marks.mentions(long.id, "Reference 7202051", "") == Mentions()
     third = OwnAccount(uuid7(), "Third", "")
     marks = AccountMarks([short, long, third])
-    assert marks.mentions(third.id, "to Giro Plus, 99202051", "") == Mentions(frozenset({long.id}), frozenset({long.id}))
+    assert marks.mentions(third.id, "to Giro Plus, 9900202051", "") == Mentions(frozenset({long.id}), frozenset({long.id}))
     # A bank's row is not searched for names: its headings are full of them.
     assert marks.mentions(long.id, "Lunch", '{"Giro": "x"}') == Mentions()
 
