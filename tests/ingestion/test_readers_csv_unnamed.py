@@ -51,3 +51,9 @@ def test_lines_of_marks_are_no_rows(tmp_path: Path) -> None:
     read = read_bytes(read_csv, text.encode(), tmp_path)
     assert (len(read.rows), read.errors) == (1, [])
     assert [skipped["reason"] for skipped in read.detected["skipped_lines"]] == ["a line of marks"] * 2
+
+
+@pytest.mark.parametrize(("currency", "amount"), [("KWD", "-1.234"), ("IDR", "-1234")])
+def test_the_currency_column_tells_a_decimal_from_a_thousands_mark(currency: str, amount: str, tmp_path: Path) -> None:
+    text = f"Date,Text,Amount,Currency\n2024-02-28,a,-1.234,{currency}\n2024-02-27,b,5.500,{currency}\n"
+    assert read_bytes(read_csv, text.encode(), tmp_path).rows[0]["amount"] == Decimal(amount)

@@ -96,7 +96,7 @@ class Survey:
         currency = _currency(table, options)
         stands_for = _shared_signs(self.money, currency, notes)
         decided = self._given(given_format, options) if given_format else self._date_format(options)
-        form = decide_marks(self.money, self.elsewhere, currency)
+        form = decide_marks(self.money, self.elsewhere, currency or _currency_of_rows(table))
         if columns.amount is not None:
             is_card = columns.balance is None and table.header is not None and any(name_rank(n, "card") is not None for n in table.header)
             sign = decide_sign(self.signs, has_direction=columns.direction is not None, is_card=is_card)
@@ -224,6 +224,13 @@ def _currency(table: Table, options: ReadOptions) -> str | None:
         if not named and balance is not None and table.header[balance].currency:
             return table.header[balance].currency
     return currency_in(table.preamble)
+
+
+def _currency_of_rows(table: Table) -> str | None:
+    """The one currency that the first rows name in a column of their own."""
+    at = table.columns.currency
+    codes = {code_of(cell) for cell in _sample(table, at) if cell} if at is not None else set()
+    return codes.pop() if len(codes) == 1 else None
 
 
 def _shared_signs(money: Iterable[str], currency: str | None, notes: list[str]) -> dict[str, str]:
