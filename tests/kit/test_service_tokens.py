@@ -99,9 +99,6 @@ async def test_without_configured_keys_none_is_believed() -> None:
     assert await refused(WORKER.mint(uuid4(), audience="accounts"), verifier(service_public_keys=())) == "TOKEN_INVALID"
 
 
-now = int(time.time())
-
-
 @pytest.mark.parametrize(
     "change",
     [
@@ -113,11 +110,7 @@ now = int(time.time())
         {"iss": None},
         {"iat": None},
         {"exp": None},
-        {"exp": now + 3600},
-        {"iat": now - 61, "exp": now},
-        {"iat": now - 100, "exp": now + 20},
-        {"iat": now + 3600, "exp": now + 3660},
-        {"iat": "now", "exp": now + 60},
+        {"iat": "now"},
         {"exp": "soon"},
         {"sub": None},
         {"sub": "root"},
@@ -132,6 +125,12 @@ now = int(time.time())
 )
 async def test_wrong_claims(change: dict[str, Any]) -> None:
     assert await refused(signed(**change)) == "TOKEN_INVALID"
+
+
+@pytest.mark.parametrize(("made_s", "ends_s"), [(0, 3600), (-61, 0), (-100, 20), (3600, 3660), (60, 0), (0, 61)])
+async def test_wrong_lifetimes(made_s: int, ends_s: int) -> None:
+    now = int(time.time())
+    assert await refused(signed(iat=now + made_s, exp=now + ends_s)) == "TOKEN_INVALID"
 
 
 async def test_a_lifetime_between_the_limits_of_its_leeway() -> None:
