@@ -117,7 +117,7 @@ class LocalSystem:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
-    def start(self, services: Sequence[str] = SERVICES, *, migrate: bool = True, deadline_s: float = 60) -> None:
+    def start(self, services: Sequence[str] = SERVICES, *, migrate: bool = True, deadline_s: float = 120) -> None:
         """Starts servers, migrates, starts `services` and waits until all are ready. On any failure stops all again."""
         self._services = tuple(services)
         self.home.create()
@@ -147,7 +147,7 @@ class LocalSystem:
                 self._report("The supervisor died; starting everything again", 0.0)
                 self._supervisor.stop()
                 end_leftovers(self.home)
-                self._start(migrate=False, deadline_s=60)
+                self._start(migrate=False, deadline_s=120)
 
     def _start(self, migrate: bool, deadline_s: float) -> None:
         servers: list[Program] = []
