@@ -46,6 +46,7 @@ def read(tmp_path: Path) -> ReadAmounts:
         ("Date,Text,Amount,Type", ["a,1.00,Purchase", "b,2.00,Payment"], ["-1", "2"], "kind of booking"),
         ("Date,Text,Amount,Type", ["a,-1.00,Sale", "b,2.00,Payment"], ["-1", "2"], "minus is money out"),
         ("Date,Text,Amount", ["a,1.00", "PAYMENT - THANK YOU,-2.00"], ["-1", "2"], "card's view"),
+        ("Date,Text,Amount", ["a,1.00", "PRELEVEMENT AUTOMATIQUE ENREGISTRE-MERCI,-2.00"], ["-1", "2"], "card's view"),
         ("Date,Text,Amount", ["a,-1.00", "PAYMENT - THANK YOU,2.00"], ["-1", "2"], "minus is money out"),
         ("Date,Text,Card Member,Amount", ["a,J,1.00", "b,J,2.00"], ["-1", "-2"], "card's view"),
         ("Date,Text,Debit,Credit", ["a,1.00,", "b,,2.00"], ["-1", "2"], "a column each"),

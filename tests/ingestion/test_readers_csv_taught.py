@@ -174,7 +174,7 @@ COLUMN = st.one_of(st.integers(0, 12).map(str), st.sampled_from(["Date", "Amount
     columns=st.dictionaries(FIELD, COLUMN, max_size=3),
     date_format=st.sampled_from([None, "dmy", "mdy", "ymd", "%Y%m%d", "%d %b %Y", "nonsense"]),
 )
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_was_taught_a_readable_file_stays_readable(
     read: Reads, layout: Layout, columns: dict[str, str], date_format: str | None
 ) -> None:

@@ -15,6 +15,7 @@ MAX_WORDS = 200
 # What a card company writes on the payment of a bill; on a bank account nobody thanks for the customer's payment.
 THANKS = (
     r"(?i)payment.{0,15}thank|thank.{0,15}payment|payment received|paiement (?:recu|reçu|merci)|merci.{0,20}paiement"
+    r"|pr.l.vement.{0,30}merci"
     r"|zahlung erhalten|ihre zahlung|vielen dank.{0,20}zahlung|betaling ontvangen|uw betaling|pago recibido|su pago|pagamento recebido"
     r"|obrigado"
     r"|pagamento ricevuto|inbetalning tack|tack f.r.{0,15}betalning"
