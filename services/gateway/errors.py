@@ -95,7 +95,12 @@ def problem_of(error: errors.ScaleError) -> Problem:
     for before, after in zip(error.fields, fields, strict=True):
         if detail.startswith(f"{before.field}:"):
             detail = after.field + detail.removeprefix(before.field)
-    return Problem(status, error.reason, detail, fields, headers)
+    return Problem(status, error.reason, detail, fields, headers, needs_of(error.metadata))
+
+
+def needs_of(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """`needs` of a file that cannot be read without an answer: each option with the values to choose from. Empty when it needs none."""
+    return {"needs": orjson.loads(metadata["needs"])} if "needs" in metadata else {}
 
 
 INTERNAL = Problem(500, "INTERNAL", "Something went wrong here. Name the request id when you report it.")

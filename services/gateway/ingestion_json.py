@@ -8,7 +8,7 @@ import orjson
 from sse_starlette import ServerSentEvent
 
 from scale.ingestion.v1 import ingestion_service_pb2 as pb
-from services.gateway.errors import field_json, rest_name
+from services.gateway.errors import field_json, needs_of, rest_name
 from services.gateway.schemas.ingestion import ImportForm
 from services.gateway.wire import struct_value, timestamp_text
 from services.kit.errors import FieldError
@@ -56,7 +56,7 @@ def _progress_json(found: pb.ImportProgress) -> dict[str, Any]:
 
 def _failure_json(found: pb.ImportFailure) -> dict[str, Any]:
     errors = [field_json(FieldError(rest_name(one.field), one.reason, one.line or None)) for one in found.problems]
-    return {"reason": found.reason, "retryable": found.retryable, "errors": errors}
+    return {"reason": found.reason, "retryable": found.retryable, "errors": errors, **needs_of(found.metadata)}
 
 
 def import_event(step: pb.WatchImportResponse) -> ServerSentEvent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -128,7 +129,7 @@ async def test_progress_of_an_unfinished_import(gateway: Gateway) -> None:
 
 
 async def test_a_failed_import_says_where_and_why(gateway: Gateway) -> None:
-    failure = pb.ImportFailure(reason="UNREADABLE_STATEMENT", metadata={"needs": "{}"})
+    failure = pb.ImportFailure(reason="UNREADABLE_STATEMENT", metadata={"needs": '{"date_format":["%d/%m/%Y","%m/%d/%Y"]}'})
     failure.problems.add(line=17, field="transaction_date", reason="'31/02/2026' is not a day")
     failure.problems.add(field="metadata.currency_code", reason="is needed")
     gateway.ingestion.found = statement_import(state=pb.IMPORT_STATE_FAILED, failure_reason="line 17: ...")
@@ -142,7 +143,16 @@ async def test_a_failed_import_says_where_and_why(gateway: Gateway) -> None:
             {"line": 17, "field": "transaction_date", "reason": "'31/02/2026' is not a day"},
             {"field": "currency", "reason": "is needed"},
         ],
+        "needs": {"date_format": ["%d/%m/%Y", "%m/%d/%Y"]},
     }
+
+
+async def test_what_a_file_needs_is_said_with_the_values_to_choose_from(gateway: Gateway) -> None:
+    needs = {"columns": ["Betrag", "Umsatz"]}
+    gateway.ingestion.error = errors.InvalidArgument("Two columns may be the amount.", metadata={"needs": json.dumps(needs)})
+    response = await upload(gateway)
+    assert_problem(response, 422)
+    assert response.json()["needs"] == needs
 
 
 async def test_a_full_queue_is_429(gateway: Gateway) -> None:

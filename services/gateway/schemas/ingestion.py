@@ -10,7 +10,7 @@ import orjson
 from pydantic import ConfigDict, Field, field_validator
 
 from services.gateway.schemas.fields import Currency, Identifier, Input, Output, PageQuery, Text
-from services.gateway.schemas.problem import FieldProblem
+from services.gateway.schemas.problem import NEEDS, FieldProblem, Needs
 
 Outcome = Literal["inserted", "duplicate", "suspected_duplicate", "zero_amount", "rejected"]
 _COUNTS: dict[str, Any] = {"rows": 120, "inserted": 118, "duplicates": 1, "suspected_duplicates": 0, "zero_amount": 0, "rejected": 1}
@@ -121,6 +121,7 @@ class ImportFailure(Output):
     reason: str = Field(description="Stable, in upper case: programs decide by it.")
     retryable: bool = Field(description="Whether it was not the file's fault: send it again, with the same Idempotency-Key.")
     errors: list[FieldProblem] = Field(description="What is wrong where; the first 100.")
+    needs: Needs | None = Field(None, description=NEEDS)
 
 
 class Import(Output):

@@ -6,6 +6,9 @@ from pydantic import ConfigDict, Field
 
 from services.gateway.schemas.fields import Output
 
+NEEDS = "What a file cannot be read without: each option, with the values to choose from. Absent when no answer would help."
+Needs = dict[str, list[str]]
+
 
 class FieldProblem(Output):
     """One thing wrong in a request."""
@@ -48,3 +51,4 @@ class Problem(Output):
     request_id: str = Field(description="Also in X-Request-ID; name it in a report.")
     reason: str = Field(description="Stable, in upper case: programs decide by it.")
     errors: list[FieldProblem] = Field(default=[], description="What is wrong where; absent when nothing can be pointed at.")
+    needs: Needs | None = Field(None, description=NEEDS)
