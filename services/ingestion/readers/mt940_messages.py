@@ -11,6 +11,8 @@ from services.ingestion.readers.balances import Section
 from services.ingestion.readers.currencies import CODES
 from services.ingestion.readers.dates import compact_formats
 
+MAX_ACCOUNT_CHARS = 200  # the standard has 35
+MAX_BALANCE = Decimal(10) ** 18
 _BALANCE = re.compile(r"([CD])\s*(\d{6})\s*([A-Z]{3})?\s*(\d[\d.]{0,24},?\d{0,6})", re.ASCII)
 _FLOOR = re.compile(r"([A-Z]{3})")
 _SUM = re.compile(r"\d*([A-Z]{3})")
@@ -66,6 +68,8 @@ def balance_of(text: str) -> tuple[str | None, Decimal, date | None] | None:
     mark, day, currency, amount = match.groups()
     whole, _, fraction = amount.replace(".", "").partition(",")
     value = Decimal(f"{whole.lstrip('0') or 0}.{fraction or 0}")
+    if value > MAX_BALANCE:  # of more digits than can be reckoned with
+        return None
     return currency, -value if mark == "D" else value, compact_formats(6)[0].parse(day)
 
 
@@ -83,7 +87,8 @@ def currency_of(tag: str, text: str) -> str | None:
 
 def account_identifier(text: str) -> str | None:
     """The account of :25: without blanks, in upper case: an IBAN alone where it holds one, without the currency some banks append."""
-    text = _APPENDED_CURRENCY.sub(lambda found: "" if found[1] in CODES else found[0], text.strip().upper())
+    text = text.strip().upper()[:MAX_ACCOUNT_CHARS]  # the pattern takes the square of a run of marks
+    text = _APPENDED_CURRENCY.sub(lambda found: "" if found[1] in CODES else found[0], text)
     parts = [bare for part in text.split("/") if (bare := "".join(part.split()))]
     for at, part in enumerate(parts):
         cut = part[:-3]

@@ -105,7 +105,14 @@ def done(element: Element, *, alike: bool = False) -> None:
     """
     element.clear(keep_tail=True)
     parent, elder = element.getparent(), element.getprevious()
-    while parent is not None and elder is not None and not (alike and elder.tag != element.tag):
+    if parent is None or elder is None:
+        return
+    if not alike:
+        # Not one by one: removing an element that Python holds walks what is in it, and takes the square of that.
+        del elder
+        del parent[: parent.index(element)]
+        return
+    while elder is not None and elder.tag == element.tag:
         parent.remove(elder)
         elder = element.getprevious()
 
