@@ -20,7 +20,7 @@ from tests.fuzz.oracles import Finding, Limits, Oracle, Result
 from tests.fuzz.targets import Target, target
 
 SCALED_BYTES = 12 * 1024
-GROWTH = 6
+GROWTH = 9
 """A reader's time may grow by this factor where its input grows fourfold; a square would make it 16."""
 SMALL_BYTES = 10_000
 _EXAMPLES = 100
