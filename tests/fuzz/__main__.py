@@ -114,11 +114,12 @@ def _figures(path: Path) -> dict[str, Any]:
 def replay(reader: str, path: Path) -> int:
     """Runs one input as the service would, and says how it went. 1 for a finding."""
     from tests.fuzz.case import case_of
-    from tests.fuzz.oracles import Finding, Limits, Oracle
+    from tests.fuzz.oracles import Finding, Oracle
     from tests.fuzz.targets import target
 
     with tempfile.TemporaryDirectory() as folder:
-        oracle = Oracle(target(reader, in_process=False).readers, Path(folder), Limits())
+        chosen = target(reader, in_process=False)
+        oracle = Oracle(chosen.readers, Path(folder), chosen.limits)
         try:
             result = oracle.check(case_of(path.read_bytes()), default_format=reader, twice=True)
         except Finding as finding:

@@ -16,7 +16,7 @@ from tests.fuzz.case import Case
 from tests.fuzz.edits import KINDS, MARKUP, Edit, apply
 from tests.fuzz.grammars import documents, options
 from tests.fuzz.journal import MAX_FINDINGS, Journal
-from tests.fuzz.oracles import Finding, Limits, Oracle, Result
+from tests.fuzz.oracles import Finding, Oracle, Result
 from tests.fuzz.targets import Target, target
 
 SCALED_BYTES = 12 * 1024
@@ -43,7 +43,7 @@ class Generated:
         self._enough = enough
         self._end = time.monotonic() + seconds
         self._target = target
-        self._oracle = Oracle(target.readers, work, Limits())
+        self._oracle = Oracle(target.readers, work, target.limits)
         self._journal = Journal(work, findings, f"hypothesis-{target.name}")
         self._known: set[str] = set()
         self._failing: list[tuple[Case, Finding]] = []

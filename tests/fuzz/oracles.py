@@ -69,6 +69,11 @@ class Limits:
         return min(self.cpu_s, self.slack_s + size / self.bytes_per_s)
 
 
+TEXT = Limits()
+PACKED = Limits(slack_s=9)
+"""Of a workbook: its size says little of what is in it, and its own process is stopped after six seconds."""
+
+
 @dataclass
 class Result:
     """How one execution went."""

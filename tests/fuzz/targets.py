@@ -13,7 +13,7 @@ from services.ingestion.readers import workbook_process
 from services.ingestion.readers.workbook import read_workbook
 from tests.fuzz import seeds
 from tests.fuzz.case import Case
-from tests.fuzz.oracles import Reader
+from tests.fuzz.oracles import PACKED, TEXT, Limits, Reader
 from tests.fuzz.vocabulary import ANYWHERE, OPTIONS, WORDS
 
 _AGILE = "EncryptionInfo".encode("utf-16-le")
@@ -28,6 +28,7 @@ class Target:
     seeds: Sequence[Case]
     tokens: Sequence[bytes]
     options: Sequence[Mapping[str, Any]]
+    limits: Limits = TEXT
 
 
 def target(name: str, *, in_process: bool) -> Target:
@@ -42,7 +43,8 @@ def target(name: str, *, in_process: bool) -> Target:
     cases = [*seeds.own(name), *seeds.shared(name)]
     if in_process:  # stretching their keys takes most of a second each
         cases = [case for case in cases if _AGILE not in case.content]
-    return Target(name, readers, cases, [*ANYWHERE, *WORDS[name]], options)
+    limits = PACKED if name == "workbook" else TEXT
+    return Target(name, readers, cases, [*ANYWHERE, *WORDS[name]], options, limits)
 
 
 def _read_in_process(path: Path, options: Any) -> Any:

@@ -27,6 +27,8 @@ from tests.ingestion.workbook_files import (
     with_password,
     xls,
     xlsx,
+    xlsx_parts,
+    xlsx_sheet,
     zipped,
 )
 from tests.ingestion.workbook_samples import EXPECTED, HEADER, KINDS, MOMENT, PROTECTED, SECRET, TABLE, apart, brief, read, refused
@@ -318,3 +320,11 @@ def test_hostile_spreadsheet_xml_is_refused(tmp_path: Path, monkeypatch: pytest.
     assert "no workbook" in refused(b"<a xmlns:s='urn:schemas-microsoft-com:office:spreadsheet'/>", tmp_path).message
     monkeypatch.setattr("services.ingestion.readers.spreadsheet_xml.MAX_SHEETS", 1)
     assert "more than 1 sheets" in refused(spreadsheet_xml(TABLE, TABLE), tmp_path).message
+
+
+def test_thousands_of_sheets_are_refused_before_any_is_read(tmp_path: Path) -> None:
+    """Each may be the same part: 2 KB took all the time that the process has."""
+    parts = xlsx_parts({"S1": xlsx_sheet(TABLE)})
+    entry = '<sheet name="S1" sheetId="1" r:id="rId1"/>'
+    parts["xl/workbook.xml"] = str(parts["xl/workbook.xml"]).replace(entry, entry * 1001)
+    assert "more than 1000 sheets" in refused(zipped(parts), tmp_path).message

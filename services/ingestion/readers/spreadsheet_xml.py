@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from services.ingestion.readers.statement import RowError, UnreadableStatement
-from services.ingestion.readers.workbook_process import MAX_CELLS, number_text
+from services.ingestion.readers.workbook_process import MAX_CELLS, MAX_SHEETS, number_text
 from services.ingestion.readers.xml_stream import Element, done, local_name, open_xml
 
 NAMESPACE = "urn:schemas-microsoft-com:office:spreadsheet"
-MAX_SHEETS = 1000
 MAX_ROW = 2**31
 _TAGS = ("Worksheet", "Row")
 _QUALIFIED = {name: f"{{{NAMESPACE}}}{name}" for name in ("Index", "MergeAcross", "Name", "Type")}

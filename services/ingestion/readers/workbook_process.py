@@ -28,6 +28,7 @@ MAX_SPINS = 1_000_000  # rounds of key stretching; Excel's are 100,000
 MAX_UNPACKED = 100 * 1024 * 1024
 MAX_RATIO = 400
 MAX_PARTS = 2000
+MAX_SHEETS = 1000
 MAX_OUTPUT = 64 * 1024 * 1024
 MAX_CELLS = 2000  # in a row
 MAX_ENCRYPTED_BYTES = 16 * 1024 * 1024
@@ -56,6 +57,8 @@ def take_apart(content: bytes, password: str | None, emit: Callable[[Any], None]
     with CalamineWorkbook.from_filelike(io.BytesIO(content)) as workbook:
         sheets = [(sheet.name, sheet.visible == SheetVisibleEnum.Visible) for sheet in workbook.sheets_metadata
                   if sheet.typ == SheetTypeEnum.WorkSheet]  # fmt: skip
+        if len(sheets) > MAX_SHEETS:
+            raise Unreadable(f"the workbook has more than {MAX_SHEETS} sheets")
         for name, visible in sorted(sheets, key=lambda sheet: not sheet[1]):
             emit({"sheet": name[:200], "visible": visible})
             try:
