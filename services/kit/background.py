@@ -1,7 +1,7 @@
 """The process that does the work of a queue, and the one that keeps the clock: Celery's prefork pool around asyncio.
 
 The parent only waits for messages. Each child opens what it needs after the fork (connections, channels and threads do not survive one),
-keeps it in one event loop, and closes it when it ends.
+keeps it in one event loop, which runs between tasks, too, and closes it when it ends.
 """
 
 from __future__ import annotations
@@ -36,12 +36,16 @@ Hook = Callable[[], Awaitable[None]]
 
 
 class _Background:
-    """The event loop of a worker's child, and what `run_worker` was told to open in it."""
+    """The event loop of a worker's child, and what `run_worker` was told to open in it.
+
+    It runs in a thread of its own: connections are kept up, and come back, while no task runs.
+    """
 
     def __init__(self) -> None:
         self.on_start: Hook | None = None
         self.on_stop: Hook | None = None
-        self._runner: asyncio.Runner | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._started = False
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
@@ -51,30 +55,52 @@ class _Background:
         except BaseException:
             coroutine.close()
             raise
-        assert self._runner is not None  # nosec B101  # start made it
         own = contextvars.copy_context()
         own.run(context.bind_request_id, str(uuid_utils.uuid7()))
         own.run(context.bind_identity, None)
-        return self._runner.run(coroutine, context=own)
+        return own.run(self._wait_for, coroutine)
 
     def start(self) -> None:
         """Opens what is needed, once; what fails is tried again with the next task."""
-        if self._runner is None:
-            self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        if self._loop is None:
+            self._loop = uvloop.new_event_loop()
+            self._thread = threading.Thread(target=_turn, args=[self._loop], name="background", daemon=True)
+            self._thread.start()
         if not self._started:
             if self.on_start is not None:
-                self._runner.run(_awaited(self.on_start))
+                self._wait_for(_awaited(self.on_start))
             self._started = True
 
     def stop(self) -> None:
         """Closes it."""
-        if self._runner is not None:
+        if self._loop is None or self._thread is None:
+            return
+        try:
+            if self._started and self.on_stop is not None:
+                self._wait_for(_awaited(self.on_stop))
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop, self._thread, self._started = None, None, False
+
+    def _wait_for(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        assert self._loop is not None  # nosec B101  # start made it
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()  # a signal that ends this task ends what it waits for; otherwise it is done
+            raise
+
+
+def _turn(loop: asyncio.AbstractEventLoop) -> None:
+    # Runner closes as asyncio.run does: tasks are cancelled, generators and threads ended.
+    with asyncio.Runner(loop_factory=lambda: loop):
+        while True:
             try:
-                if self._started and self.on_stop is not None:
-                    self._runner.run(_awaited(self.on_stop))
-            finally:
-                self._runner.close()
-                self._runner, self._started = None, False
+                return loop.run_forever()
+            except (SystemExit, KeyboardInterrupt):
+                pass  # of a task: whoever waits for it gets it, too
 
 
 async def _awaited(hook: Hook) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
@@ -28,7 +29,7 @@ from services.local import LocalSystem
 from tests.conftest import AsRole
 from tests.ingestion.conftest import Stack, Wire, accounts_service, process_settings, serving
 from tests.ingestion.workbook_samples import PROTECTED, SECRET
-from tests.support.gateway_app import RedisProcess
+from tests.support.gateway_app import RedisProcess, free_port
 from tests.support.ingestion_worker import HANGS_AFTER_S, WorkerProcess
 from tests.support.service_keys import service_key
 
@@ -235,6 +236,50 @@ async def test_the_upkeep_of_what_was_lost_or_left_behind(stack: QueuedStack) ->
     ended = [await stack.ended(one.import_id) for one in imports]
     assert sorted((one.inserted_count, one.duplicate_count) for one in ended) == [(0, ROWS), (ROWS, 0)]
     stack_keeps(stack, orphans[2:])
+
+
+async def test_a_worker_that_starts_before_its_database(stack: QueuedStack, servers: LocalSystem) -> None:
+    """Its child opens the database while that is away, and takes up what waits once it is there: nobody restarts it."""
+    real = urlsplit(servers.service_url("ingestion"))
+    port = free_port()
+    elsewhere = real._replace(netloc=real.netloc.replace(f":{real.port}", f":{port}")).geturl()
+    assert elsewhere != real.geturl()
+    stack.worker.environment["SCALE_INGESTION_DATABASE_URL"] = elsewhere
+    pending = await stack.wire.statement(TEXT)
+    stack.worker.start()
+    await asyncio.to_thread(stack.worker.wait_until_ready)
+    await logged(stack, "database is not reachable yet")
+    await asyncio.sleep(1)  # and the message of the import comes to nothing
+    async with await forward(port, real.hostname, real.port):
+        await logged(stack, "database is reachable")
+        await stack.upkeep(REQUEUE_STALLED_IMPORTS)
+        async with asyncio.timeout(HANGS_AFTER_S):
+            done = await stack.ended(pending.import_id)
+        assert (done.state, done.inserted_count) == (pb.IMPORT_STATE_SUCCEEDED, ROWS), done.failure_reason
+        stack.worker.kill()
+
+
+async def logged(stack: QueuedStack, event: str) -> None:
+    """Waits for a line of the worker's."""
+    async with asyncio.timeout(HANGS_AFTER_S):
+        while event not in stack.worker.log.read_text():
+            await asyncio.sleep(0.05)
+
+
+async def forward(port: int, host: str | None, to: int | None) -> asyncio.Server:
+    """Whoever connects to the port talks with the other one."""
+
+    async def pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while part := await source.read(65536):
+            sink.write(part)
+            await sink.drain()
+        sink.close()
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_there, to_there = await asyncio.open_connection(host, to)
+        await asyncio.gather(pass_on(reader, to_there), pass_on(from_there, writer), return_exceptions=True)
+
+    return await asyncio.start_server(connect, "127.0.0.1", port)
 
 
 async def test_without_redis_and_with_a_full_storage_the_request_does_it(stack: QueuedStack) -> None:

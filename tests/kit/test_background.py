@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -106,6 +108,92 @@ def test_a_task_that_raises_leaves_the_loop_whole() -> None:
         with pytest.raises(ValueError, match="mine"):
             subject.run(fail())
     subject.stop()
+
+
+def test_the_loop_runs_between_tasks() -> None:
+    """What began with a connection goes on: reconnecting, keeping alive, noticing that the other side is gone."""
+    noticed = threading.Event()
+    tasks: list[asyncio.Task[None]] = []
+
+    async def reconnect() -> None:
+        await asyncio.sleep(0.01)
+        noticed.set()
+
+    async def on_start() -> None:
+        tasks.append(asyncio.create_task(reconnect()))
+
+    subject = _Background()
+    subject.on_start = on_start
+    subject.start()
+    assert noticed.wait(5)
+    subject.stop()
+
+
+def test_an_interrupted_task_is_cancelled() -> None:
+    """As by the signal that ends a worker's child."""
+    ended = threading.Event()
+    began = threading.Event()
+
+    async def wait() -> None:
+        try:
+            began.set()
+            await asyncio.sleep(30)
+        finally:
+            ended.set()
+
+    def interrupt(*_: Any) -> None:
+        raise SystemExit(3)
+
+    before = signal.signal(signal.SIGUSR2, interrupt)
+    subject = _Background()
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def send() -> None:
+        began.wait(5)
+        signal.pthread_kill(main, signal.SIGUSR2)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    with pytest.raises(SystemExit):
+        subject.run(wait())
+    sender.join()
+    signal.signal(signal.SIGUSR2, before)
+    assert ended.wait(5)
+    subject.stop()
+
+
+def test_a_task_that_exits_leaves_the_loop_running() -> None:
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    resource = Resource()
+    subject = made(resource)
+    with pytest.raises(SystemExit):
+        subject.run(leave())
+    subject.run(resource.use())
+    subject.stop()
+    assert resource.events == ["opened", "used", "closed"]
+
+
+def test_what_still_runs_at_the_end_is_cancelled() -> None:
+    ended: list[str] = []
+    tasks: list[asyncio.Task[None]] = []
+
+    async def wait() -> None:
+        try:
+            await asyncio.sleep(30)
+        finally:
+            ended.append("cancelled")
+
+    async def begin() -> None:
+        tasks.append(asyncio.create_task(wait()))
+        await asyncio.sleep(0)
+
+    subject = _Background()
+    subject.run(begin())
+    subject.stop()
+    assert ended == ["cancelled"]
 
 
 def test_run_in_background_uses_the_loop_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:

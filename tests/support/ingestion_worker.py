@@ -21,7 +21,7 @@ class WorkerProcess:
         self._command = [sys.executable, "-m", "services.ingestion.worker", *arguments]
         self._heartbeat = folder / f"heartbeat{''.join(arguments)}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("SCALE_")}
-        self._environment = {**inherited, **environment, "SCALE_HEARTBEAT_FILE": str(self._heartbeat)}
+        self.environment = {**inherited, **environment, "SCALE_HEARTBEAT_FILE": str(self._heartbeat)}
         self.log = folder / f"worker{''.join(arguments)}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -30,7 +30,7 @@ class WorkerProcess:
         self._heartbeat.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             # A group of its own: what it forked ends with it.
-            self._process = subprocess.Popen(self._command, env=self._environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(self._command, env=self.environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
 
     def wait_until_ready(self) -> None:
         """Until it takes tasks."""
