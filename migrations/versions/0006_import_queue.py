@@ -12,11 +12,12 @@ depends_on = None
 
 def upgrade() -> None:
     # object_key is empty for an import that is read within its request, and again once the upload was removed. in_queue says that a
-    # message about it should be under way; tries, how often a worker has begun since it was queued.
+    # message about it should be under way; begun, how often a worker has since it was queued; tries, how many of these count.
     op.execute("""
         ALTER TABLE ingestion.imports
             ADD COLUMN object_key text    NOT NULL DEFAULT '' CHECK (char_length(object_key) <= 200),
             ADD COLUMN in_queue   boolean NOT NULL DEFAULT false,
+            ADD COLUMN begun      integer NOT NULL DEFAULT 0 CHECK (begun >= 0),
             ADD COLUMN tries      integer NOT NULL DEFAULT 0 CHECK (tries >= 0),
             ADD COLUMN progress   jsonb   NOT NULL DEFAULT '{}'
     """)

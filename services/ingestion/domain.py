@@ -155,8 +155,10 @@ class Import:
     """None once the state is final."""
     object_key: str = ""
     """Where the upload of a queued import lies, until it was removed."""
+    begun: int = 0
+    """How often a worker has begun since it was queued."""
     tries: int = 0
-    """How often a worker has begun since it was queued, but for what failed because something was away."""
+    """The same, but for what failed because something was away."""
 
     @property
     def queued(self) -> bool:

@@ -30,7 +30,7 @@ log = structlog.get_logger()
 MAX_TRIES = 5
 """That died, or failed in a way that waiting does not mend."""
 MAX_ATTEMPTS = 20
-"""All together: what is away may be so for more than an hour."""
+"""All together, since it was queued: what is away may be so for more than an hour."""
 _FIRST_WAIT_S = 10.0
 _LONGEST_WAIT_S = 300.0
 """Each wait is twice as long as the one before."""
@@ -109,10 +109,10 @@ class QueuedImports:
     async def _try_again_later(self, running: Import, error: Exception) -> Import | None:
         """What is not the file's fault; after the last try the import has failed. Something that is away for a while costs no try."""
         away = isinstance(error, Unavailable)
-        if running.attempt >= MAX_ATTEMPTS or (running.tries >= MAX_TRIES and not away):
+        if running.begun >= MAX_ATTEMPTS or (running.tries >= MAX_TRIES and not away):
             known = isinstance(error, ScaleError) and type(error) is not ScaleError
             return await self._give_up(running, str(error).rstrip(".") if known else "something broke on our side")
-        wait_s = min(_FIRST_WAIT_S * 2 ** (running.attempt - 2), _LONGEST_WAIT_S)
+        wait_s = min(_FIRST_WAIT_S * 2 ** (running.begun - 1), _LONGEST_WAIT_S)
         log.warning("a queued import will be tried again", import_id=str(running.id), tries=running.tries, wait_s=wait_s, error=str(error))
         pending = await self._repository.put_back(running, lease_s=wait_s, counts=not away)
         if pending is not None:

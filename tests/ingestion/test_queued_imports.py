@@ -256,7 +256,7 @@ async def fail_until_the_end(bench: Bench, pending: Import) -> int:
 @pytest.mark.parametrize(
     ("error", "tries", "says"),
     [
-        (Unavailable("The accounts service is not reachable."), MAX_ATTEMPTS - 1, "not reachable"),
+        (Unavailable("The accounts service is not reachable."), MAX_ATTEMPTS, "not reachable"),
         (Aborted("The ledger gave up."), MAX_TRIES, "gave up"),
         (RuntimeError("a bug"), MAX_TRIES, "something broke on our side"),
     ],
@@ -274,9 +274,15 @@ async def test_after_the_last_try_it_has_failed_and_may_be_sent_again(bench: Ben
     assert failed.failure.retryable
     assert f"{says}. Send the file again" in failed.failure.message
     assert (bench.storage.objects, bench.queue.messages) == ({}, [])
-    bench.ledger.before_commit = None
     again = await bench.pending()
-    assert (again.id, again.tries) == (pending.id, 0)
+    assert (again.id, again.begun, again.tries) == (pending.id, 0, 0)
+    assert await fail_until_the_end(bench, again) == tries, "with as much patience as before"
+    again = await bench.pending()
+    await bench.work()
+    assert 9 < bench.repository._leases[pending.id] - time.monotonic() <= 10
+    bench.ledger.before_commit = None
+    bench.expire(again)
+    assert await bench.worker.requeue_stalled_imports() == 1
     await bench.work()
     assert (await bench.get(pending)).counts == Counts(20, 20)
 

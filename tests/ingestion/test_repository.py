@@ -310,7 +310,7 @@ async def test_a_dead_workers_import_is_stalled_and_queued_again_once(repository
     assert await repository.put_back(dead, lease_s=10, counts=True) is None
     taken = await repository.claim_queued(user_id, pending.id, lease_s=10)
     assert taken is not None
-    assert (taken.attempt, taken.tries) == (3, 2)
+    assert (taken.attempt, taken.begun, taken.tries) == (3, 2, 2)
 
 
 async def test_what_was_put_back_is_due_when_its_lease_is_over(repository: QueuedImportsRepository, user_id: UUID) -> None:
@@ -355,7 +355,7 @@ async def test_a_failed_queued_import_begins_anew(repository: QueuedImportsRepos
     await repository.forget_upload(pending)
     again = await repository.claim(failed, lease_s=10)
     assert again is not None
-    assert (again.state, again.object_key, again.tries) == (ImportState.RUNNING, "", 0)
+    assert (again.state, again.object_key, again.begun, again.tries) == (ImportState.RUNNING, "", 0, 0)
 
 
 @pytest.mark.parametrize("call", ["SELECT * FROM ingestion.stalled_imports(10)", "SELECT ingestion.count_in_queue()"])

@@ -122,6 +122,7 @@ class FakeImportsRepository:
             failure=None,
             completed_at=None,
             object_key="",
+            begun=0,
             tries=0,
             progress=Progress(ImportStage.READING),
         )
@@ -143,7 +144,7 @@ class FakeImportsRepository:
     async def enqueue(self, running: Import, *, object_key: str, lease_s: float) -> Import | None:
         self._check()
         held = self._held(running)
-        return self._wait(held, lease_s, in_queue=True, object_key=object_key, tries=0) if held else None
+        return self._wait(held, lease_s, in_queue=True, object_key=object_key, begun=0, tries=0) if held else None
 
     async def claim_queued(self, user_id: UUID, import_id: UUID, *, lease_s: float) -> Import | None:
         self._check()
@@ -155,6 +156,7 @@ class FakeImportsRepository:
             found,
             state=ImportState.RUNNING,
             attempt=found.attempt + 1,
+            begun=found.begun + 1,
             tries=found.tries + 1,
             progress=Progress(ImportStage.READING),
         )

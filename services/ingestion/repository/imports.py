@@ -28,7 +28,8 @@ _DROP_FILE = "DELETE FROM ingestion.uploaded_files WHERE user_id = $1 AND id = $
 _CLAIM = f"""
     UPDATE ingestion.imports
     SET state = 'running', attempt = attempt + 1, lease_expires_at = now() + $4::float8 * interval '1 second',
-        failure = NULL, failure_reason = '', completed_at = NULL, object_key = '', in_queue = false, tries = 0, progress = '{{}}'
+        failure = NULL, failure_reason = '', completed_at = NULL, object_key = '', in_queue = false, begun = 0, tries = 0,
+        progress = '{{}}'
     WHERE user_id = $1 AND id = $2 AND attempt = $3
       AND ((state = 'failed' AND (failure ->> 'retryable')::boolean)
            OR (state IN ('pending', 'running') AND lease_expires_at < now() AND object_key = ''))

@@ -10,14 +10,14 @@ from services.kit.postgres import Database
 
 _ENQUEUE = f"""
     UPDATE ingestion.imports
-    SET state = 'pending', object_key = $4, in_queue = true, tries = 0, progress = '{{}}',
+    SET state = 'pending', object_key = $4, in_queue = true, begun = 0, tries = 0, progress = '{{}}',
         lease_expires_at = now() + $5::float8 * interval '1 second'
     WHERE user_id = $1 AND id = $2 AND attempt = $3 AND state = 'running'
     RETURNING {COLUMNS}
 """  # nosec B608
 _CLAIM_QUEUED = f"""
     UPDATE ingestion.imports
-    SET state = 'running', attempt = attempt + 1, tries = tries + 1, in_queue = false, progress = '{{}}',
+    SET state = 'running', attempt = attempt + 1, begun = begun + 1, tries = tries + 1, in_queue = false, progress = '{{}}',
         lease_expires_at = now() + $3::float8 * interval '1 second'
     WHERE user_id = $1 AND id = $2 AND object_key <> '' AND (state = 'pending' OR (state = 'running' AND lease_expires_at < now()))
     RETURNING {COLUMNS}

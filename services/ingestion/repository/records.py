@@ -12,7 +12,7 @@ from services.kit.errors import FieldError
 COLUMNS = """
     id, user_id, request_id, request_hash, state, attempt, file_name, file_format, file_hash, account_id, row_count, inserted_count,
     duplicate_count, suspected_duplicate_count, zero_amount_count, rejected_count, detected, same_file_as, failure, created_at,
-    completed_at, currency, options, object_key, tries, progress,
+    completed_at, currency, options, object_key, begun, tries, progress,
     state IN ('pending', 'running') AND lease_expires_at < now() AND object_key = '' AS abandoned
 """
 
@@ -77,6 +77,7 @@ def import_of(record: Mapping[str, Any]) -> Import:
         options=_options(record),
         progress=_progress(ImportState(record["state"]), json.loads(record["progress"])),
         object_key=record["object_key"],
+        begun=record["begun"],
         tries=record["tries"],
     )
 
