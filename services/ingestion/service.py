@@ -22,7 +22,6 @@ from services.ingestion.domain import (
     CsvProfile,
     Failure,
     Import,
-    ImportLine,
     ImportOptions,
     ImportPosition,
     ImportRow,
@@ -49,7 +48,9 @@ from services.kit.errors import InvalidArgument
 log = structlog.get_logger()
 
 _POLL_S = 0.2
-_MAX_LEDGER_PAGE = 1000
+_LEDGER_PAGE = 1000
+_MAX_LEDGER_PAGES = 3
+"""So many are read for one page of inserted rows before it is given short: an import may be all suspected duplicates."""
 
 
 class IngestionService:
@@ -250,25 +251,55 @@ class IngestionService:
 
     async def list_import_rows(
         self, user_id: UUID, import_id: UUID, *, outcome: RowOutcome | None, after_line: int, limit: int
-    ) -> tuple[list[ImportRow], bool]:
-        """A page in file order, and whether there is more. Inserted rows come from the ledger, which alone knows them."""
+    ) -> tuple[list[ImportRow], int | None]:
+        """A page in file order, and the line after which the next one begins (None: there is none). A page may be short of rows and still
+        not be the last. Inserted rows come from the ledger, which alone knows them."""
         await self.get_import(user_id, import_id)
         kept: list[ImportRow] = []
         inserted: list[ImportRow] = []
-        lines: list[ImportLine] = []
+        scanned_to: int | None = None
         if outcome is not RowOutcome.INSERTED:
             kept = await self._repository.list_rows(user_id, import_id, outcome=outcome, after_line=after_line, limit=limit + 1)
         if outcome in (None, RowOutcome.INSERTED):
-            asked = min(limit + 1, _MAX_LEDGER_PAGE)
+            # Of all outcomes together one part of the ledger fills the page: what is suspected in it is among `kept`.
+            parts = 1 if outcome is None else _MAX_LEDGER_PAGES
+            inserted, scanned_to = await self._inserted_rows(user_id, import_id, after_line=after_line, wanted=limit + 1, parts=parts)
+        if scanned_to is not None:
+            # What the ledger has beyond this line is not known yet.
+            kept = [row for row in kept if row.line <= scanned_to]
+        rows = list(heapq.merge(kept, inserted, key=lambda row: row.line))
+        return rows[:limit], rows[limit - 1].line if len(rows) > limit else scanned_to
+
+    async def _inserted_rows(
+        self, user_id: UUID, import_id: UUID, *, after_line: int, wanted: int, parts: int
+    ) -> tuple[list[ImportRow], int | None]:
+        """Rows that are in the ledger and suspected of nothing, and how far the ledger was read where it may hold more."""
+        found: list[ImportRow] = []
+        asked = min(wanted, _LEDGER_PAGE)
+        for _ in range(parts):
             lines = await self._ledger.list_import_lines(import_id, after_line=after_line, limit=asked)
-            flagged = {row.line for row in kept}
-            if outcome is RowOutcome.INSERTED:
-                suspected = RowOutcome.SUSPECTED_DUPLICATE
-                rows = await self._repository.list_rows(user_id, import_id, outcome=suspected, after_line=after_line, limit=asked)
-                flagged = {row.line for row in rows}
-            inserted = [ImportRow(line, RowOutcome.INSERTED, transaction_id=found) for line, found in lines if line not in flagged]
-        merged = list(heapq.merge(kept, inserted, key=lambda row: row.line))
-        return merged[:limit], len(merged) > limit or len(lines) == _MAX_LEDGER_PAGE
+            if not lines:
+                return found, None
+            suspected = await self._suspected_lines(user_id, import_id, after_line=after_line, up_to=lines[-1].line)
+            found += [ImportRow(line, RowOutcome.INSERTED, transaction_id=made) for line, made in lines if line not in suspected]
+            after_line = lines[-1].line
+            if len(lines) < asked:
+                return found, None
+            if len(found) >= wanted:
+                break
+            asked = _LEDGER_PAGE
+        return found, after_line
+
+    async def _suspected_lines(self, user_id: UUID, import_id: UUID, *, after_line: int, up_to: int) -> set[int]:
+        found: set[int] = set()
+        while True:
+            rows = await self._repository.list_rows(
+                user_id, import_id, outcome=RowOutcome.SUSPECTED_DUPLICATE, after_line=after_line, limit=_LEDGER_PAGE
+            )
+            found.update(row.line for row in rows)
+            if len(rows) < _LEDGER_PAGE or rows[-1].line >= up_to:
+                return found
+            after_line = rows[-1].line
 
 
 def _request_hash(file: UploadedFile, options: ImportOptions) -> bytes:

@@ -125,10 +125,10 @@ class IngestionServicer(IngestionServiceServicer):
         after_line = 0
         if request.page_token:
             after_line = int(self._page_tokens.decode(request.page_token, user_id=user_id, filters=filters)[0])
-        found, more = await self._service.list_import_rows(user_id, import_id, outcome=outcome, after_line=after_line, limit=limit)
+        found, next_after = await self._service.list_import_rows(user_id, import_id, outcome=outcome, after_line=after_line, limit=limit)
         response = pb.ListImportRowsResponse(rows=[row_message(row) for row in found])
-        if more:
-            response.next_page_token = self._page_tokens.encode(user_id=user_id, filters=filters, position=(str(found[-1].line),))
+        if next_after is not None:
+            response.next_page_token = self._page_tokens.encode(user_id=user_id, filters=filters, position=(str(next_after),))
         return response
 
     async def ListCsvProfiles(self, _: pb.ListCsvProfilesRequest, __: grpc.aio.ServicerContext) -> pb.ListCsvProfilesResponse:

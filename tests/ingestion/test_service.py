@@ -58,6 +58,18 @@ class Bench:
     async def rows(self, import_id: UUID, outcome: RowOutcome | None = None) -> list[ImportRow]:
         return (await self.service.list_import_rows(self.user_id, import_id, outcome=outcome, after_line=0, limit=100))[0]
 
+    async def all_pages(self, import_id: UUID, outcome: RowOutcome | None, *, limit: int) -> list[ImportRow]:
+        """Every row, page by page; no page is longer than asked, and each one begins later than the one before."""
+        found: list[ImportRow] = []
+        after: int | None = 0
+        while after is not None:
+            page, following = await self.service.list_import_rows(self.user_id, import_id, outcome=outcome, after_line=after, limit=limit)
+            assert len(page) <= limit
+            assert following is None or following > after
+            found += page
+            after = following
+        return found
+
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
@@ -473,12 +485,7 @@ async def test_currency_from_request_then_file_then_account_then_profile(
 async def test_rows_are_listed_in_pages_from_both_sources(bench: Bench) -> None:
     await bench.send("2026-05-01;-1;old", "1")
     done, _ = await bench.send("2026-05-01;0;z\n2026-05-01;-1;old\n!bad\n2026-05-01;-2;new\n2026-05-01;-3;new", "2")
-    lines: list[tuple[int, RowOutcome]] = []
-    after, more = 0, True
-    while more:
-        page, more = await bench.service.list_import_rows(bench.user_id, done.id, outcome=None, after_line=after, limit=2)
-        lines += [(row.line, row.outcome) for row in page]
-        after = page[-1].line
+    lines = [(row.line, row.outcome) for row in await bench.all_pages(done.id, None, limit=2)]
     assert lines == [
         (1, RowOutcome.ZERO_AMOUNT),
         (2, RowOutcome.DUPLICATE),
@@ -488,6 +495,28 @@ async def test_rows_are_listed_in_pages_from_both_sources(bench: Bench) -> None:
     ]
     assert [row.line for row in await bench.rows(done.id, RowOutcome.INSERTED)] == [4, 5]
     assert await bench.rows(done.id, RowOutcome.SUSPECTED_DUPLICATE) == []
+
+
+@pytest.mark.parametrize(("count", "limits"), [(30, (1, 5, 29, 30, 31, 100)), (1100, (100, 1000)), (3, (2,))])
+async def test_no_page_size_loses_rows_behind_suspected_ones(bench: Bench, count: int, limits: tuple[int, ...]) -> None:
+    lines = [f"2026-05-01;-{number + 1};{'again' if number < count else 'new'}" for number in range(2 * count)]
+    done, _ = await bench.send("\n".join(lines))
+    expected = {
+        None: list(range(1, 2 * count + 1)),
+        RowOutcome.SUSPECTED_DUPLICATE: list(range(1, count + 1)),
+        RowOutcome.INSERTED: list(range(count + 1, 2 * count + 1)),
+    }
+    for limit in limits:
+        for outcome, wanted in expected.items():
+            assert [row.line for row in await bench.all_pages(done.id, outcome, limit=limit)] == wanted
+
+
+async def test_an_import_of_suspected_rows_only_is_paged_to_its_end(bench: Bench) -> None:
+    lines = [f"2026-05-01;-{number};again" for number in range(1, 3_101)]
+    done, _ = await bench.send("\n".join([*lines, "2026-05-01;-1;new"]))
+    page, following = await bench.service.list_import_rows(bench.user_id, done.id, outcome=RowOutcome.INSERTED, after_line=0, limit=1000)
+    assert (page, following) == ([], 3_000)
+    assert [row.line for row in await bench.all_pages(done.id, RowOutcome.INSERTED, limit=1000)] == [3_101]
 
 
 async def test_others_imports_are_unknown(bench: Bench) -> None:

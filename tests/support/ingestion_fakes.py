@@ -34,6 +34,7 @@ from services.ingestion.domain import (
     RowOutcome,
     StalledImport,
     Success,
+    SuspectedLine,
     UndoOutcome,
 )
 from services.ingestion.import_run import ImportRuns
@@ -284,7 +285,8 @@ class FakeImportsRepository:
 
 
 class FakeLedger:
-    """`Ledger` of one user, in memory. `before_commit` is awaited when all rows are in; `broken` is raised by every method while set."""
+    """`Ledger` of one user, in memory. `before_commit` is awaited when all rows are in; `broken` is raised by every method while set.
+    A new row that says "again" is suspected of being a duplicate."""
 
     def __init__(self) -> None:
         self.broken: ScaleError | None = None
@@ -330,14 +332,19 @@ class FakeLedger:
         if self.before_commit is not None:
             await self.before_commit()
         self._check()
-        duplicates = []
+        duplicates, suspected = [], []
         for row in rows:
             held = self.transactions.setdefault(
                 row["fingerprint"], {**row, "import_id": import_id, "transaction_id": uuid_utils.compat.uuid7()}
             )
             if (held["import_id"], held["line"]) != (import_id, row["line"]):
                 duplicates.append(ImportLine(row["line"], held["transaction_id"]))
+            elif "again" in row["description"]:
+                earlier = uuid_utils.compat.uuid7()
+                suspected.append(SuspectedLine(row["line"], held["transaction_id"], earlier, "resembles an earlier one"))
         await asyncio.sleep(0)
+        if suspected:
+            yield Appended(suspected=suspected)
         for start in range(0, len(duplicates), 2):
             yield Appended(duplicates[start : start + 2])
 
