@@ -100,7 +100,11 @@ def problem_of(error: errors.ScaleError) -> Problem:
 
 def needs_of(metadata: Mapping[str, str]) -> dict[str, Any]:
     """`needs` of a file that cannot be read without an answer: each option with the values to choose from. Empty when it needs none."""
-    return {"needs": orjson.loads(metadata["needs"])} if "needs" in metadata else {}
+    try:
+        return {"needs": orjson.loads(metadata["needs"])} if "needs" in metadata else {}
+    except orjson.JSONDecodeError:
+        # Cut on its way, to fit into the trailers: the message and the fields say it, too.
+        return {}
 
 
 INTERNAL = Problem(500, "INTERNAL", "Something went wrong here. Name the request id when you report it.")

@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 _STEP_S = 2.0
 """Between two steps that a watcher is told."""
-_MAX_NEEDS_CHARS = 900
+_MAX_NEEDS_BYTES = 850
 """An error's metadata travels in HTTP/2 trailers, which are short."""
 
 
@@ -137,7 +137,7 @@ def _short_json(needs: Mapping[str, list[str]]) -> str:
     longest = max((len(values) for values in needs.values()), default=0)
     while True:
         text = json.dumps({name: [value[:100] for value in values[:longest]] for name, values in needs.items()}, ensure_ascii=False)
-        if len(text) <= _MAX_NEEDS_CHARS or longest <= 1:
+        if len(text.encode()) <= _MAX_NEEDS_BYTES or longest <= 1:
             return text
         longest -= 1
 

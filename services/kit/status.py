@@ -29,7 +29,10 @@ _LINE = re.compile(r"^lines\[(\d+)\]\.(.*)$", re.DOTALL)
 # gRPC drops a call whose trailers exceed 8 KiB (some at random, above 16 KiB all), and ours hold the message twice and the rest in base64.
 _MAX_MESSAGE_BYTES = 600
 _MAX_VALUE_BYTES = 200
-_MAX_FIELDS_BYTES = 3000
+_MAX_FIELDS_BYTES = 2500
+# Of all metadata together, for the first of them up to the whole of it: a list of choices is long, and no JSON any more when it is cut.
+_MAX_METADATA_BYTES = 900
+_LEAST_METADATA_BYTES = 40
 
 
 def code_of(error: errors.ScaleError) -> grpc.StatusCode:
@@ -57,7 +60,11 @@ def _cut(text: str, size: int) -> str:
 def to_status(error: errors.ScaleError, domain: str) -> status_pb2.Status:
     """The rich status of an error. `domain` is `scale.<domain>`, from the method that raised it. Long texts are cut, and of many fields the
     first ones travel, so that the whole fits into trailers."""
-    metadata = {key: _cut(value, _MAX_VALUE_BYTES) for key, value in list(error.metadata.items())[:5]}
+    metadata: dict[str, str] = {}
+    room = _MAX_METADATA_BYTES
+    for key, value in list(error.metadata.items())[:5]:
+        metadata[key] = _cut(value, room)
+        room = max(_LEAST_METADATA_BYTES, room - len(metadata[key].encode()))
     details = [_pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=domain, metadata=metadata))]
     if error.fields:
         bad_request = error_details_pb2.BadRequest()

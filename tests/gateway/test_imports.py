@@ -153,6 +153,8 @@ async def test_what_a_file_needs_is_said_with_the_values_to_choose_from(gateway:
     response = await upload(gateway)
     assert_problem(response, 422)
     assert response.json()["needs"] == needs
+    gateway.ingestion.error = errors.InvalidArgument("Two columns may be the amount.", metadata={"needs": json.dumps(needs)[:20]})
+    assert "needs" not in assert_problem(await upload(gateway), 422)
 
 
 async def test_a_full_queue_is_429(gateway: Gateway) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import grpc
 import grpc.aio
 import pytest
@@ -113,6 +115,15 @@ def test_status_fits_into_trailers(message: str, reasons: list[str], values: lis
     assert len(seen.fields) == len(reasons) or len(seen.fields) >= 10
     if len(message.encode(errors="replace")) <= 600:
         assert seen.message.encode() == message.encode(errors="replace")
+
+
+def test_a_list_of_choices_travels_whole() -> None:
+    choices = json.dumps({"columns": [f"column {number}" for number in range(50)]})
+    assert len(choices) > 600
+    error = errors.InvalidArgument("which one?", metadata={"needs": choices, "file": "a" * 300})
+    seen = from_rpc_error(call_error(error), service="probe")
+    assert seen.metadata["needs"] == choices
+    assert seen.metadata["file"].endswith("…")
 
 
 def test_invalid_names_line_and_field() -> None:
