@@ -10,6 +10,7 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.maint_notifications import MaintNotificationsConfig
 
 from services.kit.errors import Unavailable
 
@@ -25,6 +26,8 @@ def connect_redis(url: str, *, max_connections: int = 128, connect_timeout_s: fl
         socket_connect_timeout=connect_timeout_s,
         max_connections=max_connections,
         retry=Retry(NoBackoff(), 0),
+        # With them the pool hands out connections that the server has closed: after its restart the first command of each would fail.
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )
     return Redis.from_pool(pool)
 

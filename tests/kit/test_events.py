@@ -134,6 +134,22 @@ async def test_redis_goes_and_comes_back(redis: RedisProcess, key: str, monkeypa
     await log.close()
 
 
+async def test_a_restart_between_two_events_is_not_noticed(redis: RedisProcess, key: str) -> None:
+    """Connections that were closed meanwhile are not used: no event is lost, and nothing is silent for seconds."""
+    log = EventLog(redis.url)
+    readers = [asyncio.create_task(log.read(key, after="", wait_s=0.2)) for _ in range(3)]
+    await asyncio.gather(*readers)
+    redis.kill()
+    redis.start()
+    await asyncio.sleep(0.1)
+    with capture_logs() as lines:
+        for number in range(3):
+            await log.publish(key, {"rows": number})
+    assert [event.payload["rows"] for event in await log.read(key, after="", wait_s=0)] == [0, 1, 2]
+    assert lines == []
+    await log.close()
+
+
 async def test_nobody_waits_for_a_redis_that_never_was() -> None:
     log = EventLog(f"redis://127.0.0.1:{free_port()}/0")
     started = time.monotonic()
