@@ -9,6 +9,7 @@ CODE := $(wildcard services models clients migrations benchmarks)
 PYTEST_ARGS ?=
 # For each of the two engines on each reader.
 FUZZ_SECONDS ?= 600
+export FUZZ_SEED
 READERS ?= csv ofx qif mt940 camt workbook
 
 .DEFAULT_GOAL := help

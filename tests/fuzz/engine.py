@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import resource
 from pathlib import Path
 
 ENGINES = {"atheris": "tests.fuzz.guided", "hypothesis": "tests.fuzz.generated"}
+SEED = int(os.environ.get("FUZZ_SEED") or 0)
+"""Of what both engines draw; 0 for another one at every run. A change is judged with one seed: what it did not break stays green."""
 MEMORY_BYTES = 4 * 1024**3  # of address space; beyond it an input gets a MemoryError, not the machine
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.case import Case
 from tests.fuzz.edits import KINDS, MARKUP, Edit, apply
+from tests.fuzz.engine import SEED
 from tests.fuzz.grammars import documents, options
 from tests.fuzz.journal import MAX_FINDINGS, Journal
 from tests.fuzz.oracles import Finding, Oracle, Result
@@ -47,7 +48,7 @@ class Generated:
         self._journal = Journal(work, findings, f"hypothesis-{target.name}")
         self._known: set[str] = set()
         self._failing: list[tuple[Case, Finding]] = []
-        self._chance = Random()
+        self._chance = Random(SEED or None)
         self._small = [case.content for case in self._target.seeds if len(case.content) < SMALL_BYTES]
         kinds = ("repeat", "line end", "line", "element")
         self._sweep = [(kind, token) for kind in kinds for token in [*self._target.tokens, b"", b""]]

@@ -19,6 +19,7 @@ with atheris.instrument_imports(include=["services.ingestion.readers", "services
 
 from tests.fuzz.case import Case, case_of
 from tests.fuzz.edits import apply, random_edit
+from tests.fuzz.engine import SEED
 from tests.fuzz.journal import Journal
 from tests.fuzz.oracles import Finding, Limits, Oracle
 
@@ -54,7 +55,14 @@ def fuzz(chosen: Target, seconds: float, work: Path, findings: Path) -> None:
         return _mutate(chosen, Random(seed), case_of(data), max_size)
 
     atexit.register(journal.write)
-    arguments = [f"-max_total_time={int(seconds)}", f"-max_len={MAX_BYTES}", "-len_control=0", "-timeout=300", "-rss_limit_mb=0"]
+    arguments = [
+        f"-max_total_time={int(seconds)}",
+        f"-max_len={MAX_BYTES}",
+        "-len_control=0",
+        "-timeout=300",
+        "-rss_limit_mb=0",
+        f"-seed={SEED}",
+    ]
     atheris.Setup([sys.argv[0], str(corpus), str(seeds), *arguments, f"-artifact_prefix={work}/"], execute, custom_mutator=mutate)
     atheris.Fuzz()
 
