@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from uuid import UUID
 
 import structlog
 from fastapi import Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.types import Receive, Scope, Send
 
 from services.gateway.exchange import exchange_of
 from services.kit import context
@@ -21,6 +23,22 @@ Events = AsyncGenerator[ServerSentEvent, None]
 
 # How long a client waits before it comes back; browsers differ where nobody says.
 _COME_BACK_AFTER_MS = 1000
+
+
+class _Stream(EventSourceResponse):
+    """A stream that holds a place among its user's. `give_back` is called once: when the stream ends in whatever way, or, where it
+    was never begun, when nobody can begin it any more."""
+
+    def __init__(self, events: AsyncIterator[ServerSentEvent], *, heartbeat_s: float, give_back: Callable[[], None]) -> None:
+        super().__init__(events, ping=heartbeat_s, ping_message_factory=lambda: ServerSentEvent(comment="still here"))
+        self._give_back = weakref.finalize(self, give_back)
+        self._give_back.atexit = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._give_back()
 
 
 class EventStreams:
@@ -46,18 +64,20 @@ class EventStreams:
                 retry_after_s=10,
             )
         exchange_of(request.scope).streaming = True
-        return EventSourceResponse(
-            self._until_draining(user_id, events),
-            ping=self._heartbeat_s,
-            ping_message_factory=lambda: ServerSentEvent(comment="still here"),
-        )
+        # Here and not at the first event: those who ask at the same time must see each other.
+        self._open[user_id] += 1
+        return _Stream(self._until_draining(events), heartbeat_s=self._heartbeat_s, give_back=lambda: self._ended(user_id))
 
     def end_all(self) -> None:
         """Ends every stream, also those that are still to be opened."""
         self._draining.set()
 
-    async def _until_draining(self, user_id: UUID, events: Events) -> AsyncIterator[ServerSentEvent]:
-        self._open[user_id] += 1
+    def _ended(self, user_id: UUID) -> None:
+        self._open[user_id] -= 1
+        if not self._open[user_id]:
+            del self._open[user_id]
+
+    async def _until_draining(self, events: Events) -> AsyncIterator[ServerSentEvent]:
         draining = asyncio.ensure_future(self._draining.wait())
         step: asyncio.Future[ServerSentEvent | None] | None = None
         try:
@@ -72,9 +92,6 @@ class EventStreams:
         except ScaleError as error:
             log.info("stream cut short", reason=error.reason)
         finally:
-            self._open[user_id] -= 1
-            if not self._open[user_id]:
-                del self._open[user_id]
             draining.cancel()
             # In a task of its own: after a hang-up nothing can be awaited here any more.
             closing = asyncio.create_task(_close(step, events))
