@@ -207,14 +207,7 @@ def main() -> None:
 
 
 def _import_one(client: ScaleClient, file: Path, options: dict[str, str], idempotency_key: str | None, *, wait: bool) -> None:
-    with _progress(DownloadColumn()) as progress:
-        task = progress.add_task(f"Uploading {_plain(file.name)}", total=file.stat().st_size)
-        found = client.import_statement(
-            file,
-            options=options,
-            idempotency_key=idempotency_key,
-            sent=lambda position: progress.update(task, completed=position),
-        )
+    found = _upload(client, file, options, idempotency_key)
     if found["state"] not in FINAL_STATES:
         if not wait:
             show_unfinished(console, found)
@@ -229,6 +222,26 @@ def _import_one(client: ScaleClient, file: Path, options: dict[str, str], idempo
         raise ScaleError("nothing was imported.")
 
 
+def _upload(client: ScaleClient, file: Path, options: dict[str, str], idempotency_key: str | None) -> dict[str, Any]:
+    """Sends a file. Whoever stops it hears whether it may have been imported all the same."""
+    size, position = file.stat().st_size, 0
+    with _progress(DownloadColumn()) as progress:
+        task = progress.add_task(f"Uploading {_plain(file.name)}", total=size)
+
+        def sent(now: int) -> None:
+            nonlocal position
+            position = now
+            progress.update(task, completed=now)
+
+        try:
+            return client.import_statement(file, options=options, idempotency_key=idempotency_key, sent=sent)
+        except KeyboardInterrupt:
+            if position < size:
+                _stopped(f"{file.name} had not been sent whole: nothing of it was imported.")
+            again = "sending it again under the same key" if idempotency_key else "importing it again"
+            _stopped(f"{file.name} had been sent and may have been imported: `scale imports` shows it, and {again} doubles nothing.")
+
+
 def _follow(client: ScaleClient, found: dict[str, Any]) -> dict[str, Any]:
     """Shows how far an import is until it is done. Whoever stops looking does not stop it."""
     name, latest = _plain(found["file_name"]), found
@@ -238,13 +251,21 @@ def _follow(client: ScaleClient, found: dict[str, Any]) -> dict[str, Any]:
             for latest in client.follow(found["id"]):
                 if step := latest.get("progress"):
                     rows = f"{step['rows']:,} rows" if step["rows"] else ""
-                    # Without a total the bar only shows that something happens.
-                    total = None if step["fraction"] is None else 1.0
-                    description = f"{step['stage'].capitalize()} {name}"
-                    progress.update(task, description=description, total=total, completed=step["fraction"] or 0, rows=rows)
+                    # Only reading is measured. Without a total, which update() cannot take back, the bar shows that something happens.
+                    measured = step["stage"] == "reading" and step["fraction"] is not None and step["fraction"] < 1
+                    progress.tasks[0].total = 1.0 if measured else None
+                    progress.update(task, description=f"{step['stage'].capitalize()} {name}", completed=step["fraction"] or 0, rows=rows)
+    except KeyboardInterrupt:
+        _stopped(f"Nobody waits any more, but the import of {found['file_name']} goes on: `scale imports` shows how {found['id']} ends.")
     except ScaleError as error:
         raise type(error)(f"{error}\n  The import itself goes on: `scale imports` shows how it ends.") from error
     return latest
+
+
+def _stopped(message: str) -> NoReturn:
+    """The end by Ctrl-C, with the status that shells expect."""
+    error_console.print(message, style="yellow", markup=False, soft_wrap=True)
+    raise typer.Exit(130) from None
 
 
 def _progress(*columns: ProgressColumn) -> Progress:

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +156,76 @@ def test_a_terminal_shows_progress_and_never_the_password(accepted: FakeGateway,
     assert "12,345 rows" in screen
     assert "50%" in screen
     assert "9 inserted" in screen
+
+
+def test_a_file_that_is_read_but_not_stored_does_not_look_finished(accepted: FakeGateway, statement: Path) -> None:
+    steps = [running(10_000, 0.25), running(54_321, 1.0), running(54_321, 1.0, stage="storing"), finished()]
+    accepted.answer(STREAM, stream(*((f"{number}-0", found) for number, found in enumerate(steps, 1))), headers=SSE)
+    screen = in_a_terminal(["import", str(statement)], {"SCALE_URL": accepted.url, "SCALE_TOKEN": "t"})
+    assert "Storing march [b].csv" in screen
+    assert "54,321 rows" in screen
+    assert "100%" not in screen
+
+
+def interrupted(url: str, ready: Callable[[], bool], *arguments: str) -> str:
+    """What `scale import` says on stderr when Ctrl-C comes once `ready`."""
+    command = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from clients.cli.__main__ import main; main()"
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "SCALE_URL": url, "SCALE_TOKEN": "t"}
+    with subprocess.Popen(
+        [sys.executable, "-c", command, "import", *arguments], env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            deadline = time.monotonic() + 30
+            while not ready():
+                assert time.monotonic() < deadline
+                assert process.poll() is None
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=30)[1]
+        finally:
+            process.kill()
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    return said
+
+
+def test_ctrl_c_while_following_says_that_the_import_goes_on(accepted: FakeGateway, statement: Path) -> None:
+    accepted.answer(POLL, running(100))
+    said = interrupted(accepted.url, lambda: accepted.seen[-1].path.endswith("/import-1") if accepted.seen else False, str(statement))
+    assert "the import of march [b].csv goes on" in said
+    assert "`scale imports` shows how import-1 ends" in said
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "expected"),
+    [
+        (64 * 1024 * 1024, [], "had not been sent whole: nothing of it was imported."),
+        (100, [], "may have been imported: `scale imports` shows it, and importing it again doubles nothing."),
+        (100, ["--idempotency-key", "k"], "sending it again under the same key doubles nothing."),
+    ],
+)
+def test_ctrl_c_during_the_upload_says_whether_anything_was_imported(tmp_path: Path, size: int, options: list[str], expected: str) -> None:
+    file = tmp_path / "march.csv"
+    with file.open("wb") as handle:
+        handle.truncate(size)
+    until = b"march.csv" if size > 100 else b"--\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(30)
+        connections: list[socket.socket] = []
+
+        def ready() -> bool:
+            # Takes what it waits for, and answers nothing.
+            connections.append(server.accept()[0])
+            connections[0].settimeout(30)
+            taken = b""
+            while until not in taken:
+                taken += connections[0].recv(4096)
+            return True
+
+        said = interrupted(f"http://127.0.0.1:{server.getsockname()[1]}", ready, str(file), *options)
+        connections[0].close()
+    assert expected in said
+    assert "march.csv" in said
 
 
 def test_following_raises_what_polling_says(accepted: FakeGateway) -> None:
