@@ -38,7 +38,8 @@ IdempotencyKey = Annotated[
     Header(
         alias="Idempotency-Key",
         json_schema_extra={"pattern": r"^[\x21-\x7e]{1,255}$"},
-        description="Same key, same import: send the same one again after a lost answer. At most 255 visible ASCII characters.",
+        description="Same key, same import: send the same one again after a lost answer. That holds after the import was undone, too: "
+        "to import the file anew, take a new key. At most 255 visible ASCII characters.",
     ),
 ]
 LastEventId = Annotated[
@@ -198,7 +199,10 @@ async def _events(first: pb.WatchImportResponse | None, steps: AsyncIterator[pb.
 
 @router.delete("/imports/{import_id}", tags=["imports"], response_model=schemas.UndoneImport, responses=NOT_FOUND | CONFLICT)
 async def undo_import(request: Request, import_id: ImportId) -> Response:
-    """Takes back an import: exactly the rows that it brought, but for those that you have changed since. Harmless to repeat."""
+    """Takes back an import: exactly the rows that it brought, but for those that you have changed since. Harmless to repeat.
+
+    Its Idempotency-Key goes on naming it: to import the file anew, send it under a new key, or under none.
+    """
     settings: GatewaySettings = request.app.state.settings
     answer = await upstreams(request).ingestion.unary(
         "UndoImport", pb.UndoImportRequest(import_id=str(import_id)), timeout_s=settings.import_timeout_s

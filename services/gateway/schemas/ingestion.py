@@ -110,7 +110,9 @@ class ImportProgress(Output):
 
     stage: Literal["waiting", "reading", "storing"] = Field(description="In the queue, reading the file, or storing what was read.")
     rows: int = Field(description="Rows read so far.")
-    fraction: float | None = Field(description="How much of the file has been read, 0 to 1; null where the format does not tell.")
+    fraction: float | None = Field(
+        description="How much of the file has been read, 0 to 1, not of the work: storing comes after. Null where the format does not tell."
+    )
 
 
 class ImportFailure(Output):
@@ -169,7 +171,7 @@ class ImportRow(Output):
     outcome: Outcome = Field(description="What became of it.")
     reason: str | None = Field(description="Why: for a rejected row field and reason, for a suspected duplicate what it shares.")
     transaction_id: UUID | None = Field(description="The row's transaction, or for a duplicate the one that was there before.")
-    duplicate_of: UUID | None = Field(description="For a suspected duplicate the earlier transaction.")
+    duplicate_of: UUID | None = Field(description="For a suspected duplicate the earlier transaction, even if that has gone since.")
 
 
 class KeptRow(Output):
