@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from pathlib import PurePath
 from uuid import UUID
@@ -58,9 +58,13 @@ class IngestionServicer(IngestionServiceServicer):
                 raise invalid("request_id", "is required")
             options = _options(metadata)
             name = _file_name(metadata.file_name)
-            if metadata.HasField("size_bytes"):
-                await self._service.check_queue(user_id, request_id=request_id, size_bytes=metadata.size_bytes, options=options)
-            async with self._spool.receive(_chunks(parts)) as upload:
+
+            async def ask_for_room(head: bytes) -> None:
+                # What may have a password never waits in the queue, so the first bytes come before the question.
+                if metadata.HasField("size_bytes") and not may_be_encrypted(head):
+                    await self._service.check_queue(user_id, request_id=request_id, size_bytes=metadata.size_bytes, options=options)
+
+            async with self._spool.receive(_chunks(parts, ask_for_room)) as upload:
                 if metadata.HasField("size_bytes") and upload.size_bytes != metadata.size_bytes:
                     raise upload_incomplete(upload.size_bytes, metadata.size_bytes)
                 file_format = choose_format(upload.head, options.file_format)
@@ -151,12 +155,18 @@ async def _metadata(parts: AsyncIterator[pb.ImportStatementRequest]) -> pb.Impor
     return first.metadata
 
 
-async def _chunks(parts: AsyncIterator[pb.ImportStatementRequest]) -> AsyncIterator[bytes]:
+async def _chunks(
+    parts: AsyncIterator[pb.ImportStatementRequest], ask_for_room: Callable[[bytes], Awaitable[None]]
+) -> AsyncIterator[bytes]:
+    asked = False
     async for part in parts:
         if part.WhichOneof("payload") != "chunk":
             raise invalid("chunk", "must be in every message after the first")
         if len(part.chunk) > MAX_CHUNK_BYTES:
             raise invalid("chunk", f"has more than {MAX_CHUNK_BYTES} bytes")
+        if not asked:
+            await ask_for_room(part.chunk)
+            asked = True
         yield part.chunk
 
 

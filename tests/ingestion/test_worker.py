@@ -147,7 +147,7 @@ async def test_a_large_file_is_carried_out_by_a_worker(stack: QueuedStack) -> No
     assert (await stack.wire.statement(TEXT[:500])).state == pb.IMPORT_STATE_SUCCEEDED
     assert len(PROTECTED["xlsx"]) > 1000
     assert (await stack.wire.statement(PROTECTED["xlsx"], password=SECRET)).state == pb.IMPORT_STATE_SUCCEEDED
-    assert (await stack.wire.refused(PROTECTED["xlsx"])).fields[0].field == "password"
+    assert (await stack.wire.refused(PROTECTED["xlsx"], size_bytes=len(PROTECTED["xlsx"]))).fields[0].field == "password"
     assert len(stack.uploads()) == 2
 
     stack.worker.start()
