@@ -232,6 +232,17 @@ async def test_a_repeat_gets_the_first_answer(bench: Bench) -> None:
     assert len(bench.repository.files) == 1
 
 
+async def test_the_key_of_an_undone_import_names_it_and_a_new_one_imports_anew(bench: Bench) -> None:
+    first, _ = await bench.send(FIVE)
+    undone, _ = await bench.service.undo_import(bench.user_id, first.id)
+    assert bench.ledger.transactions == {}
+    assert await bench.send(FIVE) == (undone, True)
+    assert undone.state is ImportState.UNDONE
+    assert bench.ledger.transactions == {}
+    anew, repeated = await bench.send(FIVE, key="another")
+    assert (anew.counts.inserted, repeated) == (first.counts.inserted, False)
+
+
 @pytest.mark.parametrize(
     "change",
     [
