@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing
 from datetime import date
 from uuid import UUID
 
@@ -46,21 +47,23 @@ class GrpcLedger:
         response = await self._client.unary("GetProfile", pb.GetProfileRequest())
         return str(response.profile.default_currency)
 
-    async def append_transactions(self, import_id: UUID, batches: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[Appended]:
+    async def append_transactions(self, import_id: UUID, batches: AsyncIterator[tuple[int, bytes]]) -> AsyncGenerator[Appended, None]:
         """See `Ledger`."""
         source = _Requests(import_id, batches)
         duplicates = 0
         inserted: int | None = None
+        call = self._client.stream_stream("AppendTransactions", source.requests(), timeout_s=self._append_timeout_s)
         try:
-            async for response in self._client.stream_stream("AppendTransactions", source.requests(), timeout_s=self._append_timeout_s):
-                if response.renumbered_rows:
-                    source.answer(response.renumbered_rows)
-                    continue
-                if response.HasField("inserted_count"):
-                    inserted = response.inserted_count
-                    source.close()
-                duplicates += len(response.duplicate_lines)
-                yield _appended(response)
+            async with aclosing(call) as responses:
+                async for response in responses:
+                    if response.renumbered_rows:
+                        source.answer(response.renumbered_rows)
+                        continue
+                    if response.HasField("inserted_count"):
+                        inserted = response.inserted_count
+                        source.close()
+                    duplicates += len(response.duplicate_lines)
+                    yield _appended(response)
         except (asyncio.CancelledError, ScaleError):
             # An error in `batches` cancels the call; the caller wants the error itself.
             if source.failure is not None:
@@ -102,7 +105,7 @@ class _Requests:
         """The ledger has asked its last question."""
         self._answers.put_nowait(None)
 
-    async def requests(self) -> AsyncIterator[pb.AppendTransactionsRequest]:
+    async def requests(self) -> AsyncGenerator[pb.AppendTransactionsRequest, None]:
         yield pb.AppendTransactionsRequest(metadata=pb.AppendTransactionsMetadata(import_id=str(self._import_id)))
         try:
             async for row_count, record_batch in self._batches:

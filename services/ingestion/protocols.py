@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -162,7 +162,7 @@ class Ledger(Protocol):
     async def default_currency(self) -> str:
         """For files and accounts that name none."""
 
-    def append_transactions(self, import_id: UUID, batches: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[Appended]:
+    def append_transactions(self, import_id: UUID, batches: AsyncIterator[tuple[int, bytes]]) -> AsyncGenerator[Appended, None]:
         """Adds all rows or none. `batches` gives (rows, Arrow IPC stream); an error in it adds nothing and is raised here.
 
         Yields, after the commit, the lines that were there before, rising, and those that are suspected.

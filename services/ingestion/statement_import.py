@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -159,10 +159,11 @@ class StatementImport:
             self._refuse_without_rows()
             return 0
         duplicates = 0
-        async for part in self._ledger.append_transactions(import_id, messages):
-            self.outcomes.duplicates(part.duplicates)
-            self.outcomes.suspected(part.suspected)
-            duplicates += len(part.duplicates)
+        async with aclosing(self._ledger.append_transactions(import_id, messages)) as parts:
+            async for part in parts:
+                self.outcomes.duplicates(part.duplicates)
+                self.outcomes.suspected(part.suspected)
+                duplicates += len(part.duplicates)
         return duplicates
 
     def _refuse_without_rows(self) -> None:

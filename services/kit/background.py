@@ -27,6 +27,7 @@ from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from celery.worker.request import Request
 
 from services.kit import context
+from services.kit.queue import OUTAGES
 from services.kit.telemetry import TASK_LATENCY, TASKS_RUNNING
 
 log = structlog.get_logger()
@@ -230,8 +231,12 @@ def _task_starts(task: Any, **_: Any) -> None:
     task.request.started_at = time.perf_counter()
 
 
-def _task_ends(task: Any, state: str | None, **_: Any) -> None:
+def _task_ends(task: Any, state: str | None, retval: Any, **_: Any) -> None:
     elapsed = time.perf_counter() - task.request.started_at
     TASKS_RUNNING.labels(task.name).dec()
     TASK_LATENCY.labels(task.name, state or "UNKNOWN").observe(elapsed)
-    log.info("task", task=task.name, state=state, duration_ms=round(elapsed * 1000, 2))
+    line = {"task": task.name, "state": state, "duration_ms": round(elapsed * 1000, 2)}
+    if isinstance(retval, OUTAGES):
+        log.warning("task", **line, error=str(retval))
+    else:
+        log.info("task", **line)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 import grpc
@@ -97,9 +98,10 @@ class ServiceClient:
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(first.true_error(error), service=self._short_name) from error
 
-    async def stream_stream(self, method: str, requests: AsyncIterable[Any], *, timeout_s: float) -> AsyncIterator[Any]:
-        """Many requests, many responses."""
-        call = getattr(self._stub, method)(aiter(requests), timeout=timeout_s, metadata=self._metadata())
+    async def stream_stream(self, method: str, requests: AsyncIterable[Any], *, timeout_s: float) -> AsyncGenerator[Any, None]:
+        """Many requests, many responses. Closing the iterator cancels the call; then nobody asks for requests any more."""
+        source = _Source(requests)
+        call = getattr(self._stub, method)(source.requests, timeout=timeout_s, metadata=self._metadata())
         first = _FirstStatus(call)
         try:
             async for response in call:
@@ -108,10 +110,36 @@ class ServiceClient:
             raise from_rpc_error(first.true_error(error), service=self._short_name) from error
         finally:
             call.cancel()
+            await source.close()
 
     async def close(self) -> None:
         """Closes the channel."""
         await self.channel.close()
+
+
+class _Source:
+    """The requests of a call. grpc.aio goes on waiting for the next one of a call that has failed; `close` ends that."""
+
+    def __init__(self, requests: AsyncIterable[Any]) -> None:
+        self._source = requests
+        self._taker: asyncio.Task[Any] | None = None
+        self.requests = self._take()
+
+    async def _take(self) -> AsyncGenerator[Any, None]:
+        self._taker = asyncio.current_task()
+        try:
+            async for request in self._source:
+                yield request
+        finally:
+            if isinstance(self._source, AsyncGenerator):
+                await self._source.aclose()
+
+    async def close(self) -> None:
+        """Returns when nobody takes from the requests, and they are closed."""
+        if self._taker is not None:
+            self._taker.cancel()
+            await asyncio.wait([self._taker])
+        await self.requests.aclose()
 
 
 _LOST_STATUS = "Internal error from Core"

@@ -53,6 +53,9 @@ LONG_INFERENCE = QueueRules(600, 2, "medium")
 VISIBILITY_TIMEOUT_S = max(rules.time_limit_s for rules in QUEUES.values()) + 300
 """When Redis hands out again what a worker took and never finished. Above every time limit: else a task that still runs would run twice."""
 
+OUTAGES = (Aborted, DeadlineExceeded, ResourceExhausted, Unavailable)
+"""What befalls a task, and is no fault of its own."""
+
 _SEPARATOR = ":"
 _TIMEOUT_S = 2.0
 _PUBLISH_TIMEOUT_S = 5.0
@@ -71,7 +74,9 @@ def task_options(queue: str, rules: QueueRules | None = None) -> dict[str, Any]:
         "time_limit": rules.time_limit_s,
         "max_retries": rules.max_retries,
         # What may have passed by the next try; anything else would fail again.
-        "autoretry_for": (Aborted, DeadlineExceeded, ResourceExhausted, Unavailable),
+        "autoretry_for": OUTAGES,
+        # No news to Celery, which would log them as it does what is broken.
+        "throws": OUTAGES,
         "retry_backoff": True,
     }
 

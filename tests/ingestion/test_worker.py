@@ -257,6 +257,9 @@ async def test_a_worker_that_starts_before_its_database(stack: QueuedStack, serv
             done = await stack.ended(pending.import_id)
         assert (done.state, done.inserted_count) == (pb.IMPORT_STATE_SUCCEEDED, ROWS), done.failure_reason
         stack.worker.kill()
+    log = stack.worker.log.read_text()
+    assert '"error":"The database is not reachable; try again shortly."' in log
+    assert "Traceback" not in log
 
 
 async def logged(stack: QueuedStack, event: str) -> None:

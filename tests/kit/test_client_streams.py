@@ -99,6 +99,24 @@ async def test_a_server_that_is_away(client: ServiceClient) -> None:
     await away.close()
 
 
+async def test_a_failed_call_asks_for_no_more_requests(client: ServiceClient) -> None:
+    """Whatever it waits for, that is over and closed when the caller hears of the failure."""
+    closed: list[str] = []
+
+    async def hanging() -> AsyncIterator[bytes]:
+        try:
+            yield b"first"
+            await asyncio.sleep(60)
+        finally:
+            closed.append("closed")
+
+    before = asyncio.all_tasks()
+    with pytest.raises(InvalidArgument):
+        [response async for response in client.stream_stream("Many", hanging(), timeout_s=10)]
+    assert closed == ["closed"]
+    assert [task for task in asyncio.all_tasks() - before if "request_iterator" in repr(task.get_coro())] == []
+
+
 # One request, many responses
 
 

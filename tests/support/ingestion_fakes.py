@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import io
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -320,7 +320,7 @@ class FakeLedger:
         self._check()
         return "EUR"
 
-    async def append_transactions(self, import_id: UUID, batches: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[Appended]:
+    async def append_transactions(self, import_id: UUID, batches: AsyncIterator[tuple[int, bytes]]) -> AsyncGenerator[Appended, None]:
         self._check()
         rows: list[dict[str, Any]] = []
         async for count, message in batches:
