@@ -149,7 +149,7 @@ class ScaleClient:
 
     def csv_profiles(self) -> list[dict[str, Any]]:
         """What is remembered of the layouts of CSV files, the latest first."""
-        return list(self._ask("GET", "/api/v1/csv-profiles")["items"])
+        return list(self.items("csv-profiles", {}, 1000))
 
     def forget_csv_profile(self, header_hash: str) -> None:
         """Forgets one of them."""

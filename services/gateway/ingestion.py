@@ -233,11 +233,15 @@ async def list_import_rows(request: Request, import_id: ImportId) -> Response:
     return json_answer(request, content)
 
 
-@router.get("/csv-profiles", tags=["imports"], response_model=schemas.CsvProfileList)
+@router.get("/csv-profiles", tags=["imports"], response_model=schemas.CsvProfilePage, openapi_extra=query_parameters(PageQuery))
 async def list_csv_profiles(request: Request) -> Response:
     """What you once said of CSV files (columns, date format), by their header; taken for the next file with the same one. Latest first."""
-    answer = await upstreams(request).ingestion.unary("ListCsvProfiles", pb.ListCsvProfilesRequest())
-    return json_answer(request, {"items": list(map(shape.csv_profile_json, answer.profiles))}, Cache.REVALIDATE)
+    query = read_query(request, PageQuery)
+    page = await upstreams(request).ingestion.unary(
+        "ListCsvProfiles", pb.ListCsvProfilesRequest(page_size=min(query.page_size, MAX_PAGE_SIZE), page_token=query.page_token)
+    )
+    content = {"items": list(map(shape.csv_profile_json, page.profiles)), "next_page_token": page.next_page_token or None}
+    return json_answer(request, content, Cache.REVALIDATE)
 
 
 @router.delete("/csv-profiles/{header_hash}", tags=["imports"], status_code=204, response_model=None, responses=NOT_FOUND)

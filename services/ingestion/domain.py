@@ -207,6 +207,13 @@ class CsvProfile:
     updated_at: datetime
 
 
+class CsvProfilePosition(NamedTuple):
+    """Where in the order of profiles (the latest first, then by hash) a page ended."""
+
+    updated_at: datetime
+    header_hash: str
+
+
 @dataclass(frozen=True, slots=True)
 class Success:
     """How a finished import went."""

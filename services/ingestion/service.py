@@ -20,6 +20,7 @@ from services.ingestion.domain import (
     UNFINISHED,
     AttemptOver,
     CsvProfile,
+    CsvProfilePosition,
     Failure,
     Import,
     ImportOptions,
@@ -240,9 +241,14 @@ class IngestionService:
         found = await self._repository.list_imports(user_id, limit=limit + 1, after=after)
         return found[:limit], len(found) > limit
 
-    async def list_csv_profiles(self, user_id: UUID) -> list[CsvProfile]:
-        """What the user once said of layouts of CSV files, the latest first."""
-        return await self._repository.list_csv_profiles(user_id)
+    async def list_csv_profiles(
+        self, user_id: UUID, *, limit: int, after: CsvProfilePosition | None = None
+    ) -> tuple[list[CsvProfile], bool]:
+        """A page of what the user once said of layouts of CSV files, the latest first, and whether there is more."""
+        found = await self._repository.list_csv_profiles(user_id)
+        if after is not None:
+            found = [one for one in found if (after.updated_at, one.layout.header_hash) > (one.updated_at, after.header_hash)]
+        return found[:limit], len(found) > limit
 
     async def delete_csv_profile(self, user_id: UUID, header_hash: str) -> None:
         """Forgets one. Raises NotFound."""

@@ -13,6 +13,7 @@ import grpc.aio
 from scale.ingestion.v1 import ingestion_service_pb2 as pb
 from scale.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceServicer
 from services.ingestion.domain import (
+    CsvProfilePosition,
     ImportOptions,
     ImportPosition,
     UploadedFile,
@@ -135,10 +136,20 @@ class IngestionServicer(IngestionServiceServicer):
             response.next_page_token = self._page_tokens.encode(user_id=user_id, filters=filters, position=(str(next_after),))
         return response
 
-    async def ListCsvProfiles(self, _: pb.ListCsvProfilesRequest, __: grpc.aio.ServicerContext) -> pb.ListCsvProfilesResponse:
-        """All of them."""
-        found = await self._service.list_csv_profiles(context.identity().user_id)
-        return pb.ListCsvProfilesResponse(profiles=map(profile_message, found))
+    async def ListCsvProfiles(self, request: pb.ListCsvProfilesRequest, _: grpc.aio.ServicerContext) -> pb.ListCsvProfilesResponse:
+        """A page of them."""
+        user_id = context.identity().user_id
+        limit = page_size(request.page_size)
+        after = None
+        if request.page_token:
+            updated_at, last_hash = self._page_tokens.decode(request.page_token, user_id=user_id, filters="csv_profiles")
+            after = CsvProfilePosition(datetime.fromisoformat(updated_at), last_hash)
+        found, more = await self._service.list_csv_profiles(user_id, limit=limit, after=after)
+        response = pb.ListCsvProfilesResponse(profiles=map(profile_message, found))
+        if more:
+            position = (found[-1].updated_at.isoformat(), found[-1].layout.header_hash)
+            response.next_page_token = self._page_tokens.encode(user_id=user_id, filters="csv_profiles", position=position)
+        return response
 
     async def DeleteCsvProfile(self, request: pb.DeleteCsvProfileRequest, _: grpc.aio.ServicerContext) -> pb.DeleteCsvProfileResponse:
         """Forgets one."""

@@ -208,7 +208,7 @@ async def test_read_imports(gateway: Gateway) -> None:
 
 async def test_csv_profiles(gateway: Gateway) -> None:
     response = await gateway.get("/api/v1/csv-profiles")
-    schemas.CsvProfileList.model_validate(response.json())
+    schemas.CsvProfilePage.model_validate(response.json())
     full, short = response.json()["items"]
     assert full == {
         "header_hash": "9f" * 32,
@@ -219,6 +219,7 @@ async def test_csv_profiles(gateway: Gateway) -> None:
         "updated_at": "2026-02-02T02:40:00.000000Z",
     }
     assert short["date_format"] is None
+    assert response.json()["next_page_token"] == "more"
     known = await gateway.get("/api/v1/csv-profiles", headers={"If-None-Match": response.headers["etag"]})
     assert known.status_code == 304
 

@@ -162,7 +162,7 @@ class Bench:
         return done
 
     async def known(self) -> list[CsvLayout]:
-        return [one.layout for one in await self.service.list_csv_profiles(self.user_id)]
+        return [one.layout for one in (await self.service.list_csv_profiles(self.user_id, limit=1000))[0]]
 
     @property
     def amounts(self) -> list[str]:
@@ -195,14 +195,14 @@ async def test_a_file_that_was_only_read_teaches_nothing(bench: Bench) -> None:
 async def test_taking_a_profile_is_not_teaching_it(bench: Bench) -> None:
     first = await bench.send(MARCH, date_format="dmy")
     await bench.send(APRIL)
-    assert [one.import_id for one in await bench.service.list_csv_profiles(bench.user_id)] == [first.id]
+    assert [one.import_id for one in (await bench.service.list_csv_profiles(bench.user_id, limit=9))[0]] == [first.id]
 
 
 async def test_what_the_caller_says_teaches_anew_and_the_rest_stays(bench: Bench) -> None:
     await bench.send(MARCH, date_format="dmy", columns={"amount": "Net"})
     third = await bench.send(APRIL, date_format="mdy")
     assert "2025-04-05 -2.90" in bench.amounts
-    [kept] = await bench.service.list_csv_profiles(bench.user_id)
+    [kept], _ = await bench.service.list_csv_profiles(bench.user_id, limit=9)
     assert (kept.layout.columns, kept.layout.date_format, kept.import_id) == ({"amount": "Net"}, "mdy", third.id)
 
 
@@ -280,6 +280,10 @@ async def test_a_very_wide_header_is_known_whole_and_shown_in_part(bench: Bench)
 # --- the whole way
 
 
+async def _latest(stack: Stack) -> pb.CsvProfile:
+    return (await stack.wire.call("ListCsvProfiles", pb.ListCsvProfilesRequest())).profiles[0]
+
+
 async def test_profiles_through_the_services(stack: Stack) -> None:
     first = await stack.wire.statement(MARCH, date_format="dmy", columns={"amount": "Net"})
     second = await stack.wire.statement(APRIL)
@@ -291,6 +295,13 @@ async def test_profiles_through_the_services(stack: Stack) -> None:
     assert (profile.import_id, profile.date_format, dict(profile.columns)) == (first.import_id, "dmy", {"amount": "Net"})
     assert list(profile.header) == ["When", "What", "Gross", "Net"]
     assert profile.update_time.seconds > 0
+    other_layout = await stack.wire.statement(MARCH.replace("What", "Text"), date_format="dmy")
+    assert other_layout.state == pb.IMPORT_STATE_SUCCEEDED
+    page = await stack.wire.call("ListCsvProfiles", pb.ListCsvProfilesRequest(page_size=1))
+    assert page.profiles[0].import_id == other_layout.import_id
+    page = await stack.wire.call("ListCsvProfiles", pb.ListCsvProfilesRequest(page_size=1, page_token=page.next_page_token))
+    assert (list(page.profiles), page.next_page_token) == ([profile], "")
+    await stack.wire.call("DeleteCsvProfile", pb.DeleteCsvProfileRequest(header_hash=(await _latest(stack)).header_hash))
     other = stack.wire.other_user()
     assert not (await other.call("ListCsvProfiles", pb.ListCsvProfilesRequest())).profiles
     with pytest.raises(NotFound):

@@ -313,7 +313,7 @@ class FakeIngestion(_Fake, IngestionServiceServicer):
         short = ingestion_pb.CsvProfile()
         short.CopyFrom(full)
         short.header_hash, short.date_format = "a0" * 32, ""
-        return ingestion_pb.ListCsvProfilesResponse(profiles=[full, short])
+        return ingestion_pb.ListCsvProfilesResponse(profiles=[full, short], next_page_token="more")
 
     async def DeleteCsvProfile(self, request: Any, call: Any) -> Any:
         """Done."""

@@ -218,9 +218,10 @@ class CsvProfile(Output):
     updated_at: datetime = Field(description="When it was taught last, UTC.")
 
 
-class CsvProfileList(Output):
-    """All that is remembered, the latest first: a hundred at most."""
+class CsvProfilePage(Output):
+    """What is remembered, the latest first: a hundred at most."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"items": [_CSV_PROFILE]}]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"items": [_CSV_PROFILE], "next_page_token": None}]})  # nosec B105
 
-    items: list[CsvProfile] = Field(description="All of them.")
+    items: list[CsvProfile] = Field(description="This page.")
+    next_page_token: str | None = Field(description="For the next page; null on the last one.")

@@ -188,14 +188,20 @@ class KeptRow(_message.Message):
     def __init__(self, transaction_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ListCsvProfilesRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListCsvProfilesResponse(_message.Message):
-    __slots__ = ("profiles",)
+    __slots__ = ("profiles", "next_page_token")
     PROFILES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     profiles: _containers.RepeatedCompositeFieldContainer[CsvProfile]
-    def __init__(self, profiles: _Optional[_Iterable[_Union[CsvProfile, _Mapping]]] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, profiles: _Optional[_Iterable[_Union[CsvProfile, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class DeleteCsvProfileRequest(_message.Message):
     __slots__ = ("header_hash",)
