@@ -203,7 +203,7 @@ class ListImportLinesResponse(_message.Message):
     def __init__(self, lines: _Optional[_Iterable[int]] = ..., transaction_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListTransactionsRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "date_from", "date_to", "amount_min", "amount_max", "category", "merchant", "type", "status", "account_id", "query", "suspected_duplicate")
+    __slots__ = ("page_size", "page_token", "date_from", "date_to", "amount_min", "amount_max", "category", "merchant", "type", "status", "account_id", "query", "suspected_duplicate", "filter")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     DATE_FROM_FIELD_NUMBER: _ClassVar[int]
@@ -217,6 +217,7 @@ class ListTransactionsRequest(_message.Message):
     ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
     QUERY_FIELD_NUMBER: _ClassVar[int]
     SUSPECTED_DUPLICATE_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     date_from: _date_pb2.Date
@@ -230,15 +231,26 @@ class ListTransactionsRequest(_message.Message):
     account_id: str
     query: str
     suspected_duplicate: bool
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., date_from: _Optional[_Union[_date_pb2.Date, _Mapping]] = ..., date_to: _Optional[_Union[_date_pb2.Date, _Mapping]] = ..., amount_min: _Optional[str] = ..., amount_max: _Optional[str] = ..., category: _Optional[str] = ..., merchant: _Optional[str] = ..., type: _Optional[_Union[_transaction_pb2.TransactionType, str]] = ..., status: _Optional[_Union[_transaction_pb2.TransactionStatus, str]] = ..., account_id: _Optional[str] = ..., query: _Optional[str] = ..., suspected_duplicate: _Optional[bool] = ...) -> None: ...
+    filter: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., date_from: _Optional[_Union[_date_pb2.Date, _Mapping]] = ..., date_to: _Optional[_Union[_date_pb2.Date, _Mapping]] = ..., amount_min: _Optional[str] = ..., amount_max: _Optional[str] = ..., category: _Optional[str] = ..., merchant: _Optional[str] = ..., type: _Optional[_Union[_transaction_pb2.TransactionType, str]] = ..., status: _Optional[_Union[_transaction_pb2.TransactionStatus, str]] = ..., account_id: _Optional[str] = ..., query: _Optional[str] = ..., suspected_duplicate: _Optional[bool] = ..., filter: _Optional[str] = ...) -> None: ...
 
 class ListTransactionsResponse(_message.Message):
-    __slots__ = ("transactions", "next_page_token")
+    __slots__ = ("transactions", "next_page_token", "corrected_words")
     TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CORRECTED_WORDS_FIELD_NUMBER: _ClassVar[int]
     transactions: _containers.RepeatedCompositeFieldContainer[_transaction_pb2.Transaction]
     next_page_token: str
-    def __init__(self, transactions: _Optional[_Iterable[_Union[_transaction_pb2.Transaction, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    corrected_words: _containers.RepeatedCompositeFieldContainer[CorrectedWord]
+    def __init__(self, transactions: _Optional[_Iterable[_Union[_transaction_pb2.Transaction, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., corrected_words: _Optional[_Iterable[_Union[CorrectedWord, _Mapping]]] = ...) -> None: ...
+
+class CorrectedWord(_message.Message):
+    __slots__ = ("word", "searched_for")
+    WORD_FIELD_NUMBER: _ClassVar[int]
+    SEARCHED_FOR_FIELD_NUMBER: _ClassVar[int]
+    word: str
+    searched_for: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, word: _Optional[str] = ..., searched_for: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetTransactionRequest(_message.Message):
     __slots__ = ("transaction_id",)
@@ -339,6 +351,28 @@ class ListAccountsResponse(_message.Message):
     accounts: _containers.RepeatedCompositeFieldContainer[_transaction_pb2.Account]
     next_page_token: str
     def __init__(self, accounts: _Optional[_Iterable[_Union[_transaction_pb2.Account, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class ListBalancesRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "as_of", "account_id", "include_inactive")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    AS_OF_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_INACTIVE_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    as_of: _date_pb2.Date
+    account_id: str
+    include_inactive: bool
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., as_of: _Optional[_Union[_date_pb2.Date, _Mapping]] = ..., account_id: _Optional[str] = ..., include_inactive: _Optional[bool] = ...) -> None: ...
+
+class ListBalancesResponse(_message.Message):
+    __slots__ = ("balances", "next_page_token")
+    BALANCES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    balances: _containers.RepeatedCompositeFieldContainer[_transaction_pb2.Balance]
+    next_page_token: str
+    def __init__(self, balances: _Optional[_Iterable[_Union[_transaction_pb2.Balance, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class UpdateAccountRequest(_message.Message):
     __slots__ = ("account", "update_mask")

@@ -115,6 +115,11 @@ class AccountsServiceStub:
                 request_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListAccountsRequest.SerializeToString,
                 response_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListAccountsResponse.FromString,
                 _registered_method=True)
+        self.ListBalances = channel.unary_unary(
+                '/scale.accounts.v1.AccountsService/ListBalances',
+                request_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListBalancesRequest.SerializeToString,
+                response_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListBalancesResponse.FromString,
+                _registered_method=True)
         self.UpdateAccount = channel.unary_unary(
                 '/scale.accounts.v1.AccountsService/UpdateAccount',
                 request_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UpdateAccountRequest.SerializeToString,
@@ -263,6 +268,13 @@ class AccountsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListBalances(self, request, context):
+        """What each account holds, per currency, as of a day: its opening balance and its posted transactions. Always read from the latest commit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UpdateAccount(self, request, context):
         """Changes an account's name, type or active flag.
         """
@@ -380,6 +392,11 @@ def add_AccountsServiceServicer_to_server(servicer, server):
                     servicer.ListAccounts,
                     request_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListAccountsRequest.FromString,
                     response_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListAccountsResponse.SerializeToString,
+            ),
+            'ListBalances': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBalances,
+                    request_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListBalancesRequest.FromString,
+                    response_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListBalancesResponse.SerializeToString,
             ),
             'UpdateAccount': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateAccount,
@@ -840,6 +857,33 @@ class AccountsService:
             '/scale.accounts.v1.AccountsService/ListAccounts',
             scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListAccountsRequest.SerializeToString,
             scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListAccountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBalances(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scale.accounts.v1.AccountsService/ListBalances',
+            scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListBalancesRequest.SerializeToString,
+            scale_dot_accounts_dot_v1_dot_accounts__service__pb2.ListBalancesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -156,6 +156,20 @@ class Account(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     def __init__(self, account_id: _Optional[str] = ..., name: _Optional[str] = ..., type: _Optional[_Union[AccountType, str]] = ..., currency: _Optional[str] = ..., identifier: _Optional[str] = ..., opening_balance: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., active: _Optional[bool] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
+class Balance(_message.Message):
+    __slots__ = ("account_id", "account_name", "balance", "transaction_count", "last_date")
+    ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_NAME_FIELD_NUMBER: _ClassVar[int]
+    BALANCE_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LAST_DATE_FIELD_NUMBER: _ClassVar[int]
+    account_id: str
+    account_name: str
+    balance: _money_pb2.Money
+    transaction_count: int
+    last_date: _date_pb2.Date
+    def __init__(self, account_id: _Optional[str] = ..., account_name: _Optional[str] = ..., balance: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., transaction_count: _Optional[int] = ..., last_date: _Optional[_Union[_date_pb2.Date, _Mapping]] = ...) -> None: ...
+
 class Profile(_message.Message):
     __slots__ = ("user_id", "display_name", "default_currency", "locale", "time_zone", "create_time", "update_time", "transfer_suggestions")
     USER_ID_FIELD_NUMBER: _ClassVar[int]

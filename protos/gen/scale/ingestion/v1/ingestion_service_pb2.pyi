@@ -2,6 +2,8 @@ import datetime
 
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.type import date_pb2 as _date_pb2
+from google.type import money_pb2 as _money_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -96,6 +98,38 @@ class ImportStatementResponse(_message.Message):
     statement_import: Import
     repeated_request: bool
     def __init__(self, statement_import: _Optional[_Union[Import, _Mapping]] = ..., repeated_request: _Optional[bool] = ...) -> None: ...
+
+class CreateTransactionRequest(_message.Message):
+    __slots__ = ("request_id", "account_id", "transaction_date", "amount", "description", "merchant", "category", "payment_method", "status", "note", "allow_equal")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_DATE_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    MERCHANT_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    PAYMENT_METHOD_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_EQUAL_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    account_id: str
+    transaction_date: _date_pb2.Date
+    amount: _money_pb2.Money
+    description: str
+    merchant: str
+    category: str
+    payment_method: str
+    status: str
+    note: str
+    allow_equal: bool
+    def __init__(self, request_id: _Optional[str] = ..., account_id: _Optional[str] = ..., transaction_date: _Optional[_Union[_date_pb2.Date, _Mapping]] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., description: _Optional[str] = ..., merchant: _Optional[str] = ..., category: _Optional[str] = ..., payment_method: _Optional[str] = ..., status: _Optional[str] = ..., note: _Optional[str] = ..., allow_equal: _Optional[bool] = ...) -> None: ...
+
+class CreateTransactionResponse(_message.Message):
+    __slots__ = ("transaction_id",)
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    transaction_id: str
+    def __init__(self, transaction_id: _Optional[str] = ...) -> None: ...
 
 class GetImportRequest(_message.Message):
     __slots__ = ("import_id",)

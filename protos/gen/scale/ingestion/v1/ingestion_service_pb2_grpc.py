@@ -40,6 +40,11 @@ class IngestionServiceStub:
                 request_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ImportStatementRequest.SerializeToString,
                 response_deserializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ImportStatementResponse.FromString,
                 _registered_method=True)
+        self.CreateTransaction = channel.unary_unary(
+                '/scale.ingestion.v1.IngestionService/CreateTransaction',
+                request_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.CreateTransactionRequest.SerializeToString,
+                response_deserializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.CreateTransactionResponse.FromString,
+                _registered_method=True)
         self.GetImport = channel.unary_unary(
                 '/scale.ingestion.v1.IngestionService/GetImport',
                 request_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.GetImportRequest.SerializeToString,
@@ -84,6 +89,14 @@ class IngestionServiceServicer:
     def ImportStatement(self, request_iterator, context):
         """First message carries `metadata`, each later one a `chunk`. Returns the finished import, or for a large file a PENDING one that a
         worker carries on; RESOURCE_EXHAUSTED when too many of these wait.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateTransaction(self, request, context):
+        """Adds one transaction that the caller typed in, with a fingerprint as an imported row has one: ALREADY_EXISTS when the ledger holds it,
+        unless `allow_equal` says that it is another, equal payment.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,6 +159,11 @@ def add_IngestionServiceServicer_to_server(servicer, server):
                     servicer.ImportStatement,
                     request_deserializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ImportStatementRequest.FromString,
                     response_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ImportStatementResponse.SerializeToString,
+            ),
+            'CreateTransaction': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateTransaction,
+                    request_deserializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.CreateTransactionRequest.FromString,
+                    response_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.CreateTransactionResponse.SerializeToString,
             ),
             'GetImport': grpc.unary_unary_rpc_method_handler(
                     servicer.GetImport,
@@ -211,6 +229,33 @@ class IngestionService:
             '/scale.ingestion.v1.IngestionService/ImportStatement',
             scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ImportStatementRequest.SerializeToString,
             scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ImportStatementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateTransaction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scale.ingestion.v1.IngestionService/CreateTransaction',
+            scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.CreateTransactionRequest.SerializeToString,
+            scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.CreateTransactionResponse.FromString,
             options,
             channel_credentials,
             insecure,
