@@ -353,18 +353,18 @@ class ListAccountsResponse(_message.Message):
     def __init__(self, accounts: _Optional[_Iterable[_Union[_transaction_pb2.Account, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class ListBalancesRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "as_of", "account_id", "include_inactive")
+    __slots__ = ("page_size", "page_token", "on_date", "account_id", "include_inactive")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
-    AS_OF_FIELD_NUMBER: _ClassVar[int]
+    ON_DATE_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_INACTIVE_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
-    as_of: _date_pb2.Date
+    on_date: _date_pb2.Date
     account_id: str
     include_inactive: bool
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., as_of: _Optional[_Union[_date_pb2.Date, _Mapping]] = ..., account_id: _Optional[str] = ..., include_inactive: _Optional[bool] = ...) -> None: ...
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., on_date: _Optional[_Union[_date_pb2.Date, _Mapping]] = ..., account_id: _Optional[str] = ..., include_inactive: _Optional[bool] = ...) -> None: ...
 
 class ListBalancesResponse(_message.Message):
     __slots__ = ("balances", "next_page_token")
