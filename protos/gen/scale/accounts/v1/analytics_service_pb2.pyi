@@ -171,8 +171,8 @@ class CategoryStatistics(_message.Message):
     def __init__(self, category: _Optional[str] = ..., primary_category: _Optional[str] = ..., transaction_count: _Optional[int] = ..., total: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., spent: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., received: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., first_date: _Optional[_Union[_date_pb2.Date, _Mapping]] = ..., last_date: _Optional[_Union[_date_pb2.Date, _Mapping]] = ...) -> None: ...
 
 class MonthlySummary(_message.Message):
-    __slots__ = ("month", "category", "primary_category", "transaction_count", "total", "average", "minimum", "maximum")
-    MONTH_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("month_start", "category", "primary_category", "transaction_count", "total", "average", "minimum", "maximum")
+    MONTH_START_FIELD_NUMBER: _ClassVar[int]
     CATEGORY_FIELD_NUMBER: _ClassVar[int]
     PRIMARY_CATEGORY_FIELD_NUMBER: _ClassVar[int]
     TRANSACTION_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -180,7 +180,7 @@ class MonthlySummary(_message.Message):
     AVERAGE_FIELD_NUMBER: _ClassVar[int]
     MINIMUM_FIELD_NUMBER: _ClassVar[int]
     MAXIMUM_FIELD_NUMBER: _ClassVar[int]
-    month: _date_pb2.Date
+    month_start: _date_pb2.Date
     category: str
     primary_category: str
     transaction_count: int
@@ -188,7 +188,7 @@ class MonthlySummary(_message.Message):
     average: _money_pb2.Money
     minimum: _money_pb2.Money
     maximum: _money_pb2.Money
-    def __init__(self, month: _Optional[_Union[_date_pb2.Date, _Mapping]] = ..., category: _Optional[str] = ..., primary_category: _Optional[str] = ..., transaction_count: _Optional[int] = ..., total: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., average: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., minimum: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., maximum: _Optional[_Union[_money_pb2.Money, _Mapping]] = ...) -> None: ...
+    def __init__(self, month_start: _Optional[_Union[_date_pb2.Date, _Mapping]] = ..., category: _Optional[str] = ..., primary_category: _Optional[str] = ..., transaction_count: _Optional[int] = ..., total: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., average: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., minimum: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., maximum: _Optional[_Union[_money_pb2.Money, _Mapping]] = ...) -> None: ...
 
 class CashFlow(_message.Message):
     __slots__ = ("period_start", "period_end", "received", "spent", "net", "transaction_count")
