@@ -100,7 +100,9 @@ def test_field_names_say_what_they_hold(compiled: dict[str, descriptor_pb2.FileD
             if field.type_name == ".google.protobuf.Timestamp":
                 assert field.name.endswith("_time"), f"{name}: an instant ends in _time"
             if field.type_name == ".google.type.Date":
-                assert field.name.endswith("_date") or field.name.endswith(("_from", "_to", "_start", "_end")), f"{name}: a day ends in _date, a period in _start and _end"
+                assert field.name.endswith("_date") or field.name.endswith(("_from", "_to", "_start", "_end")), (
+                    f"{name}: a day ends in _date, a period in _start and _end"
+                )
 
 
 def test_every_list_pages_and_every_create_is_idempotent(
