@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 from uuid import UUID
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from clients.cli.client import FINAL_STATES, ScaleClient, ScaleError
 from clients.cli.output import show_import, show_rows, show_table, show_unfinished
+from clients.cli.session import Limit, Token, Url, console, day_option, error_console, fail, open_client, show_items
 
 app = typer.Typer(
     help="SCALE on the command line: import statements, look at the ledger, run the system.",
@@ -25,18 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,  # tokens are among them
 )
-# A narrow window breaks long lines itself, which loses nothing; a file or a pipe has no width.
-console = Console(highlight=False, width=max(100, shutil.get_terminal_size((200, 24)).columns))
-error_console = Console(stderr=True, highlight=False)
-
 _ROWS_SHOWN = 20
-
-Url = Annotated[
-    str | None,
-    typer.Option("--url", envvar="SCALE_URL", help="The gateway. Default: http://127.0.0.1 at SCALE_GATEWAY_PORT or 8080."),
-]
-Token = Annotated[str | None, typer.Option("--token", envvar="SCALE_TOKEN", help="Bearer token. Default: $SCALE_HOME/dev-token.")]
-Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")]
 
 
 @app.command()
@@ -82,7 +69,7 @@ def import_statement(
     }
     given = {name: value for name, value in options.items() if value}
     failed = 0
-    with _client(url, token) as client:
+    with open_client(url, token) as client:
         for file in files:
             try:
                 _import_one(client, file, given, idempotency_key, wait=wait)
@@ -106,7 +93,7 @@ def list_imports(limit: Limit = 20, url: Url = None, token: Token = None) -> Non
         "rejected": "Bad",
         "id": "Import",
     }
-    _show_items("imports", headings, {}, limit, url, token, nothing="No imports yet: `scale import FILE` makes one.")
+    show_items("imports", headings, {}, limit, url, token, nothing="No imports yet: `scale import FILE` makes one.")
 
 
 @app.command("transactions")
@@ -130,8 +117,8 @@ def list_transactions(
 ) -> None:
     """List transactions, newest first."""
     filters = {
-        "date_from": _day(date_from, "--date-from"),
-        "date_to": _day(date_to, "--date-to"),
+        "date_from": day_option(date_from, "--date-from"),
+        "date_to": day_option(date_to, "--date-to"),
         "amount_min": amount_min,
         "amount_max": amount_max,
         "category": category,
@@ -151,14 +138,14 @@ def list_transactions(
         "status": "Status",
     } | ({"suspicion": "Why suspected", "id": "Transaction"} if suspected else {})
     given = {name: value for name, value in filters.items() if value}
-    _show_items("transactions", headings, given, limit, url, token, nothing="No transactions.")
+    show_items("transactions", headings, given, limit, url, token, nothing="No transactions.")
 
 
 @app.command("accounts")
 def list_accounts(limit: Limit = 100, url: Url = None, token: Token = None) -> None:
     """List the accounts."""
     headings = {"id": "Account", "name": "Name", "type": "Type", "currency": "Currency", "identifier": "Identifier"}
-    _show_items("accounts", headings, {}, limit, url, token, nothing="No accounts yet.")
+    show_items("accounts", headings, {}, limit, url, token, nothing="No accounts yet.")
 
 
 @app.command("profiles")
@@ -168,7 +155,7 @@ def list_csv_profiles(
     token: Token = None,
 ) -> None:
     """List what is remembered of CSV files that you once explained (columns, date format)."""
-    with _client(url, token) as client:
+    with open_client(url, token) as client:
         profiles = client.csv_profiles()
         if forget is None:
             headings = {"key": "Key", "date_format": "Dates", "columns": "Columns", "header": "Header"}
@@ -176,7 +163,7 @@ def list_csv_profiles(
             return
         meant = [profile for profile in profiles if forget and profile["header_hash"].startswith(forget.lower())]
         if len(meant) != 1:
-            _fail(f"{'No' if not meant else 'More than one'} key begins with {forget!r}: `scale profiles` lists them.")
+            fail(f"{'No' if not meant else 'More than one'} key begins with {forget!r}: `scale profiles` lists them.")
         client.forget_csv_profile(meant[0]["header_hash"])
         console.print(f"Forgotten: {_profile_row(meant[0])['header']}", markup=False, soft_wrap=True)
 
@@ -190,12 +177,12 @@ def print_token(
     from services.local.demo import DEMO_USER, development_token
 
     if os.environ.get("SCALE_ENVIRONMENT", "development") != "development":
-        _fail("`scale token` works in development only: in production your identity provider issues tokens.")
+        fail("`scale token` works in development only: in production your identity provider issues tokens.")
     try:
         # Not through rich, which would fold it.
         typer.echo(development_token(LocalHome(default_home()), user or DEMO_USER))
     except LocalProblem as problem:
-        _fail(str(problem))
+        fail(str(problem))
 
 
 def main() -> None:
@@ -203,7 +190,7 @@ def main() -> None:
     try:
         app()
     except ScaleError as error:
-        _fail(str(error), error.exit_code)
+        fail(str(error), error.exit_code)
 
 
 def _import_one(client: ScaleClient, file: Path, options: dict[str, str], idempotency_key: str | None, *, wait: bool) -> None:
@@ -295,38 +282,6 @@ def _profile_row(profile: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _show_items(
-    resource: str,
-    headings: dict[str, str],
-    filters: dict[str, str],
-    limit: int,
-    url: str | None,
-    token: str | None,
-    *,
-    nothing: str,
-) -> None:
-    with _client(url, token) as client:
-        show_table(console, headings, client.items(resource, filters, limit), nothing=nothing)
-
-
-def _client(url: str | None, token: str | None) -> ScaleClient:
-    return ScaleClient(url or _default_url(), token or _default_token())
-
-
-def _default_url() -> str:
-    return f"http://127.0.0.1:{os.environ.get('SCALE_GATEWAY_PORT') or 8080}"
-
-
-def _default_token() -> str:
-    from services.local import default_home
-
-    file = default_home() / "dev-token"
-    try:
-        return file.read_text(encoding="utf-8").strip()
-    except OSError:
-        raise ScaleError(f"No token: {file} is not there. `make run` writes it; --token or SCALE_TOKEN names another.") from None
-
-
 def _pairs(columns: list[str]) -> dict[str, str]:
     found = {}
     for pair in columns:
@@ -335,20 +290,6 @@ def _pairs(columns: list[str]) -> dict[str, str]:
             raise typer.BadParameter(f"{pair!r} is not FIELD=COLUMN", param_hint="--columns")
         found[field] = column
     return found
-
-
-def _day(value: str | None, option: str) -> str | None:
-    if value is None:
-        return None
-    try:
-        return date.fromisoformat(value).isoformat()
-    except ValueError:
-        raise typer.BadParameter(f"{value!r} is not a day such as 2026-03-31", param_hint=option) from None
-
-
-def _fail(message: str, code: int = 1) -> NoReturn:
-    error_console.print(message, style="red", markup=False, soft_wrap=True)
-    raise SystemExit(code)
 
 
 if __name__ == "__main__":

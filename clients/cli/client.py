@@ -87,7 +87,7 @@ class ScaleClient:
             raise ScaleError(f"{file}: {error.strerror}.") from error
         with handle:
             upload = cast(IO[bytes], _Upload(handle, sent))
-            return self._ask("POST", "/api/v1/imports", files={"file": (file.name, upload)}, data=dict(options), headers=headers)
+            return self.ask("POST", "/api/v1/imports", files={"file": (file.name, upload)}, data=dict(options), headers=headers)
 
     def follow(self, import_id: str) -> Iterator[dict[str, Any]]:
         """An import at every step that it makes, the last time when it is done: from its stream, or by asking where that does not work."""
@@ -125,7 +125,7 @@ class ScaleClient:
         deadline = time.monotonic() + _PATIENCE_S
         while True:
             try:
-                return self._ask("GET", path)
+                return self.ask("GET", path)
             except (NotReachable, TryLater):
                 if time.monotonic() > deadline:
                     raise
@@ -134,13 +134,13 @@ class ScaleClient:
     def import_rows(self, import_id: str, outcome: str, limit: int) -> list[dict[str, Any]]:
         """The first rows of an import with that outcome."""
         parameters = {"outcome": outcome, "page_size": str(limit)}
-        return list(self._ask("GET", f"/api/v1/imports/{import_id}/rows", params=parameters)["items"])
+        return list(self.ask("GET", f"/api/v1/imports/{import_id}/rows", params=parameters)["items"])
 
     def items(self, resource: str, parameters: Mapping[str, str], limit: int) -> Iterator[dict[str, Any]]:
         """Up to `limit` items of a listing, page by page."""
         query = dict(parameters)
         while limit > 0:
-            page = self._ask("GET", f"/api/v1/{resource}", params=query | {"page_size": str(min(limit, 1000))})
+            page = self.ask("GET", f"/api/v1/{resource}", params=query | {"page_size": str(min(limit, 1000))})
             yield from page["items"][:limit]
             limit -= len(page["items"])
             if not page.get("next_page_token"):
@@ -153,9 +153,10 @@ class ScaleClient:
 
     def forget_csv_profile(self, header_hash: str) -> None:
         """Forgets one of them."""
-        self._ask("DELETE", f"/api/v1/csv-profiles/{header_hash}")
+        self.ask("DELETE", f"/api/v1/csv-profiles/{header_hash}")
 
-    def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+    def ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        """One request and its JSON answer, empty for 204; `request` is as httpx takes it."""
         try:
             response = self._http.request(method, path, **request)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:

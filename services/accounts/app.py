@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+import grpc.aio
+
 from scale.accounts.v1 import accounts_service_pb2 as pb
 from scale.accounts.v1.accounts_service_pb2_grpc import add_AccountsServiceServicer_to_server
 from services.accounts.repository import PostgresAccountsRepository
@@ -20,6 +22,8 @@ BACKGROUND_METHODS = frozenset(
     f"/{SERVICE_NAME}/{method}" for method in ("GetAccount", "EnsureAccount", "GetProfile", "AppendTransactions")
 )
 """What a worker may ask for a user who is not there: what an import needs, no more."""
+SERVICE_NAMES = (SERVICE_NAME,)
+"""One gRPC service for each subject (docs/adr/0016-services-by-subject.md)."""
 
 
 def build(settings: AccountsSettings, database: Database) -> AccountsServicer:
@@ -31,6 +35,11 @@ def build(settings: AccountsSettings, database: Database) -> AccountsServicer:
     )
     service = AccountsService(repository, PageTokens(settings.page_token_secret))
     return AccountsServicer(service, import_idle_timeout_s=settings.import_idle_timeout_s)
+
+
+def register(settings: AccountsSettings, database: Database, server: grpc.aio.Server) -> None:
+    """Adds the servicer of every subject."""
+    add_AccountsServiceServicer_to_server(build(settings, database), server)
 
 
 async def run(settings: AccountsSettings) -> None:
@@ -46,8 +55,8 @@ async def run(settings: AccountsSettings) -> None:
     server = Server(
         settings,
         name="accounts",
-        services=[SERVICE_NAME],
-        register=partial(add_AccountsServiceServicer_to_server, build(settings, database)),
+        services=SERVICE_NAMES,
+        register=partial(register, settings, database),
         service_methods=BACKGROUND_METHODS,
         check=database_answers,
         figures=database.figures,

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import cast
 
 from fastapi import Request
 from redis.asyncio import Redis
 
 from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceStub
+from scale.accounts.v1.budgets_service_pb2_grpc import BudgetsServiceStub
 from scale.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub
 from services.gateway.settings import GatewaySettings
 from services.kit.client import ServiceClient
 from services.kit.redis import connect_redis
 
 ACCOUNTS = "scale.accounts.v1.AccountsService"
+BUDGETS = "scale.accounts.v1.BudgetsService"
 INGESTION = "scale.ingestion.v1.IngestionService"
 
 # Reads, and writes that say what shall be: a second one changes nothing. Creates carry a request id and are safe too.
@@ -29,12 +31,14 @@ _ACCOUNTS_REPEATABLE = (
     "CreateAccount",
     "GetAccount",
     "ListAccounts",
+    "ListBalances",
     "UpdateAccount",
     "GetProfile",
     "UpdateProfile",
     "ListCategories",
     "CreateCategory",
 )
+_BUDGETS_REPEATABLE = ("CreateBudget", "GetBudget", "ListBudgets", "UpdateBudget", "DeleteBudget", "ListBudgetUtilizations")
 _INGESTION_REPEATABLE = ("GetImport", "WatchImport", "ListCsvProfiles", "ListImports", "ListImportRows")
 
 
@@ -43,13 +47,16 @@ class Upstreams:
     """Everything that the gateway calls."""
 
     accounts: ServiceClient
+    budgets: ServiceClient
     ingestion: ServiceClient
     redis: Redis | None
 
     async def close(self) -> None:
         """Closes every connection."""
-        await self.accounts.close()
-        await self.ingestion.close()
+        for field in fields(self):
+            client = getattr(self, field.name)
+            if isinstance(client, ServiceClient):
+                await client.close()
         if self.redis is not None:
             await self.redis.aclose()
 
@@ -66,6 +73,13 @@ def connect(settings: GatewaySettings, redis: Redis | None) -> Upstreams:
             settings.accounts_address,
             service=ACCOUNTS,
             idempotent=_ACCOUNTS_REPEATABLE,
+            timeout_s=settings.timeout_s,
+        ),
+        budgets=ServiceClient(
+            BudgetsServiceStub,
+            settings.accounts_address,
+            service=BUDGETS,
+            idempotent=_BUDGETS_REPEATABLE,
             timeout_s=settings.timeout_s,
         ),
         ingestion=ServiceClient(

@@ -19,8 +19,8 @@ from uuid_utils.compat import uuid7
 
 from scale.accounts.v1 import accounts_service_pb2 as pb
 from scale.accounts.v1 import transaction_pb2 as pt
-from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceStub, add_AccountsServiceServicer_to_server
-from services.accounts.app import SERVICE_NAME, build
+from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceStub
+from services.accounts.app import SERVICE_NAMES, register
 from services.accounts.batches import MAX_BATCH_BYTES
 from services.accounts.settings import AccountsSettings
 from services.kit.auth import mint_token
@@ -62,8 +62,7 @@ async def address(servers: LocalSystem, monkeypatch: pytest.MonkeyPatch) -> Asyn
     settings = AccountsSettings()
     database = Database(servers.service_url("accounts"), settings)
     await database.open()
-    register = partial(add_AccountsServiceServicer_to_server, build(settings, database))
-    server = Server(settings, name="accounts", services=[SERVICE_NAME], register=register)
+    server = Server(settings, name="accounts", services=SERVICE_NAMES, register=partial(register, settings, database))
     await server.start()
     yield f"127.0.0.1:{server.port}"
     await server.stop()

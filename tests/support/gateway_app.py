@@ -23,7 +23,7 @@ from pydantic import SecretStr
 from services.gateway.app import build_app
 from services.gateway.settings import GatewaySettings
 from services.kit.auth import mint_token
-from tests.support.upstream_fakes import SECRET, FakeAccounts, FakeIngestion, fake_server
+from tests.support.upstream_fakes import SECRET, SUBJECTS, FakeAccounts, FakeIngestion, FakeSubject, fake_server
 
 
 def free_port() -> int:
@@ -78,6 +78,8 @@ class Gateway:
     client: httpx.AsyncClient
     """Without a token."""
     accounts: FakeAccounts
+    subjects: dict[str, FakeSubject]
+    """The other services of the accounts process, by short name such as BudgetsService."""
     ingestion: FakeIngestion
     user_id: UUID
 
@@ -92,6 +94,10 @@ class Gateway:
     async def patch(self, path: str, **options: Any) -> httpx.Response:
         """PATCH as the user."""
         return await self.request("PATCH", path, **options)
+
+    async def delete(self, path: str, **options: Any) -> httpx.Response:
+        """DELETE as the user."""
+        return await self.request("DELETE", path, **options)
 
     async def request(self, method: str, path: str, *, headers: dict[str, str] | None = None, **options: Any) -> httpx.Response:
         """Any method as the user."""
@@ -137,11 +143,12 @@ async def start_gateway(redis_url: str) -> AsyncIterator[StartGateway]:
 
         async def start(*, accounts_up: bool = True, ingestion_up: bool = True, well: Any = None, **changes: Any) -> Gateway:
             accounts, ingestion = FakeAccounts(), FakeIngestion()
+            subjects = {name: FakeSubject(service) for name, service in SUBJECTS.items()}
             ports = {}
             for fake, up in ((accounts, accounts_up), (ingestion, ingestion_up)):
                 ports[fake] = free_port()
                 if up:
-                    server = fake_server(fake, ports[fake], well=well)
+                    server = fake_server(fake, ports[fake], subjects=subjects.values() if fake is accounts else (), well=well)
                     await server.start()
                     stack.push_async_callback(server.stop)
             addresses = {
@@ -156,7 +163,7 @@ async def start_gateway(redis_url: str) -> AsyncIterator[StartGateway]:
             transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 40_000))
             client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://gateway"))
             await asyncio.sleep(0)
-            return Gateway(app, settings, client, accounts, ingestion, uuid4())
+            return Gateway(app, settings, client, accounts, subjects, ingestion, uuid4())
 
         yield start
 

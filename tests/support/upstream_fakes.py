@@ -7,14 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+import grpc
 import grpc.aio
+from google.protobuf.message_factory import GetMessageClass
 from pydantic import SecretStr
 
 from scale.accounts.v1 import accounts_service_pb2 as accounts_pb
+from scale.accounts.v1 import (
+    analytics_service_pb2,
+    budgets_service_pb2,
+    edits_service_pb2,
+    rules_service_pb2,
+    saved_filters_service_pb2,
+)
 from scale.accounts.v1 import transaction_pb2 as nouns
 from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceServicer, add_AccountsServiceServicer_to_server
 from scale.ingestion.v1 import ingestion_service_pb2 as ingestion_pb
@@ -26,6 +36,12 @@ from services.kit.settings import ProcessSettings, service_config
 
 ACCOUNTS = "scale.accounts.v1.AccountsService"
 INGESTION = "scale.ingestion.v1.IngestionService"
+SUBJECTS = {
+    name: service
+    for module in (analytics_service_pb2, budgets_service_pb2, edits_service_pb2, rules_service_pb2, saved_filters_service_pb2)
+    for name, service in module.DESCRIPTOR.services_by_name.items()
+}
+"""The other services of the accounts process, by short name."""
 SECRET = "a-secret-of-at-least-thirty-two-characters"
 FIGURES = {"pool_size": 5, "checked_in": 4, "checked_out": 1, "overflow": 0, "pool_class": "Pool"}
 
@@ -236,6 +252,31 @@ class FakeAccounts(_Fake, AccountsServiceServicer):
         return accounts_pb.CreateCategoryResponse(category=category)
 
 
+class FakeSubject(_Fake):
+    """Any service of unary methods: answers with what `answers` holds for the method, else with an empty message."""
+
+    def __init__(self, service: Any) -> None:
+        super().__init__()
+        self._service = service
+        self.answers: dict[str, Any] = {}
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Adds its methods."""
+        handlers = {
+            method.name: grpc.unary_unary_rpc_method_handler(
+                partial(self._answer, method),
+                request_deserializer=GetMessageClass(method.input_type).FromString,
+                response_serializer=lambda message: message.SerializeToString(),
+            )
+            for method in self._service.methods
+        }
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(self._service.full_name, handlers),))
+
+    async def _answer(self, method: Any, request: Any, call: Any) -> Any:
+        await self._enter(request, call)
+        return self.answers.get(method.name) or GetMessageClass(method.output_type)()
+
+
 class FakeIngestion(_Fake, IngestionServiceServicer):
     """`scale.ingestion.v1.IngestionService`. Keeps the bytes of the last upload."""
 
@@ -321,8 +362,10 @@ class FakeIngestion(_Fake, IngestionServiceServicer):
         return ingestion_pb.DeleteCsvProfileResponse()
 
 
-def fake_server(fake: FakeAccounts | FakeIngestion, port: int, *, secret: str = SECRET, well: Any = None) -> Server:
-    """A server for one of them; `well()` says whether its health is good."""
+def fake_server(
+    fake: FakeAccounts | FakeIngestion, port: int, *, subjects: Iterable[FakeSubject] = (), secret: str = SECRET, well: Any = None
+) -> Server:
+    """A server for one of them, and for `subjects` beside it; `well()` says whether its health is good."""
 
     async def check() -> bool:
         return well() if well else True
@@ -335,6 +378,8 @@ def fake_server(fake: FakeAccounts | FakeIngestion, port: int, *, secret: str = 
     def register(server: grpc.aio.Server) -> None:
         add = add_AccountsServiceServicer_to_server if is_accounts else add_IngestionServiceServicer_to_server
         add(fake, server)
+        for subject in subjects:
+            subject.register(server)
 
     return Server(
         settings,
