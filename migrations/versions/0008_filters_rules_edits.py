@@ -16,6 +16,8 @@ def upgrade() -> None:
     _create_saved_filters()
     _create_rules()
     _create_edits()
+    _create_expire_edits()
+    _extend_transactions()
 
 
 def downgrade() -> None:
@@ -82,6 +84,7 @@ def _create_edits() -> None:
             request_hash  bytea,
             created_at    timestamptz NOT NULL DEFAULT now(),
             expires_at    timestamptz NOT NULL,
+            is_expired    boolean     NOT NULL DEFAULT false,
             undone_at     timestamptz,
             PRIMARY KEY (user_id, id),
             CHECK ((request_id IS NULL) = (request_hash IS NULL))
@@ -93,7 +96,8 @@ def _create_edits() -> None:
     op.execute("CREATE INDEX idx_edits_rule ON accounts.edits (user_id, rule_id, id) WHERE rule_id IS NOT NULL")
     protect("accounts.edits", "scale_accounts")
     # What a transaction was before and what the edit made of it, field by field; a field that the edit left alone is not in `fields`.
-    # No foreign key to the transaction: one that is gone has nothing to restore.
+    # No foreign keys: a transaction that is gone has nothing to restore, and checking the edit's a hundred thousand times costs more than
+    # the rows themselves. What takes an edit away takes its rows away.
     op.execute("""
         CREATE TABLE accounts.edit_rows (
             user_id                uuid   NOT NULL,
@@ -105,13 +109,47 @@ def _create_edits() -> None:
             confidence_before      double precision,
             merchant_name_before   text,
             note_before            text,
+            note_source_before     text,
             status_before          text,
+            status_source_before   text,
             category_after         text,
             merchant_name_after    text,
             note_after             text,
             status_after           text,
-            PRIMARY KEY (user_id, edit_id, transaction_id),
-            FOREIGN KEY (user_id, edit_id) REFERENCES accounts.edits (user_id, id) ON DELETE CASCADE
+            PRIMARY KEY (user_id, edit_id, transaction_id)
         )
     """)
     protect("accounts.edit_rows", "scale_accounts")
+
+
+def _create_expire_edits() -> None:
+    # For the worker, which acts for nobody: forgets what expired edits were before, a few edits at a time, and says how many.
+    op.execute("""
+        CREATE FUNCTION accounts.expire_edits(most integer)
+        RETURNS bigint
+        LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+        AS $$
+            WITH expired AS (
+                     UPDATE accounts.edits SET is_expired = true
+                      WHERE (user_id, id) IN (SELECT found.user_id, found.id FROM accounts.edits AS found
+                                               WHERE found.expires_at < now() AND NOT found.is_expired
+                                               LIMIT most FOR UPDATE SKIP LOCKED)
+                     RETURNING user_id, id),
+                 forgotten AS (
+                     DELETE FROM accounts.edit_rows AS rows USING expired
+                      WHERE rows.user_id = expired.user_id AND rows.edit_id = expired.id)
+            SELECT count(*) FROM expired
+        $$
+    """)
+    op.execute("REVOKE ALL ON FUNCTION accounts.expire_edits(integer) FROM PUBLIC")
+    op.execute("GRANT EXECUTE ON FUNCTION accounts.expire_edits(integer) TO scale_accounts")
+
+
+def _extend_transactions() -> None:
+    # What an import brought and the user has changed outlives the import. A category says itself who set it; a note is the user's own
+    # unless a rule wrote it, a status the file's unless the user set it.
+    op.execute("""
+        ALTER TABLE accounts.transactions
+            ADD COLUMN note_source   text CHECK (note_source = 'rule'),
+            ADD COLUMN status_source text CHECK (status_source = 'user')
+    """)

@@ -125,7 +125,7 @@ class UndoRuleResponse(_message.Message):
     def __init__(self, restored_count: _Optional[int] = ..., kept_count: _Optional[int] = ...) -> None: ...
 
 class Rule(_message.Message):
-    __slots__ = ("rule_id", "name", "filter", "category", "merchant", "note", "position", "active", "create_time", "update_time")
+    __slots__ = ("rule_id", "name", "filter", "category", "merchant", "note", "position", "active", "create_time", "update_time", "problem")
     RULE_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
@@ -136,6 +136,7 @@ class Rule(_message.Message):
     ACTIVE_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
     rule_id: str
     name: str
     filter: str
@@ -146,4 +147,5 @@ class Rule(_message.Message):
     active: bool
     create_time: _timestamp_pb2.Timestamp
     update_time: _timestamp_pb2.Timestamp
-    def __init__(self, rule_id: _Optional[str] = ..., name: _Optional[str] = ..., filter: _Optional[str] = ..., category: _Optional[str] = ..., merchant: _Optional[str] = ..., note: _Optional[str] = ..., position: _Optional[int] = ..., active: _Optional[bool] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    problem: str
+    def __init__(self, rule_id: _Optional[str] = ..., name: _Optional[str] = ..., filter: _Optional[str] = ..., category: _Optional[str] = ..., merchant: _Optional[str] = ..., note: _Optional[str] = ..., position: _Optional[int] = ..., active: _Optional[bool] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., problem: _Optional[str] = ...) -> None: ...
