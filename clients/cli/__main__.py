@@ -13,6 +13,7 @@ from uuid import UUID
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from clients.cli.balances import show_balances
 from clients.cli.client import FINAL_STATES, ScaleClient, ScaleError
 from clients.cli.output import show_import, show_rows, show_table, show_unfinished
 from clients.cli.session import Limit, Token, Url, console, day_option, error_console, fail, open_client, show_items
@@ -146,6 +147,9 @@ def list_accounts(limit: Limit = 100, url: Url = None, token: Token = None) -> N
     """List the accounts."""
     headings = {"id": "Account", "name": "Name", "type": "Type", "currency": "Currency", "identifier": "Identifier"}
     show_items("accounts", headings, {}, limit, url, token, nothing="No accounts yet.")
+
+
+app.command("balance")(show_balances)
 
 
 @app.command("profiles")

@@ -8,6 +8,8 @@ import grpc.aio
 
 from scale.accounts.v1 import accounts_service_pb2 as pb
 from scale.accounts.v1.accounts_service_pb2_grpc import add_AccountsServiceServicer_to_server
+from services.accounts.balances.repository import PostgresBalancesRepository
+from services.accounts.balances.service import BalancesService
 from services.accounts.repository import PostgresAccountsRepository
 from services.accounts.service import AccountsService
 from services.accounts.servicer import AccountsServicer
@@ -33,8 +35,10 @@ def build(settings: AccountsSettings, database: Database) -> AccountsServicer:
         bulk_statement_timeout_s=settings.bulk_statement_timeout_s,
         lock_timeout_s=settings.import_lock_timeout_s,
     )
-    service = AccountsService(repository, PageTokens(settings.page_token_secret))
-    return AccountsServicer(service, import_idle_timeout_s=settings.import_idle_timeout_s)
+    page_tokens = PageTokens(settings.page_token_secret)
+    service = AccountsService(repository, page_tokens)
+    balances = BalancesService(PostgresBalancesRepository(database), page_tokens)
+    return AccountsServicer(service, balances, import_idle_timeout_s=settings.import_idle_timeout_s)
 
 
 def register(settings: AccountsSettings, database: Database, server: grpc.aio.Server) -> None:

@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 
-from services.gateway import accounts, health, ingestion, problems
+from services.gateway import accounts, balances, health, ingestion, problems
 from services.gateway.answers import Cache, bytes_answer
 from services.gateway.errors import MEDIA_TYPE
 
@@ -57,7 +57,7 @@ router = APIRouter(include_in_schema=False)
 def add_routes(app: FastAPI) -> None:
     """Registers every route. A new version of the API is one more line here."""
     # One flat list: with include_router FastAPI would match every request twice and know only the path below the prefix.
-    for one in (accounts.router, ingestion.router, health.router, router):
+    for one in (accounts.router, balances.router, ingestion.router, health.router, router):
         app.router.routes.extend(one.routes)
 
 
@@ -89,7 +89,7 @@ def _complete(operation: dict[str, Any], path: str, method: str) -> None:
         answers.update({str(status): {"description": text["description"]} for status, text in problems.WITH_JSON.items()})
     if needs_token and "408" not in answers:
         answers.update({str(status): {"description": text["description"]} for status, text in problems.SLOW_DATABASE.items()})
-    if method == "get" and needs_token and not path.startswith("/api/v1/imports"):
+    if method == "get" and needs_token and not path.startswith("/api/v1/imports") and not path.endswith("/balance"):
         answers["304"] = {"description": "You have it already: If-None-Match names its ETag."}
     for status, answer in answers.items():
         answer["headers"] = dict(_ANSWER_HEADERS)

@@ -7,10 +7,11 @@ from functools import lru_cache
 
 from google.type import money_pb2
 
-from services.kit.errors import invalid
+from services.kit.errors import FailedPrecondition, invalid
 
 _NANOS_PER_STEP = 100_000
 """nanos in 0.0001, the ledger's smallest step."""
+_MAX_UNITS = 2**63 - 1
 MAX_AMOUNT = Decimal("922337203685477.5807")
 """The ledger's largest magnitude: an int64 of ten-thousandths."""
 
@@ -40,8 +41,10 @@ def decimals(currency: str) -> int:
 
 
 def to_money(amount: Decimal, currency: str) -> money_pb2.Money:
-    """The wire form of an amount with at most nine decimals. Exact."""
+    """The wire form of an amount with at most nine decimals. Exact. Raises FailedPrecondition for a total beyond what the wire can hold."""
     units = int(amount)
+    if abs(units) > _MAX_UNITS:
+        raise FailedPrecondition(f"A total of {amount} {currency} is more than an answer can hold.", reason="TOTAL_TOO_LARGE")
     nanos = int((amount - units) * 1_000_000_000)
     return money_pb2.Money(currency_code=currency, units=units, nanos=nanos)
 

@@ -561,3 +561,26 @@ async def test_bugs_are_not_shown_to_callers(
         await client.everything()
     assert caught.value.message == "Internal error."
     assert "secret internals" in capsys.readouterr().out
+
+
+async def test_balances_on_the_wire(client: Client, other_client: Client) -> None:
+    account = await client.account()
+    await client.append(metadata(uuid7()), batch([row(account, 1), row(account, 2, currency="JPY", amount=Decimal(7))]), end(2))
+    page = await client.call("ListBalances", pb.ListBalancesRequest(page_size=1))
+    assert page.balances == [
+        pt.Balance(
+            account_id=account,
+            account_name="Everyday",
+            balance=money_pb2.Money(currency_code="EUR", units=-12, nanos=-340_000_000),
+            transaction_count=1,
+            last_date=date_pb2.Date(year=2026, month=1, day=2),
+        )
+    ]
+    rest = await client.call("ListBalances", pb.ListBalancesRequest(page_token=page.next_page_token))
+    assert [(one.balance.currency_code, one.balance.units) for one in rest.balances] == [("JPY", 7)]
+    before = await client.call("ListBalances", pb.ListBalancesRequest(on_date=date_pb2.Date(year=2026, month=1, day=1)))
+    assert [(one.balance.units, one.transaction_count, one.HasField("last_date")) for one in before.balances] == [(0, 0, False)]
+    assert not (await other_client.call("ListBalances", pb.ListBalancesRequest(account_id=account))).balances
+    for wrong in (pb.ListBalancesRequest(account_id="x"), pb.ListBalancesRequest(on_date=date_pb2.Date(year=2026, month=2, day=30))):
+        with pytest.raises(InvalidArgument):
+            await client.call("ListBalances", wrong)

@@ -9,7 +9,7 @@ from google.type import money_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.kit.errors import InvalidArgument
+from services.kit.errors import FailedPrecondition, InvalidArgument
 from services.kit.money import MAX_AMOUNT, decimals, format_amount, format_money, from_money, is_currency, parse_amount, to_money
 
 amounts = st.decimals(min_value=-MAX_AMOUNT, max_value=MAX_AMOUNT, places=4)
@@ -89,3 +89,10 @@ def test_currencies() -> None:
     assert all(map(is_currency, ("EUR", "JPY", "DEM", "XCG")))
     assert not any(map(is_currency, ("eur", "", "EURO", "XXX", "BTC")))
     assert [decimals(code) for code in ("EUR", "JPY", "KWD", "CLF", "???")] == [2, 0, 3, 4, 2]
+
+
+def test_totals_beyond_the_wire_are_refused_in_words() -> None:
+    assert to_money(Decimal("-9223372036854775807.9999"), "EUR").units == -(2**63 - 1)
+    for total in (Decimal(2**63), -Decimal(2**63)):
+        with pytest.raises(FailedPrecondition, match="more than an answer can hold"):
+            to_money(total, "EUR")

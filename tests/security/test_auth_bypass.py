@@ -30,6 +30,8 @@ ROUTES = [
     ("GET", "/api/v1/accounts/profile"),
     ("GET", f"/api/v1/accounts/{uuid4()}"),
     ("PATCH", f"/api/v1/accounts/{uuid4()}"),
+    ("GET", "/api/v1/accounts/balance"),
+    ("GET", "/api/v1/balance"),
     ("GET", "/api/v1/profile"),
     ("PATCH", "/api/v1/profile"),
     ("GET", "/api/v1/categories"),

@@ -214,6 +214,17 @@ class FakeAccounts(_Fake, AccountsServiceServicer):
         await self._enter(request, call)
         return accounts_pb.ListAccountsResponse(accounts=[account()])
 
+    async def ListBalances(self, request: Any, call: Any) -> Any:
+        """Two: one with transactions, one without."""
+        await self._enter(request, call)
+        held = nouns.Balance(account_id=account().account_id, account_name="Current account", transaction_count=42)
+        held.balance.currency_code, held.balance.units, held.balance.nanos = "EUR", -1, -500_000_000
+        empty = nouns.Balance()
+        empty.CopyFrom(held)
+        empty.balance.currency_code, empty.balance.units, empty.balance.nanos, empty.transaction_count = "JPY", 0, 0, 0
+        held.last_date.year, held.last_date.month, held.last_date.day = 2026, 1, 31
+        return accounts_pb.ListBalancesResponse(balances=[held, empty], next_page_token="more")
+
     async def CreateAccount(self, request: Any, call: Any) -> Any:
         """The usual one."""
         await self._enter(request, call)

@@ -1,0 +1,1 @@
+"""What each account holds, per currency and as of any day."""
