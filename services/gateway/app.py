@@ -31,7 +31,13 @@ def build_app(settings: GatewaySettings) -> FastAPI:
     `app.state.draining`, set by the server on its way out, makes answers close their connections.
     """
     redis = redis_from(settings)
-    limiter = RateLimiter(redis, limit=settings.rate_limit, window_s=settings.rate_limit_window_s, timeout_s=settings.redis_timeout_s)
+    limiter = RateLimiter(
+        redis,
+        limit=settings.rate_limit,
+        window_s=settings.rate_limit_window_s,
+        timeout_s=settings.redis_timeout_s,
+        key=settings.cache_secret,
+    )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from services.gateway.circuit import CircuitBreaker
+from services.kit.redis import pseudonym
 
 log = structlog.get_logger()
 
@@ -97,10 +98,12 @@ class RateLimiter:
     """Counts in Redis, one round trip per request; when Redis fails or is slow, in this process, and after five failures in a row for five
     seconds without asking Redis at all. The limit is then per replica."""
 
-    def __init__(self, redis: Redis | None, *, limit: int, window_s: int, timeout_s: float) -> None:
+    def __init__(self, redis: Redis | None, *, limit: int, window_s: int, timeout_s: float, key: bytes = b"") -> None:
+        """`key` hides the callers in Redis."""
         self.limit = limit
         self.window_s = window_s
         self._timeout_s = timeout_s
+        self._key = key
         self._script: Any = redis.register_script(_SCRIPT) if redis is not None else None
         self._arguments = (limit, window_s * 1000)
         self._process = ProcessWindow(limit, window_s)
@@ -109,7 +112,7 @@ class RateLimiter:
 
     async def hit(self, caller: str) -> Decision:
         """Counts one request of `caller`, a user id or an address."""
-        key = f"rl:{caller}:{self.window_s}"
+        key = f"rl:{pseudonym(caller, self._key)}:{self.window_s}"
         if self._script is not None and self._circuit.allows():
             try:
                 async with asyncio.timeout(self._timeout_s):

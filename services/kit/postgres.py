@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
@@ -64,9 +64,11 @@ async def _keep_session(_: Any) -> None:
 class Database:
     """A pool of connections with one role. Open it once per process and share it."""
 
-    def __init__(self, dsn: str, settings: DatabaseSettings) -> None:
+    def __init__(self, dsn: str, settings: DatabaseSettings, *, after_write: Callable[[UUID], Awaitable[None]] | None = None) -> None:
+        """`after_write` is told whose rows each transaction that was not read-only may have changed, once it is in; it must not raise."""
         self._dsn = dsn
         self._settings = settings
+        self._after_write = after_write
         self._pool: asyncpg.Pool | None = None
         self._opening: asyncio.Task[None] | None = None
         self._last_used: dict[int, float] = {}
@@ -172,6 +174,9 @@ class Database:
                         await asyncio.shield(connection.execute("ROLLBACK"))
                     raise
                 await connection.execute("COMMIT")
+            if self._after_write is not None and not read_only:
+                # In full, even for a caller who is gone: what is committed stays committed.
+                await asyncio.shield(self._after_write(user_id))
         except ScaleError:
             raise
         except Exception as error:

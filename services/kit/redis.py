@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -30,6 +31,11 @@ def connect_redis(url: str, *, max_connections: int = 128, connect_timeout_s: fl
         maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )
     return Redis.from_pool(pool)
+
+
+def pseudonym(name: str, key: bytes = b"") -> str:
+    """What stands for a user's id in a key of Redis, where no plain one may lie. The same under the same `key` in every process."""
+    return hashlib.blake2b(name.encode(), key=hashlib.sha256(key).digest() if key else b"", digest_size=16).hexdigest()
 
 
 @asynccontextmanager

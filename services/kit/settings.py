@@ -48,6 +48,11 @@ class WorkerSettings(BaseSettings):
     redis_url: SecretStr | None = Field(
         None, validation_alias=_shared("SCALE_REDIS_URL"), description="redis:// or rediss:// address of the cache."
     )
+    cache_key: SecretStr | None = Field(
+        None,
+        validation_alias=_shared("SCALE_CACHE_KEY"),
+        description="Hides users' ids in keys of Redis; the same in every process. Without it they are only hashed.",
+    )
     sentry_dsn: SecretStr | None = Field(
         None,
         validation_alias=_shared("SCALE_SENTRY_DSN"),
@@ -63,6 +68,11 @@ class WorkerSettings(BaseSettings):
         validation_alias=_shared("SCALE_HEARTBEAT_FILE"),
         description="What a worker, or beat, touches every few seconds while it is at work; nothing when absent.",
     )
+
+    @property
+    def cache_secret(self) -> bytes:
+        """The key for `redis.pseudonym`."""
+        return self.cache_key.get_secret_value().encode() if self.cache_key else b""
 
 
 class ProcessSettings(WorkerSettings):

@@ -23,6 +23,7 @@ HTTP_LATENCY = Histogram(
 HTTP_RUNNING = Gauge("scale_http_running", "HTTP requests in hand (saturation).", multiprocess_mode="livesum")
 TASK_LATENCY = Histogram("scale_task_duration_seconds", "Time of a task from a queue.", ("task", "state"), buckets=LATENCY_BUCKETS_S)
 TASKS_RUNNING = Gauge("scale_tasks_running", "Tasks in hand (saturation).", ("task",), multiprocess_mode="livesum")
+CACHE_READS = Counter("scale_cache_reads_total", "Answers asked of the cache.", ("function", "result"))
 SLOW_TRANSACTIONS = Counter("scale_db_slow_transactions_total", "Transactions over DB_SLOW_QUERY_THRESHOLD.")
 
 

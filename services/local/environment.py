@@ -13,6 +13,7 @@ from services.local.problem import LocalProblem
 AUTH_ISSUER = "scale-local"
 AUTH_AUDIENCE = "authenticated"
 SIGNING_KEY = "jwt"
+CACHE_KEY = "cache"
 
 # Services that own a schema: one role each, which the service's worker shares.
 DATABASE_SERVICES = ("accounts", "ingestion")
@@ -30,8 +31,8 @@ _STORAGE_PREFIXES = ("AWS_", "GOOGLE_", "AZURE_")
 # In the names of settings that are one service's alone.
 _SECRET_WORDS = ("DATABASE_URL", "SECRET", "PASSWORD", "KEY", "TOKEN")
 _OWNED = (
-    "SCALE_HOME", "SCALE_ENVIRONMENT", "SCALE_DATABASE_URL", "SCALE_REDIS_URL", "SCALE_STORAGE_URL", "SCALE_URL", "SCALE_TOKEN",
-    "SCALE_SERVICE_PUBLIC_KEYS", "SCALE_INGESTION_SERVICE_KEY", "SCALE_HEARTBEAT_FILE",
+    "SCALE_HOME", "SCALE_ENVIRONMENT", "SCALE_DATABASE_URL", "SCALE_REDIS_URL", "SCALE_CACHE_KEY", "SCALE_STORAGE_URL", "SCALE_URL",
+    "SCALE_TOKEN", "SCALE_SERVICE_PUBLIC_KEYS", "SCALE_INGESTION_SERVICE_KEY", "SCALE_HEARTBEAT_FILE",
 )  # fmt: skip
 
 
@@ -76,7 +77,7 @@ def service_environment(
         result |= {f"{mine}HOST": LOOPBACK, f"{mine}METRICS_PORT": str(ports.metrics(process))}
     result |= _worker(process, home) if role else _server(service, home, ports)
     if process in _REDIS:
-        result["SCALE_REDIS_URL"] = redis_url
+        result |= {"SCALE_REDIS_URL": redis_url, "SCALE_CACHE_KEY": home.secret(CACHE_KEY)}
     if process in _STORAGE:
         result |= {name: value for name, value in outer.items() if name.startswith(_STORAGE_PREFIXES)}
         result["SCALE_STORAGE_URL"] = outer.get("SCALE_STORAGE_URL") or home.objects.as_uri()
