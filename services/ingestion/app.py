@@ -168,8 +168,8 @@ class IngestionWorkerApp:
         )
 
     async def import_statement(self, user_id: UUID, import_id: UUID) -> None:
-        """Carries an import out, as its user."""
-        context.bind_background(user_id, self._tokens)
+        """Carries an import out, as its user; for one who erases everything from now on it writes nothing more."""
+        context.bind_background(user_id, self._tokens, since=await self.database.now())
         await self.queued_imports.run_queued_import(user_id, import_id)
 
     @classmethod

@@ -23,7 +23,7 @@ from services.ingestion.metrics import IMPORT_DURATION, IMPORTS, IMPORTS_REQUEUE
 from services.ingestion.protocols import ImportQueue, QueuedImportsRepository
 from services.ingestion.stored_uploads import StoredUploads
 from services.ingestion.upload import Spooled, UploadSpool
-from services.kit.errors import InvalidArgument, NotFound, ScaleError, Unavailable
+from services.kit.errors import InvalidArgument, NotFound, ScaleError, Unauthenticated, Unavailable
 
 log = structlog.get_logger()
 
@@ -62,6 +62,14 @@ class QueuedImports:
 
     async def run_queued_import(self, user_id: UUID, import_id: UUID) -> None:
         """Carries an import out, unless it is done or somebody else does. Its failures are stored, not raised."""
+        try:
+            await self._claim_and_carry_out(user_id, import_id)
+        except Unauthenticated as error:
+            if error.reason != "USER_ERASED":
+                raise
+            log.info("a queued import ends: its user has erased everything", import_id=str(import_id))
+
+    async def _claim_and_carry_out(self, user_id: UUID, import_id: UUID) -> None:
         started = time.perf_counter()
         running = await self._repository.claim_queued(user_id, import_id, lease_s=self._lease_s)
         if running is None:

@@ -25,6 +25,7 @@ log = structlog.get_logger()
 ROLES = ("user", "admin", "service")
 # Database roles in the claim `role` of Supabase's tokens: of visitors who have not signed in, and of its own administration.
 _NOBODYS_ROLES = ("anon", "service_role")
+_END_OF_TIME = 2**40
 _KEYS_LIFETIME_S = 600.0
 _KEYS_COOL_DOWN_S = 10.0
 
@@ -39,6 +40,8 @@ class Identity:
     expires_at: int
     """Unix seconds."""
     assurance_level: str = "aal1"
+    signed_in_at: float | None = None
+    """Unix seconds; None when the token does not say. What the user erased since is closed to this token."""
 
 
 class KeySource(Protocol):
@@ -177,7 +180,7 @@ class TokenVerifier:
             leeway=self._leeway,
             options=self._options,
         )
-        caller = _identity(token, claims)
+        caller = _identity(token, claims, _signed_in_at(claims))
         if caller.role == "service":
             raise Unauthenticated("The role service is not given to users.", reason="TOKEN_INVALID")
         if claims.get("role") in _NOBODYS_ROLES:
@@ -197,7 +200,8 @@ class TokenVerifier:
             leeway=self._leeway,
             options={"require": ["exp", "iat", "sub", "aud", "iss"], "strict_aud": True},
         )
-        caller = _identity(token, claims)
+        # Made anew for each call: only the moment that the work was taken up at says what the user had ordered by then.
+        caller = _identity(token, claims, _seconds(claims.get("auth_time")))
         if caller.role != "service" or not 0 < claims["exp"] - claims["iat"] <= service_tokens.LIFETIME_S:
             raise Unauthenticated("The token is not one that background work may have.", reason="TOKEN_INVALID")
         return caller
@@ -226,7 +230,20 @@ def _decode(token: str, key: Any, **checks: Any) -> dict[str, Any]:
         raise Unauthenticated("The token is not valid.", reason="TOKEN_INVALID") from None
 
 
-def _identity(token: str, claims: dict[str, Any]) -> Identity:
+def _signed_in_at(claims: dict[str, Any]) -> float | None:
+    """A session that renews its tokens by itself stays one sign-in: `auth_time` (OpenID Connect) or `amr` (Supabase) say when that was."""
+    methods = claims.get("amr")
+    at = [_seconds(method.get("timestamp")) for method in methods if isinstance(method, dict)] if isinstance(methods, list) else []
+    signed_in = max((one for one in at if one is not None), default=_seconds(claims.get("auth_time")))
+    known = [one for one in (signed_in, _seconds(claims.get("iat"))) if one is not None]
+    return min(known, default=None)
+
+
+def _seconds(claim: Any) -> float | None:
+    return float(claim) if isinstance(claim, int | float) and not isinstance(claim, bool) and 0 <= claim < _END_OF_TIME else None
+
+
+def _identity(token: str, claims: dict[str, Any], signed_in_at: float | None) -> Identity:
     try:
         user_id = UUID(claims["sub"])
     except (ValueError, AttributeError, TypeError):
@@ -241,6 +258,7 @@ def _identity(token: str, claims: dict[str, Any]) -> Identity:
         token=token,
         expires_at=int(claims["exp"]),
         assurance_level=str(claims.get("aal", "aal1")),
+        signed_in_at=signed_in_at,
     )
 
 

@@ -43,9 +43,11 @@ def bind_identity(value: Identity | None) -> None:
     _tokens.set(None)
 
 
-def bind_background(user_id: UUID, tokens: ServiceTokens) -> None:
-    """Lets the current task, and what it starts, work for a user who is not there: whoever enqueued the task decided for whom."""
-    _identity.set(Identity(user_id, "service", token="", expires_at=0))  # nosec B106  # each call gets a token of its own
+def bind_background(user_id: UUID, tokens: ServiceTokens, *, since: float | None = None) -> None:
+    """Lets the current task, and what it starts, work for a user who is not there: whoever enqueued the task decided for whom. `since`: by
+    the database's clock, before the work was found to be still ordered; what the user erases later is closed to the task."""
+    # Each call gets a token of its own.
+    _identity.set(Identity(user_id, "service", token="", expires_at=0, signed_in_at=since))  # nosec B106
     _tokens.set(tokens)
 
 
@@ -55,4 +57,4 @@ def token_for(audience: str) -> str | None:
     if caller is None:
         return None
     tokens = _tokens.get()
-    return caller.token if tokens is None else tokens.mint(caller.user_id, audience=audience)
+    return caller.token if tokens is None else tokens.mint(caller.user_id, audience=audience, signed_in_at=caller.signed_in_at)

@@ -15,12 +15,14 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from services.kit.errors import Aborted, DeadlineExceeded, ScaleError, Unavailable
+from services.kit import context
+from services.kit.errors import Aborted, DeadlineExceeded, ScaleError, Unauthenticated, Unavailable
 from services.kit.settings import DatabaseSettings
 from services.kit.telemetry import SLOW_TRANSACTIONS
 
 _PING_AFTER_IDLE_S = 30.0
 _RETRY_S = 0.5
+_NOBODY = UUID(int=0)
 
 log = structlog.get_logger()
 
@@ -29,6 +31,11 @@ Connection = asyncpg.Connection
 
 def translate(error: BaseException) -> ScaleError | None:
     """The ScaleError that a driver's error stands for; None for one that is our own fault."""
+    match getattr(error, "sqlstate", None):
+        case "SC401":  # as migration 0011 raises them
+            return Unauthenticated("Everything of yours was erased; sign in again to start anew.", reason="USER_ERASED")
+        case "SC503":
+            return Unavailable("Everything of yours is being erased; try again shortly.", reason="ERASURE_IN_PROGRESS", retry_after_s=5)
     match error:
         case asyncpg.QueryCanceledError() | asyncpg.LockNotAvailableError():
             return DeadlineExceeded("The database took too long; try again with a smaller request.", reason="DB_STATEMENT_TIMEOUT")
@@ -150,24 +157,58 @@ class Database:
                 await asyncio.shield(self._pool.release(connection))
 
     @asynccontextmanager
+    async def erasure(self, user_id: UUID, *, lock_timeout_s: float, statement_timeout_s: float) -> AsyncIterator[asyncpg.Connection]:
+        """One transaction in which no other writes for `user_id`, and after which the caller's token, and older ones, write nothing more.
+
+        Raises Unavailable with reason USER_BUSY when others have not finished after `lock_timeout_s`, Unauthenticated with reason
+        USER_ERASED when the user has started anew since the caller signed in, and what `transaction` raises.
+        """
+        timeout_ms = int(statement_timeout_s * 1000)
+        begin = (
+            f"BEGIN;{_settings(user_id, timeout_ms)},set_config('lock_timeout','{int(lock_timeout_s * 1000)}',true);"
+            f"SELECT auth.begin_erasure({_signed_in_at(user_id)})"
+        )
+        try:
+            async with self._transaction(begin, timeout_ms) as connection:
+                yield connection
+        except DeadlineExceeded as error:
+            if isinstance(error.__cause__, asyncpg.LockNotAvailableError):
+                raise Unavailable(
+                    "Something is being written for you just now, an import perhaps; nothing was erased, try again shortly.",
+                    reason="USER_BUSY",
+                    retry_after_s=5,
+                ) from error
+            raise
+
+    async def now(self) -> float:
+        """The server's clock, in Unix seconds. Raises Unavailable."""
+        async with self.transaction(_NOBODY, read_only=True) as connection:
+            return float(await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8"))
+
+    @asynccontextmanager
     async def transaction(
         self, user_id: UUID, *, read_only: bool = False, statement_timeout_s: float | None = None
     ) -> AsyncIterator[asyncpg.Connection]:
         """One transaction as `user_id`: commits when the block ends, rolls back when it raises or is cancelled.
 
-        Raises Unavailable (down, or no free connection), DeadlineExceeded with reason DB_STATEMENT_TIMEOUT, or Aborted.
+        One that may write is over before everything of the user is erased, or begins after; a caller who signed in before an erasure gets
+        Unauthenticated with reason USER_ERASED. Raises Unavailable (down, or no free connection), DeadlineExceeded with reason
+        DB_STATEMENT_TIMEOUT, or Aborted.
         """
         timeout_ms = int((statement_timeout_s or self._settings.statement_timeout_s) * 1000)
-        # One round trip in the simple protocol, which takes no parameters: both values are made here from a UUID and an int.
-        begin = (
-            f"BEGIN{' READ ONLY' if read_only else ''};"
-            f"SELECT set_config('app.user_id','{UUID(int=user_id.int)}',true),set_config('statement_timeout','{timeout_ms}',true)"
-        )
+        begin = f"BEGIN{' READ ONLY' if read_only else ''};{_settings(user_id, timeout_ms)}"
+        if not read_only:
+            begin += f";SELECT {_admission(user_id)}"
+        async with self._transaction(begin, timeout_ms) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _transaction(self, begin: str, timeout_ms: int) -> AsyncIterator[asyncpg.Connection]:
         started = time.monotonic()
         try:
             async with self._connection() as connection:
-                await connection.execute(begin)
                 try:
+                    await connection.execute(begin)
                     yield connection
                 except BaseException:
                     if not connection.is_closed():
@@ -214,6 +255,27 @@ class Database:
         except (ScaleError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             ok = False
         return {**self.figures(), "ok": ok}
+
+
+def _settings(user_id: UUID, timeout_ms: int) -> str:
+    # All that begins a transaction is one round trip in the simple protocol, which takes no parameters: its values are made here from a
+    # UUID and numbers.
+    return f"SELECT set_config('app.user_id','{UUID(int=user_id.int)}',true),set_config('statement_timeout','{timeout_ms}',true)"  # sql: see above
+
+
+def _admission(user_id: UUID) -> str:
+    """Keeps an erasure waiting until the transaction is over, and lets nobody in who signed in before the last one."""
+    caller = context.identity_or_none()
+    if caller is None or caller.user_id != user_id:
+        # Upkeep, which has no token: it changes what is there, and finds nothing of a user who is erased.
+        return f"pg_advisory_xact_lock_shared(hashtextextended('auth.user {UUID(int=user_id.int)}',0))"
+    return f"auth.admit({_signed_in_at(user_id)})"
+
+
+def _signed_in_at(user_id: UUID) -> str:
+    caller = context.identity_or_none()
+    known = caller is not None and caller.user_id == user_id
+    return f"{caller.signed_in_at:.6f}" if known and caller is not None and caller.signed_in_at is not None else "NULL"
 
 
 def recommended_pool_size(max_connections: int, instances: int, *, reserved: int = 10) -> int:

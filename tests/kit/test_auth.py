@@ -171,6 +171,27 @@ RSA_KEY, OTHER_RSA_KEY = (rsa.generate_private_key(65537, 2048) for _ in range(2
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
 
 
+@pytest.mark.parametrize(
+    ("said", "signed_in_at"),
+    [
+        ({"iat": 1_700_000_000}, 1_700_000_000),
+        ({"iat": 1_700_000_000.25}, 1_700_000_000.25),
+        ({"iat": None}, None),
+        # A session that renews its tokens by itself is as old as its sign-in.
+        ({"iat": 1_700_000_900, "auth_time": 1_700_000_000}, 1_700_000_000),
+        ({"iat": 1_700_000_900, "amr": [{"method": "password", "timestamp": 1_700_000_000}]}, 1_700_000_000),
+        ({"iat": 1_700_000_900, "amr": [{"timestamp": 1_700_000_000}, {"timestamp": 1_700_000_500}]}, 1_700_000_500),
+        ({"iat": 1_700_000_900, "auth_time": 1_800_000_000}, 1_700_000_900),
+        ({"iat": None, "auth_time": 1_700_000_000}, 1_700_000_000),
+        ({"iat": 1_700_000_900, "auth_time": "now", "amr": ["pwd"]}, 1_700_000_900),
+        ({"iat": 1_700_000_900, "auth_time": -1, "amr": [{"timestamp": True}, {}]}, 1_700_000_900),
+        ({"iat": 1_700_000_900, "amr": {"timestamp": 1}}, 1_700_000_900),
+    ],
+)
+async def test_when_the_caller_signed_in(said: dict[str, Any], signed_in_at: float | None) -> None:
+    assert (await TokenVerifier(settings()).verify(signed(**said))).signed_in_at == signed_in_at
+
+
 def public(key: Any, key_id: str | None) -> dict[str, Any]:
     algorithm = jwt.algorithms.RSAAlgorithm if isinstance(key, rsa.RSAPrivateKey) else jwt.algorithms.ECAlgorithm
     made: dict[str, Any] = json.loads(algorithm.to_jwk(key.public_key()))

@@ -75,6 +75,13 @@ async def test_a_minted_token_says_who_and_where_for_a_minute() -> None:
     assert 55 < caller.expires_at - time.time() <= LIFETIME_S
 
 
+async def test_a_token_is_as_old_as_the_work_was_when_it_was_taken_up() -> None:
+    """Not as the token, which is new each time: what the user erases in the middle of the work is closed to it."""
+    token = WORKER.mint(uuid4(), audience="accounts", signed_in_at=1_700_000_000.5)
+    assert (await verifier().verify(token)).signed_in_at == 1_700_000_000.5
+    assert (await verifier().verify(WORKER.mint(uuid4(), audience="accounts"))).signed_in_at is None
+
+
 async def test_the_claims_of_these_tests_are_good() -> None:
     """Else every refusal below would prove nothing."""
     assert (await verifier().verify(signed())).role == "service"
@@ -234,7 +241,7 @@ def nobody() -> None:
 async def test_each_service_gets_a_token_of_its_own_while_work_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """An import may take longer than a minute: no call carries an old token."""
     user_id = uuid4()
-    context.bind_background(user_id, WORKER)
+    context.bind_background(user_id, WORKER, since=1_700_000_000)
     assert (context.identity().user_id, context.identity().role) == (user_id, "service")
     token = context.token_for("accounts")
     assert token is not None
@@ -243,7 +250,7 @@ async def test_each_service_gets_a_token_of_its_own_while_work_goes_on(monkeypat
     later = time.time() + 50
     monkeypatch.setattr("services.kit.service_tokens.time.time", lambda: later)
     newer = jwt.decode(context.token_for("accounts") or "", options={"verify_signature": False})
-    assert newer["exp"] == int(later) + LIFETIME_S
+    assert (newer["exp"], newer["auth_time"]) == (int(later) + LIFETIME_S, 1_700_000_000)
 
 
 def test_a_caller_ends_background_work() -> None:
