@@ -258,9 +258,9 @@ class Database:
 
 
 def _settings(user_id: UUID, timeout_ms: int) -> str:
-    # All that begins a transaction is one round trip in the simple protocol, which takes no parameters: its values are made here from a
-    # UUID and numbers.
-    return f"SELECT set_config('app.user_id','{UUID(int=user_id.int)}',true),set_config('statement_timeout','{timeout_ms}',true)"  # sql: see above
+    # All that begins a transaction is one round trip in the simple protocol, which takes no parameters.
+    user = f"set_config('app.user_id','{UUID(int=user_id.int)}',true)"
+    return f"SELECT {user},set_config('statement_timeout','{timeout_ms}',true)"  # sql: of a UUID and a number, made here
 
 
 def _admission(user_id: UUID) -> str:
