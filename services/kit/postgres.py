@@ -169,7 +169,7 @@ class Database:
             f"SELECT auth.begin_erasure({_signed_in_at(user_id)})"
         )
         try:
-            async with self._transaction(begin, timeout_ms) as connection:
+            async with self._transaction(user_id, begin, timeout_ms) as connection:
                 yield connection
         except DeadlineExceeded as error:
             if isinstance(error.__cause__, asyncpg.LockNotAvailableError):
@@ -199,11 +199,13 @@ class Database:
         begin = f"BEGIN{' READ ONLY' if read_only else ''};{_settings(user_id, timeout_ms)}"
         if not read_only:
             begin += f";SELECT {_admission(user_id)}"
-        async with self._transaction(begin, timeout_ms) as connection:
+        async with self._transaction(user_id, begin, timeout_ms, read_only=read_only) as connection:
             yield connection
 
     @asynccontextmanager
-    async def _transaction(self, begin: str, timeout_ms: int) -> AsyncIterator[asyncpg.Connection]:
+    async def _transaction(
+        self, user_id: UUID, begin: str, timeout_ms: int, *, read_only: bool = False
+    ) -> AsyncIterator[asyncpg.Connection]:
         started = time.monotonic()
         try:
             async with self._connection() as connection:
