@@ -15,6 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, T
 
 from clients.cli.balances import show_balances
 from clients.cli.client import FINAL_STATES, ScaleClient, ScaleError
+from clients.cli.flows import show_cash_flow
 from clients.cli.output import show_import, show_rows, show_table, show_unfinished
 from clients.cli.session import Limit, Token, Url, console, day_option, error_console, fail, open_client, show_items
 
@@ -150,6 +151,7 @@ def list_accounts(limit: Limit = 100, url: Url = None, token: Token = None) -> N
 
 
 app.command("balance")(show_balances)
+app.command("cash-flow")(show_cash_flow)
 
 
 @app.command("profiles")

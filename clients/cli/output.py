@@ -11,6 +11,7 @@ from rich.text import Text
 
 from clients.cli.client import where_and_why
 
+_AMOUNTS = ("amount", "received", "spent", "net")
 _COUNTS = ("rows", "inserted", "duplicates", "suspected_duplicates", "zero_amount", "rejected")
 
 _MAY_FOLD = ("columns", "header", "description", "suspicion", "file_name", "name", "identifier", "category")
@@ -25,7 +26,7 @@ def show_table(console: Console, columns: Mapping[str, str], items: Iterable[Map
     for key, heading in columns.items():
         # Texts may fold in a narrow window; an id, an amount or a day cut in two is worth nothing.
         whole = key not in _MAY_FOLD
-        right = key == "amount" or key in _COUNTS
+        right = key in _AMOUNTS or key in _COUNTS
         table.add_column(heading, justify="right" if right else "left", no_wrap=whole, min_width=_LENGTHS.get(key), overflow="fold")
     for item in items:
         table.add_row(*(_cell(key, item) for key in columns))
@@ -79,7 +80,7 @@ def _cell(key: str, item: Mapping[str, Any]) -> Text:
     if key in _COUNTS:
         value = item["counts"][key]
     text = Text("" if value is None else str(value)[: _CUT.get(key)])
-    if key == "amount" and str(value).startswith("-"):
+    if key in _AMOUNTS and str(value).startswith("-"):
         text.stylize("red")
     return text
 

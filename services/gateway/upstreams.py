@@ -9,6 +9,7 @@ from fastapi import Request
 from redis.asyncio import Redis
 
 from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceStub
+from scale.accounts.v1.analytics_service_pb2_grpc import AnalyticsServiceStub
 from scale.accounts.v1.budgets_service_pb2_grpc import BudgetsServiceStub
 from scale.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub
 from services.gateway.settings import GatewaySettings
@@ -16,6 +17,7 @@ from services.kit.client import ServiceClient
 from services.kit.redis import connect_redis
 
 ACCOUNTS = "scale.accounts.v1.AccountsService"
+ANALYTICS = "scale.accounts.v1.AnalyticsService"
 BUDGETS = "scale.accounts.v1.BudgetsService"
 INGESTION = "scale.ingestion.v1.IngestionService"
 
@@ -38,6 +40,7 @@ _ACCOUNTS_REPEATABLE = (
     "ListCategories",
     "CreateCategory",
 )
+_ANALYTICS_REPEATABLE = ("ListCashFlow", "ListRecurringPayments")
 _BUDGETS_REPEATABLE = ("CreateBudget", "GetBudget", "ListBudgets", "UpdateBudget", "DeleteBudget", "ListBudgetUtilizations")
 _INGESTION_REPEATABLE = ("GetImport", "WatchImport", "ListCsvProfiles", "ListImports", "ListImportRows")
 
@@ -47,6 +50,7 @@ class Upstreams:
     """Everything that the gateway calls."""
 
     accounts: ServiceClient
+    analytics: ServiceClient
     budgets: ServiceClient
     ingestion: ServiceClient
     redis: Redis | None
@@ -73,6 +77,13 @@ def connect(settings: GatewaySettings, redis: Redis | None) -> Upstreams:
             settings.accounts_address,
             service=ACCOUNTS,
             idempotent=_ACCOUNTS_REPEATABLE,
+            timeout_s=settings.timeout_s,
+        ),
+        analytics=ServiceClient(
+            AnalyticsServiceStub,
+            settings.accounts_address,
+            service=ANALYTICS,
+            idempotent=_ANALYTICS_REPEATABLE,
             timeout_s=settings.timeout_s,
         ),
         budgets=ServiceClient(

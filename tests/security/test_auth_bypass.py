@@ -47,6 +47,7 @@ ROUTES = [
     ("GET", "/api/v1/csv-profiles"),
     ("DELETE", f"/api/v1/csv-profiles/{'0' * 64}"),
     ("GET", f"/api/v1/imports/{uuid4()}/stream"),
+    ("GET", "/api/v1/cash-flow"),
     ("GET", "/api/v1/transfers"),
     ("GET", f"/api/v1/transfers/{uuid4()}"),
     ("POST", f"/api/v1/transfers/{uuid4()}/confirm"),

@@ -1,0 +1,40 @@
+"""Analytics on the wire: checks the shape of requests, calls the service, puts answers into messages."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import grpc.aio
+
+from scale.accounts.v1 import analytics_service_pb2 as pb
+from scale.accounts.v1.analytics_service_pb2_grpc import AnalyticsServiceServicer
+from services.accounts.analytics.domain import CashFlowFilters, Granularity
+from services.accounts.analytics.messages import GRANULARITIES, to_cash_flow
+from services.accounts.analytics.service import AnalyticsService
+from services.accounts.fields import currency_field, uuid_field
+from services.accounts.messages import from_enum
+from services.kit.context import identity
+from services.kit.dates import from_date_proto
+
+Context: TypeAlias = grpc.aio.ServicerContext
+
+
+class AnalyticsServicer(AnalyticsServiceServicer):
+    """`scale.accounts.v1.AnalyticsService`. Whose figures are meant is said by the verified token alone."""
+
+    def __init__(self, service: AnalyticsService) -> None:
+        self._service = service
+
+    async def ListCashFlow(self, request: pb.ListCashFlowRequest, context: Context) -> pb.ListCashFlowResponse:
+        """One page of periods, the earliest first."""
+        filters = CashFlowFilters(
+            granularity=from_enum(request.granularity, GRANULARITIES, "granularity") or Granularity.MONTH,
+            date_from=from_date_proto(request.date_from, "date_from"),
+            date_to=from_date_proto(request.date_to, "date_to"),
+            account_id=uuid_field(request.account_id, "account_id") if request.account_id else None,
+            currency=currency_field(request.currency, "currency") or None,
+        )
+        periods, token = await self._service.list_cash_flow(
+            identity().user_id, filters, requested_size=request.page_size, token=request.page_token
+        )
+        return pb.ListCashFlowResponse(periods=map(to_cash_flow, periods), next_page_token=token)
