@@ -59,13 +59,17 @@ def start_of(day: date, granularity: Granularity) -> date:
 
 
 def expected(rows: Iterable[dict[str, Any]], granularity: Granularity) -> dict[tuple[date, str], tuple[Decimal, Decimal, int]]:
-    sums: dict[tuple[date, str], list[Any]] = defaultdict(lambda: [Decimal(0), Decimal(0), 0])
+    added: dict[tuple[date, str], list[Any]] = defaultdict(lambda: [Decimal(0), Decimal(0), 0])
     for one in rows:
         if one.get("status", "posted") == "posted":
-            entry = sums[start_of(one["transaction_date"], granularity), one["currency"]]
+            entry = added[start_of(one["transaction_date"], granularity), one["currency"]]
             entry[one["amount"] < 0] += abs(one["amount"])
             entry[2] += 1
-    return {key: (received, spent, count) for key, (received, spent, count) in sums.items()}
+    return {key: (received, spent, count) for key, (received, spent, count) in added.items()}
+
+
+def sums(found: list[CashFlow]) -> dict[tuple[date, str], tuple[Decimal, Decimal, int]]:
+    return {(one.period_start, one.currency): (one.received, one.spent, one.transaction_count) for one in found}
 
 
 def some_rows(seed: int) -> list[dict[str, Any]]:
@@ -88,9 +92,7 @@ async def test_periods_are_what_adding_up_row_by_row_gives(
     await add(postgres, user_id, "Giro", rows)
     for granularity in Granularity:
         found = await everything(analytics, user_id, granularity=granularity)
-        assert {(one.period_start, one.currency): (one.received, one.spent, one.transaction_count) for one in found} == expected(
-            rows, granularity
-        )
+        assert sums(found) == expected(rows, granularity)
         assert [(one.period_start, one.currency) for one in found] == sorted((one.period_start, one.currency) for one in found)
         assert found == await everything(analytics, user_id, granularity=granularity, size=7)
         for one in found:
@@ -106,9 +108,7 @@ async def test_filters_narrow(analytics: AnalyticsService, postgres: PostgresAcc
     first, last = date(2024, 1, 10), date(2024, 2, 2)
     found = await everything(analytics, user_id, date_from=first, date_to=last, account_id=giro, currency="EUR", size=1)
     chosen = [one for one in rows if first <= one["transaction_date"] <= last and one["currency"] == "EUR"]
-    assert {(one.period_start, one.currency): (one.received, one.spent, one.transaction_count) for one in found} == expected(
-        chosen, Granularity.MONTH
-    )
+    assert sums(found) == expected(chosen, Granularity.MONTH)
     assert await everything(analytics, user_id, account_id=uuid7()) == []
 
 
