@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from services.ingestion.domain import Import, ImportOptions, ImportStage, Progress, UploadedFile, attempt_over, queue_full
+from services.ingestion.domain import AttemptOver, Import, ImportOptions, ImportStage, Progress, UploadedFile, attempt_over, queue_full
 from services.ingestion.import_run import ImportRuns
 from services.ingestion.metrics import IMPORTS
 from services.ingestion.protocols import ImportQueue, QueuedImportsRepository
@@ -61,6 +61,8 @@ class ImportHandover:
             await self._queue.length()
             async with self._runs.lease(running, lambda: Progress(ImportStage.WAITING)):
                 key = await self._uploads.keep(running, file)
+        except AttemptOver:
+            raise
         except ScaleError as error:
             log.warning("a large import is carried out within its request", import_id=str(running.id), reason=error.reason)
             return running

@@ -27,6 +27,23 @@ _MAX_NEEDS_BYTES = 850
 """An error's metadata travels in HTTP/2 trailers, which are short."""
 
 
+class _Attempt:
+    """What goes on under a lease."""
+
+    def __init__(self, until: asyncio.Timeout) -> None:
+        self._until = until
+        self._concluding = False
+
+    def conclude(self) -> None:
+        """From here on the record itself says whether the attempt is over."""
+        self._concluding = True
+
+    def end(self) -> None:
+        """It is over."""
+        if not self._concluding:
+            self._until.reschedule(asyncio.get_running_loop().time())
+
+
 class ImportRuns:
     """Carries imports out, a few at a time. Who begins them says what becomes of those that fail."""
 
@@ -65,7 +82,7 @@ class ImportRuns:
         Raises InvalidArgument when the file or the options are wrong, Aborted when somebody else took the import over, and what the
         ledger and the database raise.
         """
-        async with self.lease(running, lambda: work.progress), self._place():
+        async with self.lease(running, lambda: work.progress) as attempt, self._place():
             try:
                 success = await work.run(
                     user_id=running.user_id,
@@ -77,6 +94,7 @@ class ImportRuns:
                 )
             except UnreadableStatement as error:
                 raise _unreadable(error) from error
+            attempt.conclude()
             finished = await self._repository.succeed(running, success, work.outcomes.chunks())
         if finished is None:
             raise attempt_over(running.id)
@@ -91,20 +109,29 @@ class ImportRuns:
         return await self._repository.fail(running, Failure(error.message, error.reason, again, error.metadata, error.fields))
 
     @asynccontextmanager
-    async def lease(self, running: Import, progress: Callable[[], Progress]) -> AsyncIterator[None]:
-        """Keeps others away from the import for the time of the block, and tells how far it is."""
-        keeping = asyncio.create_task(self._keep_lease(running, progress))
+    async def lease(self, running: Import, progress: Callable[[], Progress]) -> AsyncIterator[_Attempt]:
+        """Keeps others away from the import for the time of the block, and tells how far it is. Raises AttemptOver, and ends the block,
+        within two seconds when somebody else has ended the attempt: its work is in vain, and keeps the ledger waiting."""
         try:
-            yield
-        finally:
-            keeping.cancel()
+            async with asyncio.timeout(None) as until:
+                attempt = _Attempt(until)
+                keeping = asyncio.create_task(self._keep_lease(running, progress, attempt))
+                try:
+                    yield attempt
+                finally:
+                    keeping.cancel()
+        except TimeoutError:
+            if until.expired():
+                raise attempt_over(running.id) from None
+            raise
 
-    async def _keep_lease(self, running: Import, progress: Callable[[], Progress]) -> None:
+    async def _keep_lease(self, running: Import, progress: Callable[[], Progress], attempt: _Attempt) -> None:
         while True:
             await asyncio.sleep(min(self._lease_s / 3, _STEP_S))
             step = progress()
             try:
                 if not await self._repository.renew(running, lease_s=self._lease_s, progress=step):
+                    attempt.end()
                     return
                 await self.announce(dataclasses.replace(running, progress=step))
             except Exception as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ _PUBLISH_TIMEOUT_S = 1.0
 _PAUSE_S = 5.0
 _MAX_READERS = 256
 _PER_READ = 256
+_PER_FORGET = 1000
 _EVENT_ID = re.compile(r"[0-9]{1,19}(-[0-9]{1,19})?", re.ASCII)
 
 
@@ -69,6 +70,12 @@ class EventLog:
         async with within(max(wait_s, 0) + 2, reason="EVENTS_UNAVAILABLE"):
             answer = await self._redis.xread({_stream(key): start}, count=_PER_READ, block=block)
         return [_event(entry_id, fields) for _, entries in _pairs(answer) for entry_id, fields in entries]
+
+    async def forget(self, keys: Sequence[str]) -> None:
+        """Removes all events of these keys. Raises Unavailable without Redis."""
+        for start in range(0, len(keys), _PER_FORGET):
+            async with within(_PUBLISH_TIMEOUT_S, reason="EVENTS_UNAVAILABLE"):
+                await self._redis.unlink(*map(_stream, keys[start : start + _PER_FORGET]))
 
     async def close(self) -> None:
         """Closes all connections."""

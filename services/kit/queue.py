@@ -7,11 +7,14 @@ so that a message that comes twice or not at all does no harm.
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +62,11 @@ OUTAGES = (Aborted, DeadlineExceeded, ResourceExhausted, Unavailable)
 _SEPARATOR = ":"
 _TIMEOUT_S = 2.0
 _PUBLISH_TIMEOUT_S = 5.0
+_DISCARD_TIMEOUT_S = 10.0
+_PER_LOOK = 1000
+# kombu's names for what workers hold.
+_HELD = "unacked"
+_HELD_INDEX = "unacked_index"
 
 
 def route_to(queue: str, rules: QueueRules | None = None) -> dict[str, Any]:
@@ -170,8 +178,38 @@ class TaskQueue:
         """How many tasks wait in a queue, of all priorities; not those in a worker's hands. Raises Unavailable."""
         async with within(_TIMEOUT_S, reason="QUEUE_UNAVAILABLE"), self._redis.pipeline(transaction=False) as pipeline:
             for priority in PRIORITIES.values():
-                pipeline.llen(f"{queue}{_SEPARATOR}{priority}" if priority else queue)
+                pipeline.llen(_list_of(queue, priority))
             return sum(await pipeline.execute())
+
+    async def discard(self, argument: str) -> int:
+        """Takes back every task with this first argument, whatever its queue and priority, and returns how many. One that a worker has in
+        its hands goes on, but comes back no more. Raises Unavailable with reason QUEUE_UNAVAILABLE; harmless to repeat."""
+        discarded = 0
+        async with within(_DISCARD_TIMEOUT_S, reason="QUEUE_UNAVAILABLE"):
+            # Once more after what workers hold: they may just have put something back.
+            for _ in range(2):
+                for queue, priority in product(QUEUES, PRIORITIES.values()):
+                    discarded += await self._discard_waiting(_list_of(queue, priority), argument)
+                discarded += await self._discard_held(argument)
+        return discarded
+
+    async def _discard_waiting(self, key: str, argument: str) -> int:
+        # From the end at which tasks are added: what comes meanwhile makes us see some twice, and miss none.
+        found: set[bytes] = set()
+        start = 0
+        while messages := await self._redis.lrange(key, start, start + _PER_LOOK - 1):
+            found.update(message for message in messages if first_argument(message) == argument)
+            start += _PER_LOOK
+        return sum([await self._redis.lrem(key, 0, message) for message in found])
+
+    async def _discard_held(self, argument: str) -> int:
+        held = [tag async for tag, message in self._redis.hscan_iter(_HELD, count=_PER_LOOK) if first_argument(message) == argument]
+        if not held:
+            return 0
+        async with self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.hdel(_HELD, *held)
+            pipeline.zrem(_HELD_INDEX, *held)
+            return int((await pipeline.execute())[0])
 
     async def close(self) -> None:
         """Closes all connections."""
@@ -182,6 +220,21 @@ class TaskQueue:
     def _close_publisher(self) -> None:
         if self._celery is not None:
             self._celery.close()
+
+
+def _list_of(queue: str, priority: int) -> str:
+    return f"{queue}{_SEPARATOR}{priority}" if priority else queue
+
+
+def first_argument(message: bytes) -> str | None:
+    """That of a task in a message, as kombu keeps it in a list, or in its hash of what workers hold; None where there is none."""
+    try:
+        raw = json.loads(message)
+        envelope = raw[0] if isinstance(raw, list) else raw
+        arguments = json.loads(base64.b64decode(envelope["body"]))[0]
+        return str(arguments[0]) if arguments else None
+    except (ValueError, LookupError, TypeError):
+        return None  # not one of ours
 
 
 def _connection_errors() -> tuple[type[BaseException], ...]:

@@ -15,7 +15,7 @@ import pytest
 import uuid_utils.compat
 from prometheus_client import REGISTRY
 
-from services.ingestion.domain import Counts, Import, ImportOptions, ImportRow, ImportState, RowOutcome, UploadedFile
+from services.ingestion.domain import Counts, Failure, Import, ImportOptions, ImportRow, ImportState, RowOutcome, UploadedFile
 from services.ingestion.readers.statement import Batch, ReadOptions, RowError, Statement, UnreadableStatement
 from services.kit.errors import Aborted, AlreadyExists, InvalidArgument, NotFound, ResourceExhausted, Unavailable
 from tests.support.ingestion_fakes import FakeImportsRepository, FakeLedger, service_of
@@ -322,6 +322,27 @@ async def test_a_stranger_takes_over_and_the_old_worker_gives_way(bench: Bench) 
     bench.ledger.before_commit = lose_the_lease
     with pytest.raises(Aborted):
         await bench.send(FIVE)
+
+
+async def test_who_has_lost_an_import_stops_at_the_next_renewal(tmp_path: Path) -> None:
+    """Not only at the end: the ledger holds back whoever waits for its transaction."""
+    bench = Bench(tmp_path, lease_s=0.15)
+    told: list[bool] = []
+
+    async def lose_it_and_go_on() -> None:
+        found = (await bench.repository.list_imports(bench.user_id, limit=1, after=None))[0]
+        assert await bench.repository.fail(found, Failure("", "STOPPED")) is not None
+        try:
+            await asyncio.sleep(30)
+        finally:
+            told.append(True)
+
+    bench.ledger.before_commit = lose_it_and_go_on
+    with pytest.raises(Aborted) as caught:
+        await asyncio.wait_for(bench.send(FIVE), 5)
+    assert caught.value.reason == "IMPORT_TAKEN_OVER"
+    assert told == [True]
+    assert bench.ledger.transactions == {}
 
 
 async def test_the_lease_is_renewed_while_the_import_runs(tmp_path: Path) -> None:

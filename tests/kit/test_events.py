@@ -41,6 +41,15 @@ async def test_events_are_read_in_order_and_taken_up_again(log: EventLog, key: s
     assert await log.read(key, after=found[-1].id, wait_s=0) == []
 
 
+async def test_what_is_forgotten_is_gone(log: EventLog, key: str) -> None:
+    for name in (key, f"{key}0"):
+        await log.publish(name, {"rows": 1})
+    await log.forget([key, *(f"{key}:{number}" for number in range(1500))])
+    await log.forget([])
+    assert await log.read(key, after="", wait_s=0) == []
+    assert len(await log.read(f"{key}0", after="", wait_s=0)) == 1
+
+
 async def test_keys_are_apart(log: EventLog, key: str) -> None:
     await log.publish(key, {"mine": True})
     assert await log.read(f"{key}0", after="", wait_s=0) == []

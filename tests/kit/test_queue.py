@@ -18,7 +18,17 @@ import psutil
 import pytest
 
 from services.kit.errors import Unavailable
-from services.kit.queue import LONG_INFERENCE, PRIORITIES, QUEUES, VISIBILITY_TIMEOUT_S, QueueRules, TaskQueue, make_celery, task_options
+from services.kit.queue import (
+    LONG_INFERENCE,
+    PRIORITIES,
+    QUEUES,
+    VISIBILITY_TIMEOUT_S,
+    QueueRules,
+    TaskQueue,
+    first_argument,
+    make_celery,
+    task_options,
+)
 from tests.support.gateway_app import RedisProcess, free_port
 
 # Rules
@@ -304,3 +314,35 @@ async def test_messages_say_no_more_than_they_must(queue: TaskQueue, redis: Redi
     assert content["content-type"] == "application/json"
     assert content["headers"]["task"] == "probe.note"
     assert content["properties"]["priority"] == 3
+
+
+async def test_a_users_tasks_are_taken_back_wherever_they_wait(queue: TaskQueue, redis: RedisProcess, worker: Worker) -> None:
+    """Of every priority, beyond one look's worth of others, and one that a dead worker held; nobody else's."""
+    from redis import Redis
+
+    doomed = worker.start()
+    await queue.enqueue("probe.hang", ["mine"], queue="ingest")
+    await worker.until(lambda: bool(worker.traces("hang")))
+    doomed.kill()
+    doomed.wait()
+    for priority in ("high", "medium", "low"):
+        await queue.enqueue("probe.note", ["mine", priority], queue="ingest", priority=priority)
+        await queue.enqueue("probe.note", ["theirs", priority], queue="ingest", priority=priority)
+    await queue.enqueue("probe.note", ["mine"], queue="training")
+    await queue.enqueue("probe.note", [], queue="upkeep")
+    with Redis.from_url(redis.url) as client:
+        client.lpush("ingest", *(b"no message of ours %d" % number for number in range(1500)))
+        assert await queue.discard("mine") == 5
+        assert await queue.discard("mine") == 0
+        left = [client.lrange(name, 0, -1) for name in ("ingest", "ingest:3", "ingest:6", "training:6", "upkeep")]
+        assert [len(messages) for messages in left] == [1501, 1, 1, 0, 1]
+        assert (client.hlen("unacked"), client.zcard("unacked_index")) == (0, 0)
+    assert [first_argument(messages[0]) for messages in left[1:3]] == ["theirs", "theirs"]
+
+
+async def test_tasks_are_not_taken_back_without_redis() -> None:
+    queue = TaskQueue("redis://127.0.0.1:1/0")
+    with pytest.raises(Unavailable) as caught:
+        await queue.discard("mine")
+    assert caught.value.reason == "QUEUE_UNAVAILABLE"
+    await queue.close()
