@@ -21,6 +21,7 @@ from services.accounts.servicer import AccountsServicer
 from services.accounts.settings import AccountsSettings
 from services.kit.pagination import PageTokens
 from services.kit.postgres import Database
+from services.kit.replica import database_at
 from services.kit.server import Server, set_up_process
 from services.kit.telemetry import export_pool
 
@@ -57,7 +58,8 @@ def register(settings: AccountsSettings, database: Database, server: grpc.aio.Se
 async def run(settings: AccountsSettings) -> None:
     """Serves until SIGTERM or SIGINT."""
     set_up_process("accounts", settings)
-    database = Database(settings.database_url.get_secret_value(), settings)
+    replica_url = settings.replica_url.get_secret_value() if settings.replica_url else None
+    database = database_at(settings.database_url.get_secret_value(), replica_url, settings)
     await database.open()
     export_pool(database.figures)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import AliasChoices, Field, SecretStr
 
 from services.kit.settings import ServiceSettings, service_config
 
@@ -12,5 +12,10 @@ class AccountsSettings(ServiceSettings):
 
     model_config = service_config("accounts")
 
+    replica_url: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("SCALE_ACCOUNTS_REPLICA_URL", "DATABASE_REPLICA_URL"),
+        description="A standby of database_url, with the same role: it serves reads that may be some seconds old.",
+    )
     import_lock_timeout_s: float = Field(30, gt=0, description="Seconds to wait until another import of the same user is in.")
     import_idle_timeout_s: float = Field(60, gt=0, description="Seconds to wait for the next batch of an import before it is given up.")

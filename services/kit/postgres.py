@@ -17,6 +17,7 @@ import structlog
 
 from services.kit import context
 from services.kit.errors import Aborted, DeadlineExceeded, ScaleError, Unauthenticated, Unavailable
+from services.kit.query_log import QueryLog
 from services.kit.settings import DatabaseSettings
 from services.kit.telemetry import SLOW_TRANSACTIONS
 
@@ -76,6 +77,7 @@ class Database:
         self._dsn = dsn
         self._settings = settings
         self._after_write = after_write
+        self._query_log = QueryLog(settings)
         self._pool: asyncpg.Pool | None = None
         self._opening: asyncio.Task[None] | None = None
         self._last_used: dict[int, float] = {}
@@ -101,6 +103,7 @@ class Database:
             max_inactive_connection_lifetime=settings.pool_recycle_s,
             timeout=settings.connect_timeout_s,
             statement_cache_size=settings.statement_cache_size,
+            init=self._query_log.attach,
             setup=self._ping_when_idle if settings.pool_pre_ping else None,
             reset=_keep_session,
         )
@@ -136,6 +139,7 @@ class Database:
                 self._dsn, timeout=settings.connect_timeout_s, statement_cache_size=settings.statement_cache_size
             )
             try:
+                await self._query_log.attach(connection)
                 yield connection
             finally:
                 await connection.close(timeout=settings.connect_timeout_s)
@@ -187,14 +191,18 @@ class Database:
 
     @asynccontextmanager
     async def transaction(
-        self, user_id: UUID, *, read_only: bool = False, statement_timeout_s: float | None = None
+        self, user_id: UUID, *, read_only: bool = False, replica: bool = False, statement_timeout_s: float | None = None
     ) -> AsyncIterator[asyncpg.Connection]:
         """One transaction as `user_id`: commits when the block ends, rolls back when it raises or is cancelled.
+
+        `replica` marks a read whose answer may be some seconds old: where there is a replica, it may serve it (services/kit/replica.py).
+        Never for balances, nor for what the user has just written.
 
         One that may write is over before everything of the user is erased, or begins after; a caller who signed in before an erasure gets
         Unauthenticated with reason USER_ERASED. Raises Unavailable (down, or no free connection), DeadlineExceeded with reason
         DB_STATEMENT_TIMEOUT, or Aborted.
         """
+        read_only = read_only or replica
         timeout_ms = int((statement_timeout_s or self._settings.statement_timeout_s) * 1000)
         begin = f"BEGIN{' READ ONLY' if read_only else ''};{_settings(user_id, timeout_ms)}"
         if not read_only:
@@ -234,6 +242,11 @@ class Database:
                 SLOW_TRANSACTIONS.inc()
                 log.warning("slow transaction", duration_s=round(elapsed, 3), statement_timeout_ms=timeout_ms)
 
+    async def fetch_value(self, query: str, *, timeout_s: float) -> Any:
+        """The first value that a query about the server itself gives, as nobody. Raises what the driver raises, and TimeoutError."""
+        async with asyncio.timeout(timeout_s), self._connection() as connection:
+            return await connection.fetchval(query)
+
     def figures(self) -> dict[str, object]:
         """The pool's figures, without asking the server."""
         if self._pool is None:
@@ -251,9 +264,7 @@ class Database:
     async def health(self) -> dict[str, object]:
         """The pool's figures, and under `ok` whether the server answers within two seconds."""
         try:
-            async with asyncio.timeout(2), self._connection() as connection:
-                await connection.execute("SELECT 1")
-            ok = True
+            ok = await self.fetch_value("SELECT true", timeout_s=2)
         except (ScaleError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             ok = False
         return {**self.figures(), "ok": ok}

@@ -207,7 +207,19 @@ class DatabaseSettings(BaseSettings):
         1.0,
         gt=0,
         validation_alias=_shared("DB_SLOW_QUERY_THRESHOLD"),
-        description="Transactions longer than this are logged.",
+        description="Seconds: statements and transactions longer than this are logged.",
+    )
+    enable_query_logging: bool = Field(
+        True,
+        validation_alias=_shared("DB_ENABLE_QUERY_LOGGING"),
+        description="Log slow statements with duration and text, never with their parameters.",
+    )
+    echo: bool = Field(False, validation_alias=_shared("DB_ECHO"), description="Log every statement in the same way, slow or not.")
+    replica_max_lag_s: float = Field(
+        10,
+        ge=0,
+        validation_alias=_shared("DB_REPLICA_MAX_LAG"),
+        description="Seconds that a replica may be behind; the primary serves its reads while it is further.",
     )
 
     @property

@@ -25,6 +25,7 @@ TASK_LATENCY = Histogram("scale_task_duration_seconds", "Time of a task from a q
 TASKS_RUNNING = Gauge("scale_tasks_running", "Tasks in hand (saturation).", ("task",), multiprocess_mode="livesum")
 CACHE_READS = Counter("scale_cache_reads_total", "Answers asked of the cache.", ("function", "result"))
 SLOW_TRANSACTIONS = Counter("scale_db_slow_transactions_total", "Transactions over DB_SLOW_QUERY_THRESHOLD.")
+REPLICA_READS = Counter("scale_db_replica_reads_total", "Reads that a replica may serve.", ("served_by",))
 
 
 class _PoolCollector(Collector):

@@ -19,6 +19,7 @@ CACHE_KEY = "cache"
 DATABASE_SERVICES = ("accounts", "ingestion")
 # Who may reach what. A service's worker is called <service>-worker, its clock <service>-beat.
 _DATABASE = (*DATABASE_SERVICES, "ingestion-worker")
+_REPLICA = ("accounts",)
 _REDIS = ("gateway", "ingestion", "ingestion-worker", "ingestion-beat")
 _STORAGE = ("ingestion", "ingestion-worker")
 # Who believes workers' tokens: those that they call.
@@ -29,7 +30,7 @@ _PASSED_ON_PREFIXES = ("PYTHON", "LC_", "OTEL_", "SENTRY_", "SSL_CERT_", "COVERA
 # Credentials of object storage elsewhere.
 _STORAGE_PREFIXES = ("AWS_", "GOOGLE_", "AZURE_")
 # In the names of settings that are one service's alone.
-_SECRET_WORDS = ("DATABASE_URL", "SECRET", "PASSWORD", "KEY", "TOKEN")
+_SECRET_WORDS = ("DATABASE_URL", "REPLICA_URL", "SECRET", "PASSWORD", "KEY", "TOKEN")
 _OWNED = (
     "SCALE_HOME", "SCALE_ENVIRONMENT", "SCALE_DATABASE_URL", "SCALE_REDIS_URL", "SCALE_CACHE_KEY", "SCALE_STORAGE_URL", "SCALE_URL",
     "SCALE_TOKEN", "SCALE_SERVICE_PUBLIC_KEYS", "SCALE_INGESTION_SERVICE_KEY", "SCALE_HEARTBEAT_FILE",
@@ -61,6 +62,8 @@ def service_environment(
         result[f"SCALE_{other.upper()}_ADDRESS"] = f"{LOOPBACK}:{ports.service(other)}"
     for variable, value in outer.items():
         if variable.startswith("DB_") and process in _DATABASE:
+            result[variable] = value
+        if variable == "DATABASE_REPLICA_URL" and process in _REPLICA:
             result[variable] = value
         if not variable.startswith("SCALE_") or variable in _OWNED or variable.startswith("SCALE_AUTH_"):
             continue
