@@ -47,6 +47,40 @@ _MONTHLY_SPENDING = """
      WHERE amount < 0
      GROUP BY user_id, date_trunc('month', transaction_date::timestamp)::date, COALESCE(category, 'uncategorized'), currency
 """
+# Of each active budget: the counted debits of its category and what is below it, in its currency and period. What the budgets before it in
+# an unbroken chain left over or overspent is a running sum, since active budgets of one category and currency never overlap.
+_BUDGET_USE = """
+    WITH used AS (
+        SELECT b.*, COALESCE(debits.total, 0) AS spent
+          FROM accounts.budgets AS b
+          CROSS JOIN LATERAL (
+              SELECT -sum(t.amount) AS total FROM accounts.counted_transactions AS t
+               WHERE t.user_id = b.user_id AND t.currency = b.currency AND t.amount < 0
+                 AND t.transaction_date BETWEEN b.period_start AND b.period_end
+                 AND t.category = ANY (ARRAY(
+                     SELECT b.category
+                     UNION SELECT c.slug FROM accounts.categories AS c WHERE c.primary_slug = b.category
+                     UNION SELECT u.slug FROM accounts.user_categories AS u WHERE u.user_id = b.user_id AND u.primary_slug = b.category))
+          ) AS debits
+         WHERE b.is_active
+    ), links AS (
+        SELECT *, roll_over AND lag(period_end) OVER (PARTITION BY user_id, category, currency ORDER BY period_start) + 1 = period_start
+               AS follows
+          FROM used
+    ), chains AS (
+        SELECT *, count(*) FILTER (WHERE follows IS NOT TRUE) OVER (PARTITION BY user_id, category, currency ORDER BY period_start) AS chain
+          FROM links
+    ), carried AS (
+        SELECT *, COALESCE(sum(amount - spent) OVER (
+                   PARTITION BY user_id, category, currency, chain ORDER BY period_start ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+               ), 0) AS carried_over
+          FROM chains
+    )
+    SELECT user_id, id AS budget_id, category, amount, currency, period_start, period_end, roll_over, created_at, updated_at, carried_over,
+           spent, amount + carried_over - spent AS remaining,
+           CASE WHEN amount + carried_over > 0 THEN round(100 * spent / (amount + carried_over), 2) ELSE 0 END AS utilization_percent
+      FROM carried
+"""
 
 ALL_FIGURES = (
     Figures("category_stats", "user_category_stats", "idx_user_category_stats", "user_id, category, currency", _CATEGORY_STATS),
@@ -58,6 +92,7 @@ ALL_FIGURES = (
         "user_id, month DESC, category, currency",
         _MONTHLY_SPENDING,
     ),
+    Figures("budget_use", "budget_utilization", "idx_budget_utilization_unique", "user_id, period_start DESC, budget_id DESC", _BUDGET_USE),
 )
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from clients.cli import budgets
 from clients.cli.balances import show_balances
 from clients.cli.client import FINAL_STATES, ScaleClient, ScaleError
 from clients.cli.flows import show_cash_flow
@@ -152,6 +153,7 @@ def list_accounts(limit: Limit = 100, url: Url = None, token: Token = None) -> N
 
 app.command("balance")(show_balances)
 app.command("cash-flow")(show_cash_flow)
+app.add_typer(budgets.app, name="budgets")
 
 
 @app.command("profiles")

@@ -38,7 +38,35 @@ def upgrade() -> None:
     op.execute("CREATE INDEX idx_budgets_pagination ON accounts.budgets (user_id, period_start DESC, id DESC)")
     op.execute("CREATE UNIQUE INDEX idx_budgets_request ON accounts.budgets (user_id, request_id)")
     protect("accounts.budgets", "scale_accounts")
+    _refuse_overlaps()
 
 
 def downgrade() -> None:
     raise NotImplementedError("Restore from a backup instead: users' budgets would be lost.")
+
+
+def _refuse_overlaps() -> None:
+    # An exclusion constraint would need btree_gist, which not every server has. Whoever comes second waits for the first, and sees its row.
+    op.execute("""
+        CREATE FUNCTION accounts.refuse_overlapping_budget() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+        AS $$
+        DECLARE
+            other uuid;
+        BEGIN
+            PERFORM pg_advisory_xact_lock(hashtextextended('accounts.budgets ' || NEW.user_id, 0));
+            SELECT id INTO other FROM accounts.budgets
+             WHERE user_id = NEW.user_id AND category = NEW.category AND currency = NEW.currency AND is_active AND id <> NEW.id
+               AND period_start <= NEW.period_end AND period_end >= NEW.period_start
+             LIMIT 1;
+            IF FOUND THEN
+                RAISE EXCEPTION 'budget % overlaps active budget %', NEW.id, other USING ERRCODE = 'exclusion_violation', DETAIL = other;
+            END IF;
+            RETURN NEW;
+        END
+        $$
+    """)
+    op.execute("REVOKE ALL ON FUNCTION accounts.refuse_overlapping_budget() FROM PUBLIC")
+    op.execute("""
+        CREATE TRIGGER refuse_overlap BEFORE INSERT OR UPDATE ON accounts.budgets
+        FOR EACH ROW WHEN (NEW.is_active) EXECUTE FUNCTION accounts.refuse_overlapping_budget()
+    """)

@@ -8,13 +8,18 @@ import grpc.aio
 
 from scale.accounts.v1 import accounts_service_pb2 as pb
 from scale.accounts.v1 import analytics_service_pb2 as analytics_pb
+from scale.accounts.v1 import budgets_service_pb2 as budgets_pb
 from scale.accounts.v1.accounts_service_pb2_grpc import add_AccountsServiceServicer_to_server
 from scale.accounts.v1.analytics_service_pb2_grpc import add_AnalyticsServiceServicer_to_server
+from scale.accounts.v1.budgets_service_pb2_grpc import add_BudgetsServiceServicer_to_server
 from services.accounts.analytics.repository import PostgresAnalyticsRepository
 from services.accounts.analytics.service import AnalyticsService
 from services.accounts.analytics.servicer import AnalyticsServicer
 from services.accounts.balances.repository import PostgresBalancesRepository
 from services.accounts.balances.service import BalancesService
+from services.accounts.budgets.repository import PostgresBudgetsRepository
+from services.accounts.budgets.service import BudgetsService
+from services.accounts.budgets.servicer import BudgetsServicer
 from services.accounts.repository import PostgresAccountsRepository
 from services.accounts.service import AccountsService
 from services.accounts.servicer import AccountsServicer
@@ -30,7 +35,11 @@ BACKGROUND_METHODS = frozenset(
     f"/{SERVICE_NAME}/{method}" for method in ("GetAccount", "EnsureAccount", "GetProfile", "AppendTransactions")
 )
 """What a worker may ask for a user who is not there: what an import needs, no more."""
-SERVICE_NAMES = (SERVICE_NAME, analytics_pb.DESCRIPTOR.services_by_name["AnalyticsService"].full_name)
+SERVICE_NAMES = (
+    SERVICE_NAME,
+    analytics_pb.DESCRIPTOR.services_by_name["AnalyticsService"].full_name,
+    budgets_pb.DESCRIPTOR.services_by_name["BudgetsService"].full_name,
+)
 """One gRPC service for each subject (docs/adr/0016-services-by-subject.md)."""
 
 
@@ -49,10 +58,12 @@ def build(settings: AccountsSettings, database: Database) -> AccountsServicer:
 
 def register(settings: AccountsSettings, database: Database, server: grpc.aio.Server) -> None:
     """Adds the servicer of every subject."""
-    add_AccountsServiceServicer_to_server(build(settings, database), server)
     page_tokens = PageTokens(settings.page_token_secret)
+    add_AccountsServiceServicer_to_server(build(settings, database), server)
     analytics = AnalyticsService(PostgresAnalyticsRepository(database), page_tokens)
     add_AnalyticsServiceServicer_to_server(AnalyticsServicer(analytics), server)
+    budgets = BudgetsService(PostgresBudgetsRepository(database), page_tokens)
+    add_BudgetsServiceServicer_to_server(BudgetsServicer(budgets), server)
 
 
 async def run(settings: AccountsSettings) -> None:

@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 
-from services.gateway import accounts, balances, flows, health, ingestion, problems
+from services.gateway import accounts, balances, budgets, flows, health, ingestion, problems
 from services.gateway.answers import Cache, bytes_answer
 from services.gateway.errors import MEDIA_TYPE
 
@@ -36,6 +36,7 @@ _TAGS = [
     {"name": "transfers", "description": "Money that went from one of your accounts to another: found, and yours to confirm or undo."},
     {"name": "analytics", "description": "Figures about your ledger."},
     {"name": "accounts", "description": "Where you keep money."},
+    {"name": "budgets", "description": "What you mean to spend on a category in a period, and what became of it."},
     {"name": "categories", "description": "The taxonomy and your own categories."},
     {"name": "profile", "description": "Your settings."},
     {"name": "health", "description": "Whether the system is well. Without a token."},
@@ -58,8 +59,9 @@ router = APIRouter(include_in_schema=False)
 def add_routes(app: FastAPI) -> None:
     """Registers every route. A new version of the API is one more line here."""
     # One flat list: with include_router FastAPI would match every request twice and know only the path below the prefix.
-    for one in (accounts.router, balances.router, flows.router, ingestion.router, health.router, router):
-        app.router.routes.extend(one.routes)
+    for one in (accounts, balances, budgets, flows, ingestion, health):
+        app.router.routes.extend(one.router.routes)
+    app.router.routes.extend(router.routes)
 
 
 @cache

@@ -53,6 +53,9 @@ def gateway() -> Iterator[FakeGateway]:
         def do_POST(self) -> None:
             self._serve()
 
+        def do_PATCH(self) -> None:
+            self._serve()
+
         def do_DELETE(self) -> None:
             self._serve()
 

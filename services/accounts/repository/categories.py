@@ -31,7 +31,7 @@ _SELECT_PAGE = """
      WHERE $2::boolean IS NULL OR (custom, slug) > ($2, $3)
      ORDER BY custom, slug LIMIT $4
 """
-_IS_KNOWN = """
+IS_KNOWN = """
     SELECT EXISTS (SELECT FROM accounts.categories WHERE slug = $2)
         OR EXISTS (SELECT FROM accounts.user_categories WHERE user_id = $1 AND slug = $2)
 """
@@ -119,5 +119,5 @@ class CategoryRows:
         return [Category(*record) for record in records]
 
     async def _is_known(self, connection: Connection, user_id: UUID, slug: str) -> bool:
-        known: bool = await connection.fetchval(_IS_KNOWN, user_id, slug)
+        known: bool = await connection.fetchval(IS_KNOWN, user_id, slug)
         return known

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, Literal, Self
+from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 
-from services.gateway.schemas.fields import Amount, Currency, Day, Identifier, Input, Output, PageQuery, Text
+from services.gateway.schemas.fields import ABSENT, Amount, ChangesSomething, Currency, Day, Identifier, Input, Output, PageQuery, Text
 
 AccountKind = Literal["checking", "savings", "credit_card", "cash", "loan", "investment", "other"]
 Direction = Literal["credit", "debit"]
@@ -55,20 +55,6 @@ _PROFILE: dict[str, Any] = {
     "updated_at": "2026-02-01T08:00:00.000000Z",
 }
 _CATEGORY: dict[str, Any] = {"slug": "groceries_supermarket", "name": "Supermarket", "primary_slug": "groceries", "custom": False}
-
-
-# Default of a field that may be left out but not be null; `model_fields_set` tells whether it was there.
-_ABSENT: Any = None
-
-
-class _ChangesSomething(Input):
-    """A body whose fields are all optional, of which one must be there."""
-
-    @model_validator(mode="after")
-    def _names_a_field(self) -> Self:
-        if not self.model_fields_set:
-            raise ValueError(f"must hold at least one of {', '.join(type(self).model_fields)}")
-        return self
 
 
 class TransactionFilters(PageQuery):
@@ -132,7 +118,7 @@ class TransactionPage(Output):
     next_page_token: str | None = Field(description="For the next page; null on the last one.")
 
 
-class TransactionChange(_ChangesSomething):
+class TransactionChange(ChangesSomething):
     """What to change; fields that are absent stay."""
 
     model_config = ConfigDict(
@@ -199,15 +185,15 @@ class NewAccount(Input):
     opening_balance: Balance | None = Field(None, description="What it held before its first transaction.")
 
 
-class AccountChange(_ChangesSomething):
+class AccountChange(ChangesSomething):
     """What to change; fields that are absent stay."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "Household", "active": True}], "minProperties": 1})
 
-    name: Text = Field(_ABSENT, min_length=1, max_length=200, description="Shown to people.")
-    type: AccountKind = Field(_ABSENT, description="What kind of account.")
-    active: bool = Field(_ABSENT, strict=True, description="False hides it from lists.")
-    opening_balance: Balance = Field(_ABSENT, description="What it held before its first transaction, in the account's currency.")
+    name: Text = Field(ABSENT, min_length=1, max_length=200, description="Shown to people.")
+    type: AccountKind = Field(ABSENT, description="What kind of account.")
+    active: bool = Field(ABSENT, strict=True, description="False hides it from lists.")
+    opening_balance: Balance = Field(ABSENT, description="What it held before its first transaction, in the account's currency.")
 
 
 class Profile(Output):
@@ -225,7 +211,7 @@ class Profile(Output):
     updated_at: datetime = Field(description="Last change, UTC.")
 
 
-class ProfileChange(_ChangesSomething):
+class ProfileChange(ChangesSomething):
     """What to change; fields that are absent stay."""
 
     model_config = ConfigDict(
@@ -233,13 +219,13 @@ class ProfileChange(_ChangesSomething):
     )
 
     display_name: Text | None = Field(None, max_length=100, description="Shown to people; null takes it away.")
-    default_currency: Currency = Field(_ABSENT, description="ISO 4217, for files and accounts that name none.")
-    locale: Text = Field(_ABSENT, max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", description="BCP 47, such as en-GB.")
+    default_currency: Currency = Field(ABSENT, description="ISO 4217, for files and accounts that name none.")
+    locale: Text = Field(ABSENT, max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", description="BCP 47, such as en-GB.")
     time_zone: Text = Field(
-        _ABSENT, max_length=64, pattern=r"^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$", description="IANA name, such as Europe/Berlin."
+        ABSENT, max_length=64, pattern=r"^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$", description="IANA name, such as Europe/Berlin."
     )
     transfer_suggestions: bool = Field(
-        _ABSENT, strict=True, description="False takes open suggestions away and makes no new ones; true starts with the next import."
+        ABSENT, strict=True, description="False takes open suggestions away and makes no new ones; true starts with the next import."
     )
 
 

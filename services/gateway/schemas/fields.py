@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 from services.kit.errors import InvalidArgument
 from services.kit.money import parse_amount
@@ -56,12 +56,24 @@ Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 """An ISO 4217 code."""
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 """Any text that PostgreSQL can hold: without NUL."""
+ABSENT: Any = None
+"""Default of a field that may be left out but not be null; `model_fields_set` tells whether it was there."""
 
 
 class Input(BaseModel):
     """What a client sends: fields that are not known are refused."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class ChangesSomething(Input):
+    """A body whose fields are all optional, of which one must be there."""
+
+    @model_validator(mode="after")
+    def _names_a_field(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError(f"must hold at least one of {', '.join(type(self).model_fields)}")
+        return self
 
 
 class Output(BaseModel):
