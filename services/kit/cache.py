@@ -11,7 +11,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection
-from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
+from typing import Any, Protocol, TypeVar, cast, get_type_hints
 from uuid import UUID
 
 import orjson
@@ -24,8 +24,7 @@ from services.kit.telemetry import CACHE_READS
 
 log = structlog.get_logger()
 
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
+Function = TypeVar("Function", bound=Callable[..., Awaitable[Any]])
 
 LIFETIME_S = 3600.0
 """Seconds that an answer is kept, unless its function says otherwise; at most."""
@@ -41,6 +40,12 @@ _USERS_AT_ONCE = 500
 _GENERATION = b"generation"
 
 
+class Decorator(Protocol):
+    """Takes and gives an async function whose first argument is the user's id, by position."""
+
+    def __call__(self, function: Function, /) -> Function: ...
+
+
 class Cache:
     """The answers of one service. `key` hides the users' ids; all processes of the service have the same."""
 
@@ -52,23 +57,19 @@ class Cache:
         self._paused_until = 0.0
         self._owed: set[str] = set()
 
-    def cached(
-        self, *, ttl_s: float = LIFETIME_S, keep: Callable[[Result], bool] | None = None
-    ) -> Callable[[Callable[Concatenate[UUID, Arguments], Awaitable[Result]]], Callable[Concatenate[UUID, Arguments], Awaitable[Result]]]:
+    def cached(self, *, ttl_s: float = LIFETIME_S, keep: Callable[[Any], bool] | None = None) -> Decorator:
         """Keeps what the function answers for `ttl_s` seconds, or until the user's answers are dropped; only what `keep` says yes to. The
         answer's type, as annotated, must survive JSON; arguments are plain values, dataclasses, enums, dates, decimals and ids."""
         if not 0 < ttl_s <= LIFETIME_S:
             raise ValueError(f"an answer is kept for at most {LIFETIME_S:g} s")
 
-        def decorate(
-            function: Callable[Concatenate[UUID, Arguments], Awaitable[Result]],
-        ) -> Callable[Concatenate[UUID, Arguments], Awaitable[Result]]:
+        def decorate(function: Function, /) -> Function:
             name = f"{function.__module__}.{function.__qualname__}"
-            adapter: TypeAdapter[Result] = TypeAdapter(get_type_hints(function)["return"])
+            adapter: TypeAdapter[Any] = TypeAdapter(get_type_hints(function)["return"])
             reads = functools.partial(CACHE_READS.labels, function.__qualname__)
 
             @functools.wraps(function)
-            async def answer(user_id: UUID, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+            async def answer(user_id: UUID, /, *args: Any, **kwargs: Any) -> Any:
                 if self._redis is None:
                     return await function(user_id, *args, **kwargs)
                 place = self._place(user_id)
@@ -92,7 +93,7 @@ class Cache:
                     await self._keep(place, field, generation, ttl_s, adapter.dump_json(result, fallback=str))
                 return result
 
-            return answer
+            return cast("Function", answer)
 
         return decorate
 

@@ -49,27 +49,27 @@ async def test_whose_rows_a_write_may_have_changed_is_told_once_it_is_in(server:
     told: list[UUID] = []
 
     async def after_write(user_id: UUID) -> None:
-        async with database.transaction(user_id, read_only=True) as connection:
+        async with telling.transaction(user_id, read_only=True) as connection:
             assert await connection.fetchval("SELECT count(*) FROM told") == len(told) + 1
         told.append(user_id)
 
-    database = Database(server.migrator_url, DatabaseSettings(DB_POOL_SIZE=1, DB_MAX_OVERFLOW=0), after_write=after_write)
-    await database.open()
+    telling = Database(server.migrator_url, DatabaseSettings(DB_POOL_SIZE=1, DB_MAX_OVERFLOW=0), after_write=after_write)
+    await telling.open()
     owner = await asyncpg.connect(server.migrator_url)
     await owner.execute("CREATE TABLE told (number int)")
     user = new_user()
-    async with database.transaction(user) as connection:
+    async with telling.transaction(user) as connection:
         await connection.execute("INSERT INTO told VALUES (1)")
         assert told == []
     assert told == [user]
-    async with database.transaction(user, read_only=True) as connection:
+    async with telling.transaction(user, read_only=True) as connection:
         await connection.fetchval("SELECT 1")
     with pytest.raises(ZeroDivisionError):
-        async with database.transaction(user) as connection:
+        async with telling.transaction(user) as connection:
             await connection.execute("INSERT INTO told VALUES (2)")
             raise ZeroDivisionError
     assert told == [user]
-    await database.close()
+    await telling.close()
     await owner.execute("DROP TABLE told")
     await owner.close()
 
