@@ -1,10 +1,10 @@
-"""Settings of the accounts service: SCALE_ACCOUNTS_<NAME>, and those that all services share."""
+"""Settings of the accounts service and its worker: SCALE_ACCOUNTS_<NAME>, and those that all services share."""
 
 from __future__ import annotations
 
 from pydantic import AliasChoices, Field, SecretStr
 
-from services.kit.settings import ServiceSettings, service_config
+from services.kit.settings import DatabaseSettings, ServiceSettings, WorkerSettings, service_config
 
 
 class AccountsSettings(ServiceSettings):
@@ -19,3 +19,16 @@ class AccountsSettings(ServiceSettings):
     )
     import_lock_timeout_s: float = Field(30, gt=0, description="Seconds to wait until another import of the same user is in.")
     import_idle_timeout_s: float = Field(60, gt=0, description="Seconds to wait for the next batch of an import before it is given up.")
+
+
+class AccountsWorkerSettings(WorkerSettings, DatabaseSettings):
+    """What the worker of the accounts service reads. It verifies nobody's token and calls no other service."""
+
+    model_config = service_config("accounts")
+
+    database_url: SecretStr = Field(description="postgresql:// address, with this service's own role.")
+    redis_url: SecretStr = Field(
+        validation_alias=AliasChoices("SCALE_REDIS_URL"), description="redis:// or rediss:// address of queue and cache."
+    )
+    refresh_timeout_s: float = Field(300, gt=0, le=1000, description="Seconds after which making the figures anew is given up.")
+    worker_grace_s: float = Field(20, ge=0, description="Seconds that what is in hand has to finish after SIGTERM.")

@@ -11,8 +11,6 @@ from services.kit.queue import TaskQueue
 
 QUEUE = "ingest"
 IMPORT_STATEMENT = "ingestion.import_statement"
-REQUEUE_STALLED_IMPORTS = "ingestion.requeue_stalled_imports"
-REMOVE_ORPHANED_UPLOADS = "ingestion.remove_orphaned_uploads"
 
 
 class RedisImportQueue:

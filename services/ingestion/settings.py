@@ -81,11 +81,3 @@ class IngestionWorkerSettings(WorkerSettings, DatabaseSettings, ImportSettings):
     def _key_usable(cls, key: SecretStr) -> SecretStr:
         ServiceTokens("ingestion", key.get_secret_value())
         return key
-
-
-class IngestionBeatSettings(WorkerSettings):
-    """What the clock of the worker reads."""
-
-    model_config = service_config("ingestion")
-
-    redis_url: SecretStr = Field(validation_alias=_REDIS_URL, description="redis:// or rediss:// address of the queue.")

@@ -43,13 +43,14 @@ class QueueRules:
 
 QUEUES: Mapping[str, QueueRules] = MappingProxyType(
     {
-        "upkeep": QueueRules(60, 0, "high"),  # what a clock enqueues: it waits behind nobody's work
+        "upkeep": QueueRules(60, 0, "high"),  # what the clock enqueues, one for each service (`upkeep_of`): it waits behind nobody's work
         "ingest": QueueRules(1800, 0, "medium"),  # repeated by its lease, which counts across workers that die
         "inference": QueueRules(300, 2, "high"),
         "training": QueueRules(1800, 1, "low"),
         "fl": QueueRules(900, 1, "low"),
     }
 )
+_WORK = tuple(queue for queue in QUEUES if queue != "upkeep")
 LONG_INFERENCE = QueueRules(600, 2, "medium")
 """For a task of the queue inference that takes longer and may wait."""
 
@@ -69,14 +70,33 @@ _HELD = "unacked"
 _HELD_INDEX = "unacked_index"
 
 
+def upkeep_of(service: str) -> str:
+    """The queue of what the clock enqueues for a service. Its own: a worker throws away tasks that it does not know."""
+    return f"upkeep-{service}"
+
+
+def rules_of(queue: str) -> QueueRules:
+    """The rules of a queue by its name. Raises KeyError for one that is none of ours."""
+    return QUEUES[queue.partition("-")[0]]
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """That a task is enqueued every so many seconds, from so long after the clock's start."""
+
+    seconds: float
+    task: str
+    queue: str
+
+
 def route_to(queue: str, rules: QueueRules | None = None) -> dict[str, Any]:
     """Queue and priority, as a message is sent with."""
-    return {"queue": queue, "priority": PRIORITIES[(rules or QUEUES[queue]).priority]}
+    return {"queue": queue, "priority": PRIORITIES[(rules or rules_of(queue)).priority]}
 
 
 def task_options(queue: str, rules: QueueRules | None = None) -> dict[str, Any]:
     """What to declare a task with: `@celery.task(name=..., **task_options("ingest"))`."""
-    rules = rules or QUEUES[queue]
+    rules = rules or rules_of(queue)
     return {
         "route": route_to(queue, rules),
         "time_limit": rules.time_limit_s,
@@ -94,8 +114,16 @@ def _route(name: str, args: Any, kwargs: Any, options: Any, task: Any = None, **
     return getattr(task, "route", None)
 
 
-def make_celery(name: str, redis_url: str, *, include: Sequence[str] = (), visibility_timeout_s: float = VISIBILITY_TIMEOUT_S) -> Celery:
-    """A Celery application as every worker and publisher has it. `include`: modules with tasks, loaded when a worker or beat starts."""
+def make_celery(
+    name: str,
+    redis_url: str,
+    *,
+    services: Sequence[str] = (),
+    include: Sequence[str] = (),
+    visibility_timeout_s: float = VISIBILITY_TIMEOUT_S,
+) -> Celery:
+    """A Celery application as every worker and publisher has it. `services`: those whose upkeep it knows; `include`: modules with tasks,
+    loaded when a worker starts."""
     # Here, for a service that only publishes imports it at its first task.
     from celery import Celery
     from kombu.entity import Queue
@@ -129,8 +157,8 @@ def make_celery(name: str, redis_url: str, *, include: Sequence[str] = (), visib
             "unacked_restore_throttle": 1,
             "socket_connect_timeout": _TIMEOUT_S,
         },
-        task_queues=[Queue(queue) for queue in QUEUES],
-        task_default_queue=next(iter(QUEUES)),
+        task_queues=[Queue(queue) for queue in (*_WORK, *map(upkeep_of, services))],
+        task_default_queue=_WORK[0],
         task_default_priority=PRIORITIES["medium"],
         task_create_missing_queues=False,
         task_routes=(_route,),
@@ -148,8 +176,10 @@ def make_celery(name: str, redis_url: str, *, include: Sequence[str] = (), visib
 class TaskQueue:
     """Puts tasks into queues by name, without their code. One per process; it connects at the first task."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, *, services: Sequence[str] = ()) -> None:
+        """`services`: those whose upkeep it may enqueue; the clock does by itself."""
         self._url = redis_url
+        self._services = services
         self._redis = connect_redis(redis_url, max_connections=32)
         self._publisher = ThreadPoolExecutor(1, thread_name_prefix="publish")
         self._celery: Celery | None = None
@@ -160,7 +190,7 @@ class TaskQueue:
     ) -> None:
         """Puts a task into a queue, with the queue's own priority unless one is given; after `expires_s` seconds in it nobody runs it any
         more. Raises Unavailable with reason QUEUE_UNAVAILABLE, within five seconds; the task may have got into the queue all the same."""
-        publish = partial(self._publish, task, list(args), queue, PRIORITIES[priority or QUEUES[queue].priority], expires_s)
+        publish = partial(self._publish, task, list(args), queue, PRIORITIES[priority or rules_of(queue).priority], expires_s)
         try:
             async with asyncio.timeout(_PUBLISH_TIMEOUT_S):
                 await asyncio.get_running_loop().run_in_executor(self._publisher, publish)
@@ -170,7 +200,7 @@ class TaskQueue:
 
     def _publish(self, task: str, args: list[str], queue: str, priority: int, expires_s: float | None) -> None:
         if self._celery is None:
-            self._celery = make_celery("publisher", self._url)
+            self._celery = make_celery("publisher", self._url, services=self._services)
             self._celery.conf.broker_transport_options["socket_timeout"] = _TIMEOUT_S
         self._celery.send_task(task, args, queue=queue, priority=priority, expires=expires_s)
 

@@ -17,13 +17,16 @@ CACHE_KEY = "cache"
 
 # Services that own a schema: one role each, which the service's worker shares.
 DATABASE_SERVICES = ("accounts", "ingestion")
-# Who may reach what. A service's worker is called <service>-worker, its clock <service>-beat.
-_DATABASE = (*DATABASE_SERVICES, "ingestion-worker")
+# The one clock of all services.
+BEAT = "beat"
+# Who may reach what. A service's worker is called <service>-worker.
+_DATABASE = (*DATABASE_SERVICES, "accounts-worker", "ingestion-worker")
 _REPLICA = ("accounts",)
-_REDIS = ("gateway", "ingestion", "ingestion-worker", "ingestion-beat")
+_REDIS = ("gateway", "accounts", "accounts-worker", "ingestion", "ingestion-worker", BEAT)
 _STORAGE = ("ingestion", "ingestion-worker")
-# Who believes workers' tokens: those that they call.
+# Who believes workers' tokens: those that they call; and whose workers call.
 _CALLED_BY_WORKERS = ("accounts",)
+_CALLING_WORKERS = ("ingestion-worker",)
 
 _PASSED_ON = ("PATH", "HOME", "USER", "LANG", "TZ", "LD_LIBRARY_PATH", "ALLOWED_ORIGINS")
 _PASSED_ON_PREFIXES = ("PYTHON", "LC_", "OTEL_", "SENTRY_", "SSL_CERT_", "COVERAGE_")
@@ -57,7 +60,8 @@ def service_environment(
     mine = f"SCALE_{service.upper()}_"
     others = tuple(f"SCALE_{other.upper()}_" for other in SERVICE_OFFSETS if other != service)
     result = process_environment(outer)
-    result |= {"SCALE_GATEWAY_RATE_LIMIT": "100000", "SCALE_GRACE_S": "5", "SCALE_INGESTION_WORKER_GRACE_S": "5"}
+    result |= {"SCALE_GATEWAY_RATE_LIMIT": "100000", "SCALE_GRACE_S": "5"}
+    result |= {"SCALE_ACCOUNTS_WORKER_GRACE_S": "5", "SCALE_INGESTION_WORKER_GRACE_S": "5"}
     for other in SERVICE_OFFSETS:
         result[f"SCALE_{other.upper()}_ADDRESS"] = f"{LOOPBACK}:{ports.service(other)}"
     for variable, value in outer.items():
@@ -78,7 +82,7 @@ def service_environment(
     result.pop(f"{mine}DATABASE_URL", None)
     if process in METRICS_OFFSETS:
         result |= {f"{mine}HOST": LOOPBACK, f"{mine}METRICS_PORT": str(ports.metrics(process))}
-    result |= _worker(process, home) if role else _server(service, home, ports)
+    result |= _worker(process, home) if role or process == BEAT else _server(service, home, ports)
     if process in _REDIS:
         result |= {"SCALE_REDIS_URL": redis_url, "SCALE_CACHE_KEY": home.secret(CACHE_KEY)}
     if process in _STORAGE:
@@ -108,6 +112,7 @@ def _worker(process: str, home: LocalHome) -> dict[str, str]:
     if role == "worker":
         # Its children count, it answers: they meet in this folder.
         result["PROMETHEUS_MULTIPROC_DIR"] = str(home.metrics_of(process))
+    if process in _CALLING_WORKERS:
         result[f"SCALE_{service.upper()}_SERVICE_KEY"] = service_key(home, service)
     return result
 

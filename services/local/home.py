@@ -23,7 +23,7 @@ DEFAULT_PORT = 8080
 
 # Offset of each service's port from the gateway's, and of each process's metrics: a service's own + 20, its worker's + 30.
 SERVICE_OFFSETS = {"gateway": 0, "accounts": 1, "ingestion": 2}
-METRICS_OFFSETS = {"gateway": 20, "accounts": 21, "ingestion": 22, "ingestion-worker": 32}
+METRICS_OFFSETS = {"gateway": 20, "accounts": 21, "ingestion": 22, "accounts-worker": 31, "ingestion-worker": 32}
 POSTGRES_OFFSET = 10
 REDIS_OFFSET = 11
 

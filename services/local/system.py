@@ -16,6 +16,7 @@ import psutil
 
 from services.local import readiness
 from services.local.environment import (
+    BEAT,
     DATABASE_SERVICES,
     migration_environment,
     outside_database_urls,
@@ -31,7 +32,9 @@ from services.local.redis import EmbeddedRedis
 from services.local.supervise import Supervisor, tail
 
 # In start order; they stop in reverse.
-SERVICES = ("accounts", "ingestion", "ingestion-worker", "ingestion-beat", "gateway")
+SERVICES = ("accounts", "accounts-worker", "ingestion", "ingestion-worker", BEAT, "gateway")
+# What the clock reads.
+SCHEDULES = ("services.accounts.schedule", "services.ingestion.schedule")
 
 Report = Callable[[str, float], None]
 Server = TypeVar("Server")
@@ -202,10 +205,12 @@ class LocalSystem:
 
     def _program(self, process: str) -> Program:
         service, _, role = process.partition("-")
-        module = {"": [f"services.{service}"], "worker": [f"services.{service}.worker"], "beat": [f"services.{service}.worker", "beat"]}
+        module = [f"services.{service}.{role}"] if role else [f"services.{service}"]
+        if process == BEAT:
+            module = ["services.kit.beat", *SCHEDULES]
         return Program(
             name=process,
-            argv=[sys.executable, "-m", *module[role]],
+            argv=[sys.executable, "-m", *module],
             environment=service_environment(
                 process,
                 home=self.home,

@@ -27,7 +27,7 @@ from services.local.system import SERVICES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-PROCESSES = ("postgres", "redis", "accounts", "ingestion", "ingestion-worker", "ingestion-beat", "gateway")
+PROCESSES = ("postgres", "redis", "accounts", "accounts-worker", "ingestion", "ingestion-worker", "beat", "gateway")
 
 
 class MakeRun:
@@ -208,7 +208,7 @@ def test_a_killed_process_is_back_within_five_seconds(system: MakeRun, name: str
     wait_for(is_back, 5)
     for service in ("accounts", "ingestion", "gateway"):
         wait_for(partial(service_is_ready, service, system.ports), 5)
-    for worker in ("ingestion-worker", "ingestion-beat"):
+    for worker in ("accounts-worker", "ingestion-worker", "beat"):
         started = float(Supervisor(system.home).processes()[worker]["start"])
         wait_for(partial(worker_is_ready, system.home.heartbeat(worker), started), 15)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic_settings import BaseSettings
 
-from services.ingestion.settings import IngestionBeatSettings, IngestionSettings, IngestionWorkerSettings
+from services.ingestion.settings import IngestionSettings, IngestionWorkerSettings
 from services.kit.settings import load_settings
 from tests.support.service_keys import service_key
 
@@ -36,11 +36,9 @@ def load(monkeypatch: pytest.MonkeyPatch, cls: type[BaseSettings], environment: 
 
 
 def test_each_process_starts_with_what_it_needs_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker verifies nobody's token: the users' secret is none of its business. A clock knows the queue alone."""
+    """A worker verifies nobody's token: the users' secret is none of its business."""
     load(monkeypatch, IngestionWorkerSettings, WORKER)
-    load(monkeypatch, IngestionBeatSettings, {"SCALE_REDIS_URL": WORKER["SCALE_REDIS_URL"]})
     assert not {name for name in IngestionWorkerSettings.model_fields if name.startswith(("auth", "port"))}
-    assert not {name for name in IngestionBeatSettings.model_fields if name.startswith(("auth", "port", "database", "service", "storage"))}
     assert not {name for name in IngestionSettings.model_fields if name == "service_key"}
 
 

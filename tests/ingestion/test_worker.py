@@ -20,7 +20,7 @@ from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceStub
 from scale.ingestion.v1 import ingestion_service_pb2 as pb
 from scale.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub
 from services.ingestion.app import IngestionApp
-from services.ingestion.import_queue import REMOVE_ORPHANED_UPLOADS, REQUEUE_STALLED_IMPORTS
+from services.ingestion.schedule import REMOVE_ORPHANED_UPLOADS, REQUEUE_STALLED_IMPORTS, UPKEEP
 from services.ingestion.settings import IngestionSettings
 from services.kit.errors import FailedPrecondition, PermissionDenied, ResourceExhausted, Unauthenticated
 from services.kit.queue import TaskQueue
@@ -30,8 +30,8 @@ from tests.conftest import AsRole
 from tests.ingestion.conftest import Stack, Wire, accounts_service, process_settings, serving
 from tests.ingestion.workbook_samples import PROTECTED, SECRET
 from tests.support.gateway_app import RedisProcess, free_port
-from tests.support.ingestion_worker import HANGS_AFTER_S, WorkerProcess
 from tests.support.service_keys import service_key
+from tests.support.worker_process import HANGS_AFTER_S, WorkerProcess
 
 ROWS = 2000
 TEXT = "Date,Amount,Description\n" + "".join(f"2026-05-{13 + row % 15},-{1 + row % 90}.50,Shop {row}\n" for row in range(ROWS))
@@ -77,8 +77,8 @@ class QueuedStack(Stack):
                 return found
 
     async def upkeep(self, task: str) -> None:
-        tasks = TaskQueue(self.redis.url)
-        await tasks.enqueue(task, [], queue="upkeep")
+        tasks = TaskQueue(self.redis.url, services=["ingestion"])
+        await tasks.enqueue(task, [], queue=UPKEEP)
         await tasks.close()
 
 
@@ -120,7 +120,7 @@ async def stack(servers: LocalSystem, redis: RedisProcess, tmp_path: Path) -> As
         app = IngestionApp(settings)
         await app.database.open()
         worker = WorkerProcess({**shared, **worker_alone}, tmp_path)
-        beat = WorkerProcess(shared, tmp_path, "beat")
+        beat = WorkerProcess(shared, tmp_path, "services.kit.beat", "services.ingestion.schedule")
         async with serving(app.server) as channel:
             stubs = Wire(IngestionServiceStub(channel)), AccountsServiceStub(accounts_channel)
             yield QueuedStack(*stubs, app, redis, worker, beat, storage, key)

@@ -42,12 +42,12 @@ from tests.support.gateway_app import RedisProcess, free_port
         ("inference", LONG_INFERENCE, "medium", 600, 2),  # TRN-05: a forecast
         ("fl", None, "low", 900, 1),  # TRN-06
         ("ingest", None, "medium", 1800, 0),
-        ("upkeep", None, "high", 60, 0),
+        ("upkeep-probe", None, "high", 60, 0),
     ],
 )
 def test_queue_config(queue: str, rules: QueueRules | None, priority: str, time_limit_s: int, max_retries: int) -> None:
     """Route, priority, time limit and retries, as a declared task has them."""
-    celery = make_celery("probe", "redis://127.0.0.1:1/0")
+    celery = make_celery("probe", "redis://127.0.0.1:1/0", services=["probe"])
 
     @celery.task(name="probe.task", **task_options(queue, rules))
     def task() -> None:

@@ -35,7 +35,7 @@ def environment_of(system: LocalSystem, service: str, outer: dict[str, str]) -> 
 def test_no_process_holds_another_roles_password(system: LocalSystem, service: str) -> None:
     passwords = {role: system.home.secret(f"postgres:{role}") for role in ("postgres", "scale_migrator")}
     passwords |= {other: system.service_url(other).split(":")[2].split("@")[0] for other in ("accounts", "ingestion")}
-    own = passwords.pop({"ingestion-worker": "ingestion"}.get(service, service), None)
+    own = passwords.pop(service.removesuffix("-worker"), None)
     content = str(system._program(service))
     assert not [owner for owner, password in passwords.items() if password in content]
     assert own is None or own in content
@@ -55,17 +55,19 @@ def test_only_the_worker_holds_the_key_that_signs_and_only_whom_it_calls_the_oth
     assert service_key(LocalHome(system.home.path), "ingestion") == private
 
 
-@pytest.mark.parametrize("process", ["ingestion-worker", "ingestion-beat"])
+@pytest.mark.parametrize("process", ["accounts-worker", "ingestion-worker", "beat"])
 def test_nobody_calls_a_worker_so_it_checks_no_token_and_listens_for_nothing_but_metrics(system: LocalSystem, process: str) -> None:
-    outer = {"SCALE_INGESTION_DATABASE_URL": "postgresql://x", "SCALE_INGESTION_SERVICE_KEY": "x", "SCALE_HEARTBEAT_FILE": "/x"}
+    mine = f"SCALE_{process.partition('-')[0].upper()}_"
+    outer = {f"{mine}DATABASE_URL": "postgresql://x", f"{mine}SERVICE_KEY": "x", "SCALE_HEARTBEAT_FILE": "/x", "SCALE_CACHE_KEY": "x"}
     found = environment_of(system, process, outer)
-    assert not [name for name in found if "AUTH" in name or name.endswith("INGESTION_PORT")]
+    assert not [name for name in found if "AUTH" in name or name == f"{mine}PORT"]
     assert found["SCALE_HEARTBEAT_FILE"] == str(system.home.run / f"{process}.alive")
     assert found["SCALE_REDIS_URL"] == "redis://x"
-    is_worker = process == "ingestion-worker"
-    assert ("SCALE_INGESTION_METRICS_PORT" in found) is is_worker
-    assert ("SCALE_INGESTION_DATABASE_URL" in found) is is_worker
-    assert ("SCALE_STORAGE_URL" in found) is is_worker
+    assert found["SCALE_CACHE_KEY"] == environment_of(system, "gateway", {})["SCALE_CACHE_KEY"] != "x"
+    is_worker = process != "beat"
+    assert (f"{mine}METRICS_PORT" in found) is is_worker
+    assert (f"{mine}DATABASE_URL" in found) is is_worker
+    assert ("SCALE_STORAGE_URL" in found) is (process == "ingestion-worker")
 
 
 def test_uploads_lie_in_the_home_unless_told_otherwise(system: LocalSystem) -> None:
@@ -73,7 +75,7 @@ def test_uploads_lie_in_the_home_unless_told_otherwise(system: LocalSystem) -> N
     for process in ("ingestion", "ingestion-worker"):
         assert environment_of(system, process, {})["SCALE_STORAGE_URL"] == (system.home.path / "objects").as_uri()
         assert outer.items() <= environment_of(system, process, outer).items()
-    for process in ("gateway", "accounts", "ingestion-beat"):
+    for process in ("gateway", "accounts", "accounts-worker", "beat"):
         assert not outer.keys() & environment_of(system, process, outer).keys()
     assert system.home.objects.stat().st_mode & 0o077 == 0
 

@@ -30,7 +30,7 @@ class Settings(WorkerSettings):
 
 settings = Settings()
 assert settings.redis_url is not None
-celery = make_celery("probe", settings.redis_url.get_secret_value(), visibility_timeout_s=VISIBILITY_TIMEOUT_S)
+celery = make_celery("probe", settings.redis_url.get_secret_value(), services=["probe"], visibility_timeout_s=VISIBILITY_TIMEOUT_S)
 celery.conf.beat_schedule = {"tick": {"task": "probe.note", "schedule": 0.2, "args": ["tick"], "options": {"expires": 5}}}
 opened: list[int] = []
 
@@ -106,4 +106,4 @@ if __name__ == "__main__":
     if sys.argv[4:] == ["beat"]:
         run_beat(celery, FOLDER / "schedule")
     else:
-        run_worker(celery, queues=["upkeep", "ingest"], on_start=on_start, on_stop=on_stop, grace_s=GRACE_S)
+        run_worker(celery, queues=["upkeep-probe", "ingest"], on_start=on_start, on_stop=on_stop, grace_s=GRACE_S)

@@ -1,0 +1,1 @@
+"""Figures about a user's ledger."""

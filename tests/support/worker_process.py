@@ -1,4 +1,4 @@
-"""Ingestion's worker and its clock as processes, and how to kill them."""
+"""Workers and the clock as processes, and how to kill them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ HANGS_AFTER_S = 30
 
 
 class WorkerProcess:
-    """`python -m services.ingestion.worker`, with its children."""
+    """`python -m MODULE`, with its children."""
 
-    def __init__(self, environment: Mapping[str, str], folder: Path, *arguments: str) -> None:
-        self._command = [sys.executable, "-m", "services.ingestion.worker", *arguments]
-        self._heartbeat = folder / f"heartbeat{''.join(arguments)}"
+    def __init__(self, environment: Mapping[str, str], folder: Path, module: str = "services.ingestion.worker", *arguments: str) -> None:
+        self._command = [sys.executable, "-m", module, *arguments]
+        self._heartbeat = folder / f"heartbeat-{module}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("SCALE_")}
         self.environment = {**inherited, **environment, "SCALE_HEARTBEAT_FILE": str(self._heartbeat)}
-        self.log = folder / f"worker{''.join(arguments)}.log"
+        self.log = folder / f"{module}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

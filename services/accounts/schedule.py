@@ -1,0 +1,10 @@
+"""What the clock asks of the ledger's worker."""
+
+from __future__ import annotations
+
+from services.kit.queue import Every, upkeep_of
+
+UPKEEP = upkeep_of("accounts")
+REFRESH_FIGURES = "accounts.refresh_figures"
+
+SCHEDULE = (Every(15, REFRESH_FIGURES, UPKEEP),)

@@ -1,0 +1,49 @@
+"""Puts the ledger's worker together: what it holds from its first task to its end."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from services.accounts.analytics.refresh import FiguresRefresh
+from services.accounts.analytics.repository.refresh import PostgresFiguresRepository
+from services.accounts.settings import AccountsWorkerSettings
+from services.kit.cache import Cache
+from services.kit.postgres import Database
+
+CACHE = "accounts"
+"""The cache that service and worker share."""
+
+
+class AccountsWorkerApp:
+    """Made in the process that works, on its event loop."""
+
+    _opened: ClassVar[AccountsWorkerApp | None] = None
+
+    @classmethod
+    async def open(cls, settings: AccountsWorkerSettings) -> None:
+        """Once, before the first task."""
+        cls._opened = cls(settings)
+        await cls._opened.database.open()
+
+    @classmethod
+    def opened(cls) -> AccountsWorkerApp:
+        """This process's own."""
+        if cls._opened is None:
+            raise RuntimeError("a task outside of a worker")
+        return cls._opened
+
+    def __init__(self, settings: AccountsWorkerSettings) -> None:
+        # One task at a time.
+        few = settings.model_copy(update={"pool_size": 1, "max_overflow": 1})
+        self.database = Database(settings.database_url.get_secret_value(), few)
+        self._cache = Cache(settings.redis_url.get_secret_value(), name=CACHE, key=settings.cache_secret)
+        self.figures = FiguresRefresh(
+            PostgresFiguresRepository(self.database, refresh_timeout_s=settings.refresh_timeout_s), forget=self._cache.drop_all
+        )
+
+    @classmethod
+    async def close(cls) -> None:
+        """Lets go of database and Redis."""
+        app, cls._opened = cls.opened(), None
+        await app._cache.close()
+        await app.database.close()
