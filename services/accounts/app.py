@@ -9,9 +9,11 @@ import grpc.aio
 from scale.accounts.v1 import accounts_service_pb2 as pb
 from scale.accounts.v1 import analytics_service_pb2 as analytics_pb
 from scale.accounts.v1 import budgets_service_pb2 as budgets_pb
+from scale.accounts.v1 import user_data_service_pb2 as user_data_pb
 from scale.accounts.v1.accounts_service_pb2_grpc import add_AccountsServiceServicer_to_server
 from scale.accounts.v1.analytics_service_pb2_grpc import add_AnalyticsServiceServicer_to_server
 from scale.accounts.v1.budgets_service_pb2_grpc import add_BudgetsServiceServicer_to_server
+from scale.accounts.v1.user_data_service_pb2_grpc import add_UserDataServiceServicer_to_server
 from services.accounts.analytics.repository import PostgresAnalyticsRepository
 from services.accounts.analytics.service import AnalyticsService
 from services.accounts.analytics.servicer import AnalyticsServicer
@@ -24,6 +26,9 @@ from services.accounts.repository import PostgresAccountsRepository
 from services.accounts.service import AccountsService
 from services.accounts.servicer import AccountsServicer
 from services.accounts.settings import AccountsSettings
+from services.accounts.user_data.repository import PostgresUserDataRepository
+from services.accounts.user_data.service import UserDataService
+from services.accounts.user_data.servicer import UserDataServicer
 from services.kit.pagination import PageTokens
 from services.kit.postgres import Database
 from services.kit.replica import database_at
@@ -39,6 +44,7 @@ SERVICE_NAMES = (
     SERVICE_NAME,
     analytics_pb.DESCRIPTOR.services_by_name["AnalyticsService"].full_name,
     budgets_pb.DESCRIPTOR.services_by_name["BudgetsService"].full_name,
+    user_data_pb.DESCRIPTOR.services_by_name["UserDataService"].full_name,
 )
 """One gRPC service for each subject (docs/adr/0016-services-by-subject.md)."""
 
@@ -56,6 +62,15 @@ def build(settings: AccountsSettings, database: Database) -> AccountsServicer:
     return AccountsServicer(service, balances, import_idle_timeout_s=settings.import_idle_timeout_s)
 
 
+def build_user_data(settings: AccountsSettings, database: Database) -> UserDataServicer:
+    """A user's right over the own data."""
+    repository = PostgresUserDataRepository(
+        database, statement_timeout_s=settings.export_timeout_s, lock_timeout_s=settings.import_lock_timeout_s
+    )
+    service = UserDataService(repository, max_exports=settings.max_exports)
+    return UserDataServicer(service, idle_timeout_s=settings.import_idle_timeout_s)
+
+
 def register(settings: AccountsSettings, database: Database, server: grpc.aio.Server) -> None:
     """Adds the servicer of every subject."""
     page_tokens = PageTokens(settings.page_token_secret)
@@ -64,6 +79,7 @@ def register(settings: AccountsSettings, database: Database, server: grpc.aio.Se
     add_AnalyticsServiceServicer_to_server(AnalyticsServicer(analytics), server)
     budgets = BudgetsService(PostgresBudgetsRepository(database), page_tokens)
     add_BudgetsServiceServicer_to_server(BudgetsServicer(budgets), server)
+    add_UserDataServiceServicer_to_server(build_user_data(settings, database), server)
 
 
 async def run(settings: AccountsSettings) -> None:

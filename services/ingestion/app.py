@@ -9,6 +9,7 @@ from uuid import UUID
 import grpc.aio
 
 from scale.ingestion.v1.ingestion_service_pb2_grpc import add_IngestionServiceServicer_to_server
+from scale.ingestion.v1.user_data_service_pb2_grpc import add_UserDataServiceServicer_to_server
 from services.ingestion.import_handover import ImportHandover
 from services.ingestion.import_queue import RedisImportEvents, RedisImportQueue
 from services.ingestion.import_run import ImportRuns
@@ -22,12 +23,16 @@ from services.ingestion.readers.ofx import read_ofx
 from services.ingestion.readers.qif import read_qif
 from services.ingestion.readers.workbook import read_workbook
 from services.ingestion.repository import PostgresImportsRepository
+from services.ingestion.restores import Restores
 from services.ingestion.service import IngestionService
 from services.ingestion.servicer import IngestionServicer
 from services.ingestion.settings import IngestionSettings, IngestionWorkerSettings
 from services.ingestion.statement_import import Reader
 from services.ingestion.stored_uploads import StoredUploads
 from services.ingestion.upload import UploadSpool
+from services.ingestion.user_data.repository import PostgresUserDataRepository
+from services.ingestion.user_data.service import UserDataService
+from services.ingestion.user_data.servicer import UserDataServicer
 from services.kit import context
 from services.kit.pagination import PageTokens
 from services.kit.postgres import Database
@@ -38,6 +43,7 @@ from services.kit.telemetry import export_pool
 
 NAME = "ingestion"
 SERVICE = "scale.ingestion.v1.IngestionService"
+USER_DATA_SERVICE = "scale.ingestion.v1.UserDataService"
 READERS: Mapping[str, Reader] = {
     "csv": read_csv,
     "ofx": read_ofx,
@@ -76,9 +82,16 @@ class IngestionApp:
             max_admitted=settings.parallel_imports + settings.queued_imports,
         )
         spool = UploadSpool(max_bytes=settings.max_file_bytes, max_total_bytes=settings.max_spool_bytes, directory=settings.spool_dir)
-        self.servicer = IngestionServicer(self.service, spool, PageTokens(settings.page_token_secret))
+        restores = Restores(self._repository, lease_s=settings.restore_lease_s)
+        self.servicer = IngestionServicer(self.service, spool, PageTokens(settings.page_token_secret), restores=restores)
+        self._user_data_servicer = self._user_data(settings)
         self.server = Server(
-            settings, name=NAME, services=[SERVICE], register=self._register, check=self._ready, figures=self.database.figures
+            settings,
+            name=NAME,
+            services=[SERVICE, USER_DATA_SERVICE],
+            register=self._register,
+            check=self._ready,
+            figures=self.database.figures,
         )
 
     def _handover(self, settings: IngestionSettings) -> ImportHandover | None:
@@ -95,8 +108,14 @@ class IngestionApp:
             message_lease_s=settings.queue_lease_s,
         )
 
+    def _user_data(self, settings: IngestionSettings) -> UserDataServicer:
+        repository = PostgresUserDataRepository(self.database, statement_timeout_s=settings.export_timeout_s)
+        service = UserDataService(repository, max_exports=settings.max_exports)
+        return UserDataServicer(service, idle_timeout_s=settings.restore_idle_timeout_s)
+
     def _register(self, server: grpc.aio.Server) -> None:
         add_IngestionServiceServicer_to_server(self.servicer, server)
+        add_UserDataServiceServicer_to_server(self._user_data_servicer, server)
 
     async def _ready(self) -> bool:
         return bool((await self.database.health())["ok"])

@@ -43,6 +43,7 @@ from services.ingestion.import_run import ImportRuns
 from services.ingestion.import_watch import ImportWatch
 from services.ingestion.metrics import IMPORT_DURATION, IMPORTS
 from services.ingestion.protocols import ImportsRepository, Ledger
+from services.ingestion.restores import EXPORT_FORMAT, restore_not_undoable
 from services.ingestion.statement_import import StatementImport
 from services.kit.errors import InvalidArgument
 
@@ -228,6 +229,8 @@ class IngestionService:
         found = await self.get_import(user_id, import_id)
         if found.state not in (ImportState.SUCCEEDED, ImportState.UNDONE):
             raise import_not_finished(import_id)
+        if found.file_format == EXPORT_FORMAT:
+            raise restore_not_undoable(import_id)
         # The ledger first: if this process dies in between, the next try finds nothing left to remove and finishes.
         outcome = await self._ledger.undo_import(import_id)
         undone = await self._repository.undone(user_id, import_id)

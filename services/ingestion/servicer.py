@@ -22,10 +22,12 @@ from services.ingestion.domain import (
 from services.ingestion.formats import choose_format
 from services.ingestion.messages import import_message, outcome_of, profile_message, row_message
 from services.ingestion.readers.workbook import may_be_encrypted
+from services.ingestion.restores import Restores
 from services.ingestion.service import IngestionService
 from services.ingestion.upload import UploadSpool
 from services.kit import context
 from services.kit.errors import invalid
+from services.kit.handover import RestoredTable
 from services.kit.money import is_currency
 from services.kit.pagination import PageTokens, page_size
 
@@ -34,15 +36,17 @@ MAX_REQUEST_ID_CHARS = 255
 MAX_FILE_NAME_CHARS = 255
 MAX_OPTION_CHARS = 200
 MAX_COLUMNS = 50
+MAX_REASON_CHARS = 1000
 
-_HEADER_HASH = re.compile(r"[0-9a-f]{64}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class IngestionServicer(IngestionServiceServicer):
     """`scale.ingestion.v1.IngestionService`."""
 
-    def __init__(self, service: IngestionService, spool: UploadSpool, page_tokens: PageTokens) -> None:
+    def __init__(self, service: IngestionService, spool: UploadSpool, page_tokens: PageTokens, *, restores: Restores) -> None:
         self._service = service
+        self._restores = restores
         self._spool = spool
         self._page_tokens = page_tokens
 
@@ -120,6 +124,42 @@ class IngestionServicer(IngestionServiceServicer):
             kept_rows=[pb.KeptRow(transaction_id=str(one.transaction_id), reason=one.reason) for one in outcome.kept],
         )
 
+    async def BeginRestore(self, request: pb.BeginRestoreRequest, _: grpc.aio.ServicerContext) -> pb.BeginRestoreResponse:
+        """Notes that an export is about to be brought back."""
+        request_id = _text("request_id", request.request_id, MAX_REQUEST_ID_CHARS)
+        if not request_id:
+            raise invalid("request_id", "is required")
+        if not _SHA256.fullmatch(request.file_hash):
+            raise invalid("file_hash", "is not 64 lower-case hexadecimal digits")
+        if request.size_bytes < 0:
+            raise invalid("size_bytes", "is below 0")
+        begun, repeated = await self._restores.begin_restore(
+            context.identity().user_id,
+            request_id=request_id,
+            file_name=_file_name(request.file_name),
+            file_hash=request.file_hash,
+            size_bytes=request.size_bytes,
+        )
+        return pb.BeginRestoreResponse(statement_import=import_message(begun), repeated_request=repeated)
+
+    async def FinishRestore(self, request: pb.FinishRestoreRequest, _: grpc.aio.ServicerContext) -> pb.FinishRestoreResponse:
+        """Notes how that went."""
+        user_id, import_id = context.identity().user_id, _uuid("import_id", request.import_id)
+        match request.WhichOneof("outcome"):
+            case "success":
+                success = request.success
+                tables = {one.table: RestoredTable(one.table, one.row_count, one.restored_count) for one in success.tables}
+                if not 0 <= success.inserted_count <= success.row_count:
+                    raise invalid("success.inserted_count", "is not between 0 and row_count")
+                finished = await self._restores.finish_restore(
+                    user_id, import_id, tables=tables, row_count=success.row_count, inserted_count=success.inserted_count
+                )
+            case "failure_reason":
+                finished = await self._restores.fail_restore(user_id, import_id, request.failure_reason[:MAX_REASON_CHARS])
+            case _:
+                raise invalid("outcome", "is required")
+        return pb.FinishRestoreResponse(statement_import=import_message(finished))
+
     async def ListImportRows(self, request: pb.ListImportRowsRequest, _: grpc.aio.ServicerContext) -> pb.ListImportRowsResponse:
         """A page of rows."""
         user_id = context.identity().user_id
@@ -153,7 +193,7 @@ class IngestionServicer(IngestionServiceServicer):
 
     async def DeleteCsvProfile(self, request: pb.DeleteCsvProfileRequest, _: grpc.aio.ServicerContext) -> pb.DeleteCsvProfileResponse:
         """Forgets one."""
-        if not _HEADER_HASH.fullmatch(request.header_hash):
+        if not _SHA256.fullmatch(request.header_hash):
             raise invalid("header_hash", f"{request.header_hash[:70]!r} is not 64 lower-case hexadecimal digits")
         await self._service.delete_csv_profile(context.identity().user_id, request.header_hash)
         return pb.DeleteCsvProfileResponse()

@@ -191,9 +191,16 @@ class Database:
 
     @asynccontextmanager
     async def transaction(
-        self, user_id: UUID, *, read_only: bool = False, replica: bool = False, statement_timeout_s: float | None = None
+        self,
+        user_id: UUID,
+        *,
+        read_only: bool = False,
+        replica: bool = False,
+        snapshot: bool = False,
+        statement_timeout_s: float | None = None,
     ) -> AsyncIterator[asyncpg.Connection]:
-        """One transaction as `user_id`: commits when the block ends, rolls back when it raises or is cancelled.
+        """One transaction as `user_id`: commits when the block ends, rolls back when it raises or is cancelled. With `snapshot` all its
+        statements see the same moment.
 
         `replica` marks a read whose answer may be some seconds old: where there is a replica, it may serve it (services/kit/replica.py).
         Never for balances, nor for what the user has just written.
@@ -204,7 +211,8 @@ class Database:
         """
         read_only = read_only or replica
         timeout_ms = int((statement_timeout_s or self._settings.statement_timeout_s) * 1000)
-        begin = f"BEGIN{' READ ONLY' if read_only else ''};{_settings(user_id, timeout_ms)}"
+        mode = f"{' ISOLATION LEVEL REPEATABLE READ' if snapshot else ''}{' READ ONLY' if read_only else ''}"
+        begin = f"BEGIN{mode};{_settings(user_id, timeout_ms)}"
         if not read_only:
             begin += f";SELECT {_admission(user_id)}"
         async with self._transaction(user_id, begin, timeout_ms, read_only=read_only) as connection:

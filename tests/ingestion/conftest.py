@@ -18,6 +18,7 @@ from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceStub
 from scale.ingestion.v1 import ingestion_service_pb2 as pb
 from scale.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub, add_IngestionServiceServicer_to_server
 from services.ingestion.app import NAME, SERVICE, IngestionApp
+from services.ingestion.restores import Restores
 from services.ingestion.service import IngestionService
 from services.ingestion.servicer import IngestionServicer
 from services.ingestion.settings import IngestionSettings
@@ -132,7 +133,8 @@ async def fake_stack(tmp_path: Path) -> AsyncIterator[FakeStack]:
     """The wire, with everything behind it in memory. Files are at most 1,000,000 bytes."""
     repository, ledger = FakeImportsRepository(), FakeLedger()
     service = service_of(repository, ledger, {"csv": read_simple}, parallel_imports=1, queued_imports=1)
-    servicer = IngestionServicer(service, UploadSpool(max_bytes=1_000_000, directory=tmp_path), PageTokens(b"k" * 32))
+    restores = Restores(repository, lease_s=1)
+    servicer = IngestionServicer(service, UploadSpool(max_bytes=1_000_000, directory=tmp_path), PageTokens(b"k" * 32), restores=restores)
     server = Server(
         ProcessSettings(**process_settings()),
         name=NAME,

@@ -364,3 +364,59 @@ class ImportRow(_message.Message):
     transaction_id: str
     duplicate_of: str
     def __init__(self, line: _Optional[int] = ..., outcome: _Optional[_Union[RowOutcome, str]] = ..., reason: _Optional[str] = ..., transaction_id: _Optional[str] = ..., duplicate_of: _Optional[str] = ...) -> None: ...
+
+class BeginRestoreRequest(_message.Message):
+    __slots__ = ("request_id", "file_name", "file_hash", "size_bytes")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FILE_NAME_FIELD_NUMBER: _ClassVar[int]
+    FILE_HASH_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    file_name: str
+    file_hash: str
+    size_bytes: int
+    def __init__(self, request_id: _Optional[str] = ..., file_name: _Optional[str] = ..., file_hash: _Optional[str] = ..., size_bytes: _Optional[int] = ...) -> None: ...
+
+class BeginRestoreResponse(_message.Message):
+    __slots__ = ("statement_import", "repeated_request")
+    STATEMENT_IMPORT_FIELD_NUMBER: _ClassVar[int]
+    REPEATED_REQUEST_FIELD_NUMBER: _ClassVar[int]
+    statement_import: Import
+    repeated_request: bool
+    def __init__(self, statement_import: _Optional[_Union[Import, _Mapping]] = ..., repeated_request: _Optional[bool] = ...) -> None: ...
+
+class FinishRestoreRequest(_message.Message):
+    __slots__ = ("import_id", "success", "failure_reason")
+    IMPORT_ID_FIELD_NUMBER: _ClassVar[int]
+    SUCCESS_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_REASON_FIELD_NUMBER: _ClassVar[int]
+    import_id: str
+    success: RestoreSuccess
+    failure_reason: str
+    def __init__(self, import_id: _Optional[str] = ..., success: _Optional[_Union[RestoreSuccess, _Mapping]] = ..., failure_reason: _Optional[str] = ...) -> None: ...
+
+class RestoreSuccess(_message.Message):
+    __slots__ = ("tables", "row_count", "inserted_count")
+    TABLES_FIELD_NUMBER: _ClassVar[int]
+    ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    INSERTED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    tables: _containers.RepeatedCompositeFieldContainer[RestoredRows]
+    row_count: int
+    inserted_count: int
+    def __init__(self, tables: _Optional[_Iterable[_Union[RestoredRows, _Mapping]]] = ..., row_count: _Optional[int] = ..., inserted_count: _Optional[int] = ...) -> None: ...
+
+class RestoredRows(_message.Message):
+    __slots__ = ("table", "row_count", "restored_count")
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    RESTORED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    table: str
+    row_count: int
+    restored_count: int
+    def __init__(self, table: _Optional[str] = ..., row_count: _Optional[int] = ..., restored_count: _Optional[int] = ...) -> None: ...
+
+class FinishRestoreResponse(_message.Message):
+    __slots__ = ("statement_import",)
+    STATEMENT_IMPORT_FIELD_NUMBER: _ClassVar[int]
+    statement_import: Import
+    def __init__(self, statement_import: _Optional[_Union[Import, _Mapping]] = ...) -> None: ...

@@ -70,6 +70,16 @@ class IngestionServiceStub:
                 request_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.UndoImportRequest.SerializeToString,
                 response_deserializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.UndoImportResponse.FromString,
                 _registered_method=True)
+        self.BeginRestore = channel.unary_unary(
+                '/scale.ingestion.v1.IngestionService/BeginRestore',
+                request_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.BeginRestoreRequest.SerializeToString,
+                response_deserializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.BeginRestoreResponse.FromString,
+                _registered_method=True)
+        self.FinishRestore = channel.unary_unary(
+                '/scale.ingestion.v1.IngestionService/FinishRestore',
+                request_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.FinishRestoreRequest.SerializeToString,
+                response_deserializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.FinishRestoreResponse.FromString,
+                _registered_method=True)
         self.ListCsvProfiles = channel.unary_unary(
                 '/scale.ingestion.v1.IngestionService/ListCsvProfiles',
                 request_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ListCsvProfilesRequest.SerializeToString,
@@ -138,6 +148,21 @@ class IngestionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BeginRestore(self, request, context):
+        """Notes that an export of the caller is about to be brought back, as an import of format "scale-export"; what is brought back goes through
+        every service's UserDataService. Under a request id that has been used: as ImportStatement.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FinishRestore(self, request, context):
+        """Notes how that went; harmless to repeat. NOT_FOUND when it was not begun.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListCsvProfiles(self, request, context):
         """What the caller once corrected about layouts of CSV files, the latest first.
         """
@@ -189,6 +214,16 @@ def add_IngestionServiceServicer_to_server(servicer, server):
                     servicer.UndoImport,
                     request_deserializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.UndoImportRequest.FromString,
                     response_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.UndoImportResponse.SerializeToString,
+            ),
+            'BeginRestore': grpc.unary_unary_rpc_method_handler(
+                    servicer.BeginRestore,
+                    request_deserializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.BeginRestoreRequest.FromString,
+                    response_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.BeginRestoreResponse.SerializeToString,
+            ),
+            'FinishRestore': grpc.unary_unary_rpc_method_handler(
+                    servicer.FinishRestore,
+                    request_deserializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.FinishRestoreRequest.FromString,
+                    response_serializer=scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.FinishRestoreResponse.SerializeToString,
             ),
             'ListCsvProfiles': grpc.unary_unary_rpc_method_handler(
                     servicer.ListCsvProfiles,
@@ -391,6 +426,60 @@ class IngestionService:
             '/scale.ingestion.v1.IngestionService/UndoImport',
             scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.UndoImportRequest.SerializeToString,
             scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.UndoImportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BeginRestore(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scale.ingestion.v1.IngestionService/BeginRestore',
+            scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.BeginRestoreRequest.SerializeToString,
+            scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.BeginRestoreResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FinishRestore(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scale.ingestion.v1.IngestionService/FinishRestore',
+            scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.FinishRestoreRequest.SerializeToString,
+            scale_dot_ingestion_dot_v1_dot_ingestion__service__pb2.FinishRestoreResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*scale/ingestion/v1/user_data_service.proto\x12\x12scale.ingestion.v1\"\x13\n\x11\x45xportUserRequest\"E\n\x12\x45xportUserResponse\x12\x13\n\tfile_name\x18\x01 \x01(\tH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07payload\"x\n\x12RestoreUserRequest\x12\x13\n\tfile_name\x18\x01 \x01(\tH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12\x31\n\x03\x65nd\x18\x03 \x01(\x0b\x32\".scale.ingestion.v1.RestoreUserEndH\x00\x42\t\n\x07payload\"$\n\x0eRestoreUserEnd\x12\x12\n\nfile_count\x18\x01 \x01(\x05\"H\n\x13RestoreUserResponse\x12\x31\n\x06tables\x18\x01 \x03(\x0b\x32!.scale.ingestion.v1.RestoredTable\"I\n\rRestoredTable\x12\r\n\x05table\x18\x01 \x01(\t\x12\x11\n\trow_count\x18\x02 \x01(\x03\x12\x16\n\x0erestored_count\x18\x03 \x01(\x03\"\x12\n\x10\x45raseUserRequest\"D\n\x11\x45raseUserResponse\x12/\n\x06tables\x18\x01 \x03(\x0b\x32\x1f.scale.ingestion.v1.ErasedTable\"/\n\x0b\x45rasedTable\x12\r\n\x05table\x18\x01 \x01(\t\x12\x11\n\trow_count\x18\x02 \x01(\x03\x32\xac\x02\n\x0fUserDataService\x12]\n\nExportUser\x12%.scale.ingestion.v1.ExportUserRequest\x1a&.scale.ingestion.v1.ExportUserResponse0\x01\x12`\n\x0bRestoreUser\x12&.scale.ingestion.v1.RestoreUserRequest\x1a\'.scale.ingestion.v1.RestoreUserResponse(\x01\x12X\n\tEraseUser\x12$.scale.ingestion.v1.EraseUserRequest\x1a%.scale.ingestion.v1.EraseUserResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*scale/ingestion/v1/user_data_service.proto\x12\x12scale.ingestion.v1\"\x13\n\x11\x45xportUserRequest\"w\n\x12\x45xportUserResponse\x12\x13\n\tfile_name\x18\x01 \x01(\tH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12\x30\n\x03\x65nd\x18\x03 \x01(\x0b\x32!.scale.ingestion.v1.ExportUserEndH\x00\x42\t\n\x07payload\"@\n\rExportUserEnd\x12/\n\x05\x66iles\x18\x01 \x03(\x0b\x32 .scale.ingestion.v1.ExportedFile\"4\n\x0c\x45xportedFile\x12\x11\n\tfile_name\x18\x01 \x01(\t\x12\x11\n\trow_count\x18\x02 \x01(\x03\"x\n\x12RestoreUserRequest\x12\x13\n\tfile_name\x18\x01 \x01(\tH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12\x31\n\x03\x65nd\x18\x03 \x01(\x0b\x32\".scale.ingestion.v1.RestoreUserEndH\x00\x42\t\n\x07payload\"$\n\x0eRestoreUserEnd\x12\x12\n\nfile_count\x18\x01 \x01(\x05\"H\n\x13RestoreUserResponse\x12\x31\n\x06tables\x18\x01 \x03(\x0b\x32!.scale.ingestion.v1.RestoredTable\"I\n\rRestoredTable\x12\r\n\x05table\x18\x01 \x01(\t\x12\x11\n\trow_count\x18\x02 \x01(\x03\x12\x16\n\x0erestored_count\x18\x03 \x01(\x03\"\x12\n\x10\x45raseUserRequest\"D\n\x11\x45raseUserResponse\x12/\n\x06tables\x18\x01 \x03(\x0b\x32\x1f.scale.ingestion.v1.ErasedTable\"/\n\x0b\x45rasedTable\x12\r\n\x05table\x18\x01 \x01(\t\x12\x11\n\trow_count\x18\x02 \x01(\x03\x32\xac\x02\n\x0fUserDataService\x12]\n\nExportUser\x12%.scale.ingestion.v1.ExportUserRequest\x1a&.scale.ingestion.v1.ExportUserResponse0\x01\x12`\n\x0bRestoreUser\x12&.scale.ingestion.v1.RestoreUserRequest\x1a\'.scale.ingestion.v1.RestoreUserResponse(\x01\x12X\n\tEraseUser\x12$.scale.ingestion.v1.EraseUserRequest\x1a%.scale.ingestion.v1.EraseUserResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,21 +34,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTUSERREQUEST']._serialized_start=66
   _globals['_EXPORTUSERREQUEST']._serialized_end=85
   _globals['_EXPORTUSERRESPONSE']._serialized_start=87
-  _globals['_EXPORTUSERRESPONSE']._serialized_end=156
-  _globals['_RESTOREUSERREQUEST']._serialized_start=158
-  _globals['_RESTOREUSERREQUEST']._serialized_end=278
-  _globals['_RESTOREUSEREND']._serialized_start=280
-  _globals['_RESTOREUSEREND']._serialized_end=316
-  _globals['_RESTOREUSERRESPONSE']._serialized_start=318
-  _globals['_RESTOREUSERRESPONSE']._serialized_end=390
-  _globals['_RESTOREDTABLE']._serialized_start=392
-  _globals['_RESTOREDTABLE']._serialized_end=465
-  _globals['_ERASEUSERREQUEST']._serialized_start=467
-  _globals['_ERASEUSERREQUEST']._serialized_end=485
-  _globals['_ERASEUSERRESPONSE']._serialized_start=487
-  _globals['_ERASEUSERRESPONSE']._serialized_end=555
-  _globals['_ERASEDTABLE']._serialized_start=557
-  _globals['_ERASEDTABLE']._serialized_end=604
-  _globals['_USERDATASERVICE']._serialized_start=607
-  _globals['_USERDATASERVICE']._serialized_end=907
+  _globals['_EXPORTUSERRESPONSE']._serialized_end=206
+  _globals['_EXPORTUSEREND']._serialized_start=208
+  _globals['_EXPORTUSEREND']._serialized_end=272
+  _globals['_EXPORTEDFILE']._serialized_start=274
+  _globals['_EXPORTEDFILE']._serialized_end=326
+  _globals['_RESTOREUSERREQUEST']._serialized_start=328
+  _globals['_RESTOREUSERREQUEST']._serialized_end=448
+  _globals['_RESTOREUSEREND']._serialized_start=450
+  _globals['_RESTOREUSEREND']._serialized_end=486
+  _globals['_RESTOREUSERRESPONSE']._serialized_start=488
+  _globals['_RESTOREUSERRESPONSE']._serialized_end=560
+  _globals['_RESTOREDTABLE']._serialized_start=562
+  _globals['_RESTOREDTABLE']._serialized_end=635
+  _globals['_ERASEUSERREQUEST']._serialized_start=637
+  _globals['_ERASEUSERREQUEST']._serialized_end=655
+  _globals['_ERASEUSERRESPONSE']._serialized_start=657
+  _globals['_ERASEUSERRESPONSE']._serialized_end=725
+  _globals['_ERASEDTABLE']._serialized_start=727
+  _globals['_ERASEDTABLE']._serialized_end=774
+  _globals['_USERDATASERVICE']._serialized_start=777
+  _globals['_USERDATASERVICE']._serialized_end=1077
 # @@protoc_insertion_point(module_scope)

@@ -11,12 +11,28 @@ class ExportUserRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ExportUserResponse(_message.Message):
-    __slots__ = ("file_name", "chunk")
+    __slots__ = ("file_name", "chunk", "end")
     FILE_NAME_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
     file_name: str
     chunk: bytes
-    def __init__(self, file_name: _Optional[str] = ..., chunk: _Optional[bytes] = ...) -> None: ...
+    end: ExportUserEnd
+    def __init__(self, file_name: _Optional[str] = ..., chunk: _Optional[bytes] = ..., end: _Optional[_Union[ExportUserEnd, _Mapping]] = ...) -> None: ...
+
+class ExportUserEnd(_message.Message):
+    __slots__ = ("files",)
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    files: _containers.RepeatedCompositeFieldContainer[ExportedFile]
+    def __init__(self, files: _Optional[_Iterable[_Union[ExportedFile, _Mapping]]] = ...) -> None: ...
+
+class ExportedFile(_message.Message):
+    __slots__ = ("file_name", "row_count")
+    FILE_NAME_FIELD_NUMBER: _ClassVar[int]
+    ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    file_name: str
+    row_count: int
+    def __init__(self, file_name: _Optional[str] = ..., row_count: _Optional[int] = ...) -> None: ...
 
 class RestoreUserRequest(_message.Message):
     __slots__ = ("file_name", "chunk", "end")

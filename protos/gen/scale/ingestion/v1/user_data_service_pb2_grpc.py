@@ -59,7 +59,8 @@ class UserDataServiceServicer:
     """
 
     def ExportUser(self, request, context):
-        """Everything of the caller, as files: each begins with a message that names it, and goes on in chunks.
+        """Everything of the caller, as of one moment, as files: each begins with a message that names it, and goes on in chunks. The last message
+        is `end`: without it the files are not whole. At most a few at a time: RESOURCE_EXHAUSTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

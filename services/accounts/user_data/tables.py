@@ -1,0 +1,101 @@
+"""Which tables of the schema `accounts` are the user's, in the order in which they come back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from services.kit.user_tables import Check, Reference, UserTable
+
+_ACCOUNT = Reference("accounts.accounts")
+_TRANSACTION = Reference("accounts.transactions")
+
+_TRANSACTIONS = UserTable(
+    "accounts.transactions",
+    "transactions.csv",
+    key=("id",),
+    order=("transaction_date", "id"),
+    headings={
+        "transaction_date": "date",
+        "amount": "amount",
+        "currency": "currency",
+        "type": "type",
+        "description": "description",
+        "merchant_name": "merchant",
+        "category": "category",
+        "payment_method": "payment_method",
+        "status": "status",
+        "note": "note",
+    },
+    shown={
+        "account": "(SELECT COALESCE(NULLIF(a.identifier, ''), a.name) FROM accounts.accounts AS a"
+        " WHERE (a.user_id, a.id) = (t.user_id, t.account_id))"
+    },
+    references={
+        "account_id": _ACCOUNT,
+        "suspected_duplicate_of": Reference("accounts.transactions", late=True),
+        "transfer_id": Reference("accounts.transfers", late=True),
+    },
+    # Made by ingestion alone, which this service cannot ask here. One that was tampered with misleads only the search for duplicates of
+    # whoever tampered with it: docs/data-rights.md.
+    checks=[Check("fingerprint", "staged.fingerprint ~ '^v[0-9]+:[0-9a-f]{64}$'", "is no fingerprint")],
+)
+
+EXPORTED = (
+    UserTable(
+        "accounts.profiles",
+        "profile.jsonl",
+        key=(),
+        checks=[
+            Check("locale", "staged.locale ~ '^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$'", "is not a BCP 47 tag such as en-GB"),
+            Check("time_zone", "staged.time_zone ~ '^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$'", "is not an IANA time zone such as Europe/Berlin"),
+        ],
+        # Made on first sight: nobody has said anything yet.
+        replaced_when="t.updated_at = t.created_at",
+    ),
+    UserTable(
+        "accounts.user_categories",
+        "categories.jsonl",
+        key=("slug",),
+        references={"primary_slug": Reference("accounts.categories", "slug", own=False)},
+    ),
+    UserTable(
+        "accounts.accounts",
+        "accounts.jsonl",
+        key=("id",),
+        required="you have an account with this identifier, or this name and currency, already, under another id. "
+        "Its transactions could not be told from those of the export: restore into an empty ledger instead.",
+    ),
+    _TRANSACTIONS,
+    UserTable(
+        "accounts.transfers",
+        "transfers.jsonl",
+        key=("id",),
+        references={"outgoing_id": _TRANSACTION, "incoming_id": _TRANSACTION},
+    ),
+    UserTable(
+        "accounts.source_ids",
+        "source_ids.jsonl",
+        key=("account_id", "source_id", "transaction_id"),
+        references={"account_id": _ACCOUNT, "transaction_id": _TRANSACTION},
+    ),
+    UserTable(
+        "accounts.transaction_aliases",
+        "transaction_aliases.jsonl",
+        key=("id",),
+        references={"account_id": _ACCOUNT, "transaction_id": _TRANSACTION},
+    ),
+    UserTable("accounts.saved_filters", "saved_filters.jsonl", key=("id",)),
+    UserTable("accounts.rules", "rules.jsonl", key=("id",)),
+    UserTable("accounts.budgets", "budgets.jsonl", key=("id",)),
+    UserTable("accounts.edits", "edits.jsonl", key=("id",)),
+    # A transaction that is gone has nothing to restore, but is still in the list of what an edit changed: no reference.
+    UserTable(
+        "accounts.edit_rows",
+        "edit_rows.jsonl",
+        key=("edit_id", "transaction_id"),
+        references={"edit_id": Reference("accounts.edits")},
+    ),
+)
+
+LEFT_OUT: Mapping[str, str] = {"accounts.ledger_changes": "notes of the machine on which figures to make anew, gone within a minute"}
+"""Tables with a user_id that no export holds, and why."""

@@ -1,0 +1,33 @@
+"""A user's rows of the schema `ingestion`, as files and back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+from services.ingestion.user_data.tables import EXPORTED
+from services.kit.handover import ExportedFile, FileSink, IncomingFile, RestoredTable
+from services.kit.postgres import Database
+from services.kit.user_export import export_tables
+from services.kit.user_restore import restore_tables
+
+
+class PostgresUserDataRepository:
+    """`UserDataRepository` on PostgreSQL."""
+
+    def __init__(self, database: Database, *, statement_timeout_s: float) -> None:
+        """`statement_timeout_s` bounds one table, and with it how slowly it may be taken."""
+        self._database = database
+        self._statement_timeout_s = statement_timeout_s
+
+    async def export_user(self, user_id: UUID, sink: FileSink) -> list[ExportedFile]:
+        """See `UserDataRepository`."""
+        async with self._database.transaction(
+            user_id, read_only=True, snapshot=True, statement_timeout_s=self._statement_timeout_s
+        ) as connection:
+            return await export_tables(connection, user_id, EXPORTED, sink)
+
+    async def restore_user(self, user_id: UUID, files: AsyncIterator[IncomingFile]) -> list[RestoredTable]:
+        """See `UserDataRepository`."""
+        async with self._database.transaction(user_id, statement_timeout_s=self._statement_timeout_s) as connection:
+            return await restore_tables(connection, user_id, EXPORTED, files)

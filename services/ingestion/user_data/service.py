@@ -1,0 +1,42 @@
+"""Rules of a user's right over the own data."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+from uuid import UUID
+
+from services.kit.handover import ExportedFile, FileSink, IncomingFile, Places, RestoredTable
+
+
+class UserDataRepository(Protocol):
+    """All tables with a user id."""
+
+    async def export_user(self, user_id: UUID, sink: FileSink) -> list[ExportedFile]:
+        """Writes every table as of one moment."""
+
+    async def restore_user(self, user_id: UUID, files: AsyncIterator[IncomingFile]) -> list[RestoredTable]:
+        """Adds what is not there, all of it or nothing."""
+
+
+class UserDataService:
+    """Every call names the user, from the verified token."""
+
+    def __init__(self, repository: UserDataRepository, *, max_exports: int) -> None:
+        """At most `max_exports` exports and restores are in hand at once, others are refused."""
+        self._repository = repository
+        self._places = Places(max_exports)
+
+    async def export_user(self, user_id: UUID, sink: FileSink) -> list[ExportedFile]:
+        """Hands over everything. Raises ResourceExhausted."""
+        with self._places.take():
+            return await self._repository.export_user(user_id, sink)
+
+    async def restore_user(self, user_id: UUID, files: AsyncIterator[IncomingFile]) -> list[RestoredTable]:
+        """Brings back what an export handed over. Harmless to repeat: what is there already stays as it is.
+
+        Raises InvalidArgument with file, line and field, AlreadyExists where something of the user's own stands in the way,
+        ResourceExhausted, and whatever `files` raises; then nothing was stored.
+        """
+        with self._places.take():
+            return await self._repository.restore_user(user_id, files)
