@@ -109,6 +109,7 @@ class TransactionFilters:
     status: TransactionStatus | None = None
     account_id: UUID | None = None
     query: str | None = None
+    filter: str | None = None
     suspected_duplicate: bool | None = None
 
 

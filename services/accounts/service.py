@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import hashlib
 import unicodedata
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from datetime import date
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -32,6 +34,17 @@ from services.accounts.domain import (
     Transfer,
     TransferState,
     UndoOutcome,
+)
+from services.accounts.filters import Expression
+from services.accounts.search import (
+    MAX_DISTANCE,
+    MAX_MISTYPED,
+    CorrectedWord,
+    TransactionPage,
+    matching,
+    may_be_mistyped,
+    nearest,
+    words_of,
 )
 from services.kit.errors import invalid
 from services.kit.pagination import MAX_PAGE_SIZE, PageTokens, page_size
@@ -68,8 +81,18 @@ class AccountsRepository(Protocol):
     async def list_import_lines(self, user_id: UUID, import_id: UUID, *, after_line: int, limit: int) -> list[ImportLine]: ...
 
     async def list_transactions(
-        self, user_id: UUID, filters: TransactionFilters, *, after: TransactionPosition | None, limit: int
+        self,
+        user_id: UUID,
+        filters: TransactionFilters,
+        *,
+        after: TransactionPosition | None,
+        limit: int,
+        matching: Expression | None = None,
     ) -> list[Transaction]: ...
+
+    async def unknown_words(self, user_id: UUID, words: Sequence[str]) -> list[str]: ...
+
+    async def known_words(self, user_id: UUID, shortest: int, longest: int) -> list[tuple[str, int]]: ...
 
     async def get_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction: ...
 
@@ -154,26 +177,47 @@ class AccountsService:
 
     async def list_transactions(
         self, user_id: UUID, filters: TransactionFilters, *, requested_size: int, token: str
-    ) -> tuple[list[Transaction], str]:
-        """One page, newest first, and the token of the next one; empty on the last page."""
+    ) -> tuple[TransactionPage, str]:
+        """One page, newest first, and the token of the next one; empty on the last page. Raises InvalidArgument.
+
+        Where a search finds nothing, words that no transaction holds are taken for mistyped, and the nearest ones are searched for.
+        """
         if filters.date_from and filters.date_to and filters.date_from > filters.date_to:
             raise invalid("date_from", "lies after date_to")
         if filters.amount_min is not None and filters.amount_max is not None and filters.amount_min > filters.amount_max:
             raise invalid("amount_min", "is larger than amount_max")
         size = page_size(requested_size)
         bound = f"transactions {filters!r}"
-        after = None
+        after, corrected = None, list[CorrectedWord]()
         if token:
-            day, last_id = self._page_tokens.decode(token, user_id=user_id, filters=bound)
+            day, last_id, *corrections = self._page_tokens.decode(token, user_id=user_id, filters=bound)
             after = TransactionPosition(date.fromisoformat(day), UUID(last_id))
+            corrected = [CorrectedWord(word, tuple(meant)) for word, *meant in map(str.split, corrections)]
         # One more than asked for tells whether another page follows.
-        found = await self._repository.list_transactions(user_id, filters, after=after, limit=size + 1)
+        page = partial(self._repository.list_transactions, user_id, filters, after=after, limit=size + 1)
+        found = await page(matching=matching(filters, corrected))
+        if not found and after is None and (corrected := await self._corrected(user_id, words_of(filters))):
+            found = await page(matching=matching(filters, corrected))
         fitting = _fitting(map(_chars, found[:size]))
+        shown = TransactionPage(found[:fitting])
+        shown.corrected_words = corrected
         if fitting == len(found):
-            return found, ""
+            return shown, ""
         last = found[fitting - 1]
-        position = (last.transaction_date.isoformat(), str(last.id))
-        return found[:fitting], self._page_tokens.encode(user_id=user_id, filters=bound, position=position)
+        position = (last.transaction_date.isoformat(), str(last.id), *(" ".join((word, *meant)) for word, meant in corrected))
+        return shown, self._page_tokens.encode(user_id=user_id, filters=bound, position=position)
+
+    async def _corrected(self, user_id: UUID, words: Sequence[str]) -> list[CorrectedWord]:
+        """Better words for those that nothing holds; none when one of them is near to no word that is there."""
+        if not any(map(may_be_mistyped, words)):
+            return []
+        unknown = await self._repository.unknown_words(user_id, words)
+        if not 0 < len(unknown) <= MAX_MISTYPED or not all(map(may_be_mistyped, unknown)):
+            return []
+        lengths = [len(word) for word in unknown]
+        known = await self._repository.known_words(user_id, min(lengths) - MAX_DISTANCE, max(lengths) + MAX_DISTANCE)
+        corrected = [CorrectedWord(word, await asyncio.to_thread(nearest, word, known)) for word in unknown]
+        return corrected if all(one.searched_for for one in corrected) else []
 
     async def get_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction:
         """One transaction. Raises NotFound."""

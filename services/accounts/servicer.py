@@ -160,7 +160,8 @@ class AccountsServicer(BalanceMethods, AccountsServiceServicer):
         transactions, token = await self._service.list_transactions(
             _caller(), _filters(request), requested_size=request.page_size, token=request.page_token
         )
-        response = pb.ListTransactionsResponse(next_page_token=token)
+        corrected = [pb.CorrectedWord(word=word, searched_for=instead) for word, instead in transactions.corrected_words]
+        response = pb.ListTransactionsResponse(next_page_token=token, corrected_words=corrected)
         add_transactions(response.transactions, transactions)
         return response
 
@@ -353,5 +354,6 @@ def _filters(request: pb.ListTransactionsRequest) -> TransactionFilters:
         status=from_enum(request.status, TRANSACTION_STATUSES, "status"),
         account_id=uuid_field(request.account_id, "account_id") if request.account_id else None,
         query=query or None,
+        filter=request.filter or None,
         suspected_duplicate=request.suspected_duplicate if request.HasField("suspected_duplicate") else None,
     )

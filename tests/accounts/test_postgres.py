@@ -24,6 +24,7 @@ from services.accounts.domain import (
     TransactionStatus,
     TransactionType,
 )
+from services.accounts.filters.domain import Condition, Field, Operator
 from services.accounts.repository import PostgresAccountsRepository
 from services.accounts.repository.filters import page_statement
 from services.accounts.service import AccountsService
@@ -195,10 +196,11 @@ def test_only_placeholders_reach_the_statement(user_id: UUID) -> None:
 
     def statement(text: str, day: date, amount: Decimal, account: UUID) -> str:
         filters = TransactionFilters(
-            day, day, amount, amount, text, text, TransactionType.DEBIT, TransactionStatus.VOID, account, text, True
+            day, day, amount, amount, text, text, TransactionType.DEBIT, TransactionStatus.VOID, account, text, text, True
         )
         assert all(getattr(filters, field.name) is not None for field in fields(filters))
-        made, arguments = page_statement(user_id, filters, categories=[text], after=TransactionPosition(day, account), limit=7)
+        after, searched = TransactionPosition(day, account), Condition(Field.TEXT, Operator.HAS, text)
+        made, arguments = page_statement(user_id, filters, categories=[text], after=after, limit=7, matching=searched)
         assert made.count("$") >= len(arguments)
         return made
 

@@ -134,7 +134,8 @@ async def test_ranges_that_are_upside_down_are_refused(service: AccountsService,
 
 
 async def pages(service: AccountsService, user_id: UUID, size: int) -> list[list[Transaction]]:
-    walked, token = [], ""
+    walked: list[list[Transaction]] = []
+    token = ""
     while True:
         page, token = await service.list_transactions(user_id, TransactionFilters(), requested_size=size, token=token)
         walked.append(page)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -42,6 +43,9 @@ from services.accounts.domain import (
     transfer_not_found,
     unknown_category,
 )
+from services.accounts.filters import Expression
+from services.accounts.filters.domain import Condition, Field, Operator
+from tests.support.filter_meaning import folded, holds, words
 
 
 class _Shelf:
@@ -157,18 +161,45 @@ class FakeAccountsRepository:
         return [ImportLine(line, found) for line, found in lines if line > after_line][:limit]
 
     async def list_transactions(
-        self, user_id: UUID, filters: TransactionFilters, *, after: TransactionPosition | None, limit: int
+        self,
+        user_id: UUID,
+        filters: TransactionFilters,
+        *,
+        after: TransactionPosition | None,
+        limit: int,
+        matching: Expression | None = None,
     ) -> list[Transaction]:
         known = self._categories(user_id)
         found = [
             self._complete(user_id, one)
             for one in self._shelf(user_id).transactions.values()
-            if _passes(self._complete(user_id, one), filters, known)
+            if _passes(self._complete(user_id, one), filters, known) and (matching is None or self._means(user_id, matching, one))
         ]
         found.sort(key=lambda one: (one.transaction_date, one.id), reverse=True)
         if after is not None:
             found = [one for one in found if (one.transaction_date, one.id) < tuple(after)]
         return found[:limit]
+
+    def _means(self, user_id: UUID, matching: Expression, one: Transaction) -> bool:
+        below: dict[str, set[str]] = {}
+        for slug, category in self._categories(user_id).items():
+            below.setdefault(category.primary_slug, set()).add(slug)
+        columns = {
+            "merchant_name": one.merchant,
+            "type": "debit" if one.amount_steps < 0 else "credit",
+            "amount": one.amount,
+            "raw_data": None,
+        }
+        return holds(matching, one._asdict() | columns, below)
+
+    async def unknown_words(self, user_id: UUID, words: Sequence[str]) -> list[str]:
+        rows = self._shelf(user_id).transactions.values()
+        return [word for word in words if not any(self._means(user_id, Condition(Field.TEXT, Operator.HAS, word), one) for one in rows)]
+
+    async def known_words(self, user_id: UUID, shortest: int, longest: int) -> list[tuple[str, int]]:
+        texts = [f"{folded(one.description)} {(one.merchant or '').lower()}" for one in self._shelf(user_id).transactions.values()]
+        held = Counter(word for text in texts for word in words(text) if shortest <= len(word) <= longest)
+        return [(word, count) for word, count in held.most_common() if word.isalpha()]
 
     async def get_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction:
         found = self._shelf(user_id).transactions.get(transaction_id)
@@ -293,7 +324,6 @@ class FakeAccountsRepository:
 def _passes(one: Transaction, filters: TransactionFilters, known: dict[str, Category]) -> bool:
     wanted = filters.category
     is_primary = wanted in known and not known[wanted].custom and known[wanted].primary_slug == wanted
-    text = f"{one.description}\n{one.merchant or ''}".casefold()
     return (
         (filters.date_from is None or one.transaction_date >= filters.date_from)
         and (filters.date_to is None or one.transaction_date <= filters.date_to)
@@ -304,7 +334,6 @@ def _passes(one: Transaction, filters: TransactionFilters, known: dict[str, Cate
         and (filters.status is None or one.status == filters.status)
         and (filters.account_id is None or one.account_id == filters.account_id)
         and (filters.suspected_duplicate is None or (one.suspected_duplicate_of is not None) == filters.suspected_duplicate)
-        and all(word.casefold() in text for word in (filters.query or "").split())
         and (
             wanted is None
             or (wanted == UNCATEGORIZED and one.category is None)

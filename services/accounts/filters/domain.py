@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -118,6 +119,16 @@ class Or:
 Expression: TypeAlias = Condition | Among | Not | And | Or
 
 
+def all_of(parts: Iterable[Expression]) -> Expression:
+    """One part as it is, several as one level: (a AND b) AND c is a AND b AND c."""
+    return _joined(And, parts)
+
+
+def any_of(parts: Iterable[Expression]) -> Expression:
+    """Likewise for OR."""
+    return _joined(Or, parts)
+
+
 def render(expression: Expression) -> str:
     """The text that `parse` makes the same expression of."""
     match expression:
@@ -145,6 +156,13 @@ def invalid_filter(field: str, position: int, reason: str) -> InvalidArgument:
     return InvalidArgument(
         f"{field}: {where}", reason="INVALID_FILTER", metadata={"position": str(position)}, fields=[FieldError(field, where)]
     )
+
+
+def _joined(kind: type[And] | type[Or], parts: Iterable[Expression]) -> Expression:
+    level: list[Expression] = []
+    for part in parts:
+        level += part.parts if isinstance(part, kind) else (part,)
+    return level[0] if len(level) == 1 else kind(tuple(level))
 
 
 def _grouped(part: Expression, *weaker: type) -> str:

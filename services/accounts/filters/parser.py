@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from services.accounts.filters.domain import (
     KEYWORDS,
     Among,
-    And,
     Condition,
     Expression,
     Field,
     Not,
     Operator,
-    Or,
     Value,
+    all_of,
+    any_of,
     invalid_filter,
 )
 from services.accounts.filters.values import SIGNS, TEXTS, NotAValue, read_json, read_value, shown, takes, wanted
@@ -62,13 +62,13 @@ class _Parser:
         parts = [self._all_of()]
         while self._takes("OR"):
             parts.append(self._all_of())
-        return _joined(Or, parts)
+        return any_of(parts)
 
     def _all_of(self) -> Expression:
         parts = [self._one()]
         while self._takes("AND") or self._another_begins():
             parts.append(self._one())
-        return _joined(And, parts)
+        return all_of(parts)
 
     def _another_begins(self) -> bool:
         """Between two conditions that stand side by side, AND is understood."""
@@ -226,16 +226,6 @@ class _Parser:
 
     def _wrong(self, start: int, reason: str) -> InvalidArgument:
         return invalid_filter(self.field, start + 1, reason)
-
-
-def _joined(kind: type[And] | type[Or], parts: list[Expression]) -> Expression:
-    """One part as it is, several in one level: (a AND b) AND c is a AND b AND c."""
-    if len(parts) == 1:
-        return parts[0]
-    level: list[Expression] = []
-    for part in parts:
-        level += part.parts if isinstance(part, kind) else (part,)
-    return kind(tuple(level))
 
 
 def _operator(field: Field, sign: str) -> Operator:

@@ -8,10 +8,11 @@ from services.accounts.repository.categories import CategoryRows
 from services.accounts.repository.duplicates import DuplicateRows
 from services.accounts.repository.profiles import ProfileRows
 from services.accounts.repository.transfers import TransferRows
+from services.accounts.repository.words import WordRows
 from services.kit.postgres import Database
 
 
-class PostgresAccountsRepository(DuplicateRows, TransferRows, AppendedRows, AccountRows, CategoryRows, ProfileRows):
+class PostgresAccountsRepository(DuplicateRows, TransferRows, AppendedRows, AccountRows, CategoryRows, ProfileRows, WordRows):
     """Everything that the service stores; one parent class for each table, and one for the bulk path."""
 
     def __init__(self, database: Database, *, bulk_statement_timeout_s: float, lock_timeout_s: float) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from services.accounts.domain import UNCATEGORIZED, TransactionStatus
@@ -20,6 +22,10 @@ _SELECT_BELOW = """
         SELECT primary_slug, slug FROM accounts.user_categories WHERE user_id = $1 AND primary_slug = ANY ($2::text[])
     ) AS known GROUP BY primary_slug
 """
+_SELECT_STEMS = """
+    SELECT word, stems[1] FROM unnest($1::text[]) AS word, ts_lexize('english_stem', lower(word)) AS stems WHERE stems[1] IS NOT NULL
+"""
+_SHORTEST_BEGINNING = 3
 _COLUMNS = {
     Field.DATE: "transaction_date",
     Field.AMOUNT: "amount",
@@ -36,8 +42,21 @@ _COLUMNS = {
     Field.SUSPECTED: "suspected_duplicate_of",
     Field.RAW: "raw_data",
 }
-_FOLDED = frozenset({Field.DESCRIPTION, Field.NOTE, Field.PAYMENT_METHOD})
+_ANY_CASE = frozenset({Field.NOTE, Field.PAYMENT_METHOD})
 _NONE_IS_EMPTY = frozenset({Field.MERCHANT, Field.PAYMENT_METHOD, Field.IMPORT})
+
+
+@dataclass(frozen=True, slots=True)
+class Meanings:
+    """What an expression's words stand for, beyond themselves."""
+
+    below: Mapping[str, Sequence[str]]
+    """Of a primary category, its slug and those below it, the user's own included."""
+    stems: Mapping[str, str]
+    """Of a word to search for, its stem: groceri of both grocery and groceries."""
+
+
+NO_MEANINGS = Meanings({}, {})
 
 
 async def filter_condition(connection: Connection, user_id: UUID, expression: Expression, add: AddArgument, *, table: str = "") -> str:
@@ -45,29 +64,31 @@ async def filter_condition(connection: Connection, user_id: UUID, expression: Ex
 
     It is true for what the expression means and false or null for all else.
     """
-    return condition(expression, add, await slugs_below(connection, user_id, expression), table=table)
+    return condition(expression, add, await read_meanings(connection, user_id, expression), table=table)
 
 
-async def slugs_below(connection: Connection, user_id: UUID, expression: Expression) -> Mapping[str, Sequence[str]]:
-    """For each primary category of the expression, its slug and those below it, the user's own included."""
-    slugs = {value for one in _conditions(expression) if one.field is Field.CATEGORY for value in _values(one)}
-    return dict(await connection.fetch(_SELECT_BELOW, user_id, list(slugs))) if slugs else {}
+async def read_meanings(connection: Connection, user_id: UUID, expression: Expression) -> Meanings:
+    """Looks up what the expression's categories and words stand for."""
+    asked: dict[Field, set[str]] = {Field.CATEGORY: set(), Field.TEXT: set()}
+    for one in _conditions(expression):
+        if one.field in asked:
+            asked[one.field] |= set(map(str, one.values if isinstance(one, Among) else (one.value,)))
+    slugs, words = asked[Field.CATEGORY], {word for word in asked[Field.TEXT] if word.isalpha()}
+    return Meanings(
+        below=dict(await connection.fetch(_SELECT_BELOW, user_id, list(slugs))) if slugs else {},
+        stems=dict(await connection.fetch(_SELECT_STEMS, list(words))) if words else {},
+    )
 
 
-def condition(expression: Expression, add: AddArgument, below: Mapping[str, Sequence[str]], *, table: str = "") -> str:
-    """The same, for who knows what `slugs_below` says."""
-    return _Conditions(add, below, f"{table}." if table else "").of(expression)
-
-
-def literally(word: str) -> str:
-    """Takes the special meaning from the characters that ILIKE reads as patterns."""
-    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+def condition(expression: Expression, add: AddArgument, meanings: Meanings, *, table: str = "") -> str:
+    """The same, for who has read the meanings."""
+    return _Conditions(add, meanings, f"{table}." if table else "").of(expression)
 
 
 class _Conditions:
-    def __init__(self, add: AddArgument, below: Mapping[str, Sequence[str]], prefix: str) -> None:
+    def __init__(self, add: AddArgument, meanings: Meanings, prefix: str) -> None:
         self._add = add
-        self._below = below
+        self._meanings = meanings
         self._prefix = prefix
 
     def of(self, expression: Expression) -> str:
@@ -108,14 +129,16 @@ class _Conditions:
             return f"{column} IS NULL"
         if field is Field.MERCHANT:
             return f"{self._prefix}merchant_key = lower({self._add(value)})"
-        if field in _FOLDED:
+        if field is Field.DESCRIPTION:
+            return f"{self._prefix}description_key = {self._add(_folded(str(value)))}"
+        if field in _ANY_CASE:
             return f"lower({column}) = lower({self._add(value)})"
         return f"{column} = {self._add(value)}"
 
     def _in_category(self, column: str, slug: str) -> str:
         if slug == UNCATEGORIZED:
             return f"{column} IS NULL"
-        slugs = self._below.get(slug, [slug])
+        slugs = self._meanings.below.get(slug, [slug])
         # Equality lets the index give the rows in order; several slugs need a sort.
         return f"{column} = {self._add(slugs[0])}" if len(slugs) == 1 else f"{column} = ANY ({self._add(slugs)}::text[])"
 
@@ -127,10 +150,37 @@ class _Conditions:
     def _has(self, field: Field, value: Value) -> str:
         if field is Field.RAW:
             return f"{self._column(field)} @> {self._add(value)}::jsonb"
-        pattern = self._add(f"%{literally(str(value))}%")
         if field is Field.TEXT:
-            return f"({self._prefix}description ILIKE {pattern} OR {self._prefix}merchant_name ILIKE {pattern})"
-        return f"{self._column(field)} ILIKE {pattern}"
+            return self._text(str(value))
+        if field is Field.DESCRIPTION:
+            return f"{self._prefix}description_key LIKE {self._add(_holding(_folded(str(value))))}"
+        return f"{self._column(field)} ILIKE {self._add(_holding(str(value)))}"
+
+    def _text(self, word: str) -> str:
+        stem = self._meanings.stems.get(word)
+        # Inflection changes a stem at its end only: what has it begins alike. So words are taken apart in a few rows, not in all.
+        beginning = stem.rstrip("ie") if stem else word
+        if stem is None or len(beginning) < _SHORTEST_BEGINNING or beginning.startswith(word.lower()):
+            return self._held(word)
+        texts = f"{self._prefix}description || ' ' || COALESCE({self._prefix}merchant_name, '')"
+        inflected = f"to_tsvector('english', {texts}) @@ plainto_tsquery('english', {self._add(word)})"
+        return f"({self._held(word)} OR ({self._held(beginning)} AND {inflected}))"
+
+    def _held(self, word: str) -> str:
+        # Both columns are folded once, when they are written: ILIKE would fold each row whenever it is read.
+        description = f"{self._prefix}description_key LIKE {self._add(_holding(_folded(word)))}"
+        return f"({description} OR {self._prefix}merchant_key LIKE lower({self._add(_holding(word))}))"
+
+
+def _holding(text: str) -> str:
+    """The pattern of what holds the text; the characters that LIKE reads as patterns lose that meaning."""
+    return "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+
+
+def _folded(text: str) -> str:
+    """As description_key is made."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(unicodedata.normalize("NFKC", folded).split())
 
 
 def _conditions(expression: Expression) -> Iterator[Condition | Among]:
@@ -142,7 +192,3 @@ def _conditions(expression: Expression) -> Iterator[Condition | Among]:
             yield from _conditions(expression.part)
         case _:
             yield expression
-
-
-def _values(one: Condition | Among) -> tuple[Value, ...]:
-    return one.values if isinstance(one, Among) else (one.value,)

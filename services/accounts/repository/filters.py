@@ -5,6 +5,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from services.accounts.domain import UNCATEGORIZED, TransactionFilters, TransactionPosition, TransactionStatus
+from services.accounts.filters import Expression
+from services.accounts.repository.conditions import NO_MEANINGS, Meanings, condition
 
 # The amount as one exact integer: decoding it costs a tenth of a numeric. raw_data stays out: it is large and not shown.
 COLUMNS = (
@@ -42,7 +44,6 @@ _NOT_SUSPECTED = "AND suspected_duplicate_of IS NULL"
 _NO_CATEGORY = "AND category IS NULL"
 _CATEGORY = "AND category = {}"
 _CATEGORIES = "AND category = ANY ({}::text[])"
-_WORD = "AND (description ILIKE {} OR merchant_name ILIKE {})"
 
 
 def page_statement(
@@ -52,8 +53,11 @@ def page_statement(
     categories: list[str],
     after: TransactionPosition | None,
     limit: int,
+    matching: Expression | None = None,
+    meanings: Meanings = NO_MEANINGS,
 ) -> tuple[str, list[object]]:
-    """The statement and its arguments. `categories`: what the filter's category stands for; `after`: where the last page ended."""
+    """The statement and its arguments. `categories`: what the filter's category stands for; `after`: where the last page ended;
+    `matching`: what else must hold, and what is meant by its words."""
     parts = [_SELECT]
     arguments: list[object] = [user_id]
 
@@ -62,10 +66,14 @@ def page_statement(
         arguments.extend(values)
         parts.append(template.format(*(f"${first + place}" for place in range(len(values)))))
 
-    for field, condition in _CONDITIONS.items():
+    def argument(value: object) -> str:
+        arguments.append(value)
+        return f"${len(arguments)}"
+
+    for field, template in _CONDITIONS.items():
         value = getattr(filters, field)
         if value is not None:
-            add(condition, value)
+            add(template, value)
     if filters.status is TransactionStatus.PENDING:
         add(_PENDING)
     elif filters.status is not None:
@@ -79,15 +87,9 @@ def page_statement(
         add(_CATEGORY, categories[0])
     elif categories:
         add(_CATEGORIES, categories)
-    for word in (filters.query or "").split():
-        pattern = f"%{_literally(word)}%"
-        add(_WORD, pattern, pattern)
+    if matching is not None:
+        parts.append(f"AND {condition(matching, argument, meanings)}")
     if after is not None:
         add(_AFTER, after.transaction_date, after.id)
     add(_ORDER, limit)
     return " ".join(parts), arguments
-
-
-def _literally(word: str) -> str:
-    """Takes the special meaning from the characters that ILIKE reads as patterns."""
-    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -16,7 +16,9 @@ from services.accounts.domain import (
     transaction_not_found,
     unknown_category,
 )
+from services.accounts.filters import Expression
 from services.accounts.repository.categories import CategoryRows
+from services.accounts.repository.conditions import NO_MEANINGS, read_meanings
 from services.accounts.repository.filters import COLUMNS, page_statement
 from services.kit.postgres import Connection
 
@@ -45,12 +47,21 @@ class TransactionRows(CategoryRows):
     """The ledger's rows, each with its category's primary slug."""
 
     async def list_transactions(
-        self, user_id: UUID, filters: TransactionFilters, *, after: TransactionPosition | None, limit: int
+        self,
+        user_id: UUID,
+        filters: TransactionFilters,
+        *,
+        after: TransactionPosition | None,
+        limit: int,
+        matching: Expression | None = None,
     ) -> list[Transaction]:
-        """At most `limit` transactions after `after`, newest first."""
+        """At most `limit` transactions after `after`, newest first, that pass both the filters' columns and `matching`."""
         async with self._database.transaction(user_id, read_only=True) as connection:
             categories = await self._slugs_below(connection, user_id, filters.category) if filters.category else []
-            statement, arguments = page_statement(user_id, filters, categories=categories, after=after, limit=limit)
+            meanings = await read_meanings(connection, user_id, matching) if matching else NO_MEANINGS
+            statement, arguments = page_statement(
+                user_id, filters, categories=categories, after=after, limit=limit, matching=matching, meanings=meanings
+            )
             return await self._complete(connection, user_id, await connection.fetch(statement, *arguments))
 
     async def get_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction:

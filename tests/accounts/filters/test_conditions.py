@@ -16,7 +16,8 @@ from migrations.taxonomy import read_taxonomy
 from services.accounts.filters import Expression, parse
 from services.accounts.repository.conditions import filter_condition
 from services.local import LocalSystem
-from tests.accounts.filters.expressions import AMOUNTS, DAYS, EXPRESSIONS, IDS, RECORDS, WORDS, holds
+from tests.accounts.filters.expressions import AMOUNTS, DAYS, EXPRESSIONS, IDS, RECORDS, WORDS
+from tests.support.filter_meaning import folded, holds
 
 BELOW = {"groceries": {row["slug"] for row in read_taxonomy() if row["primary_slug"] == "groceries"} | {"own_one"}}
 SELECT = "SELECT id FROM accounts.transactions AS t WHERE t.user_id = $1 AND {}"
@@ -31,7 +32,8 @@ def rows() -> Iterator[tuple[Any, ...]]:
             DAYS[number % 4],
             AMOUNTS[number % 4] * (1 if number % 3 else -1),
             ("EUR", "JPY", "EUR")[number % 3],
-            f"card {WORDS[number % 13]} payment",
+            description := f"card  {WORDS[number % 13]} payment",
+            folded(description),
             WORDS[number % 12] if number % 5 else None,
             [None, "groceries", "groceries_supermarket", "own_one", "travel"][number * 7 % 5],
             WORDS[number * 3 % 13],
@@ -44,9 +46,10 @@ def rows() -> Iterator[tuple[Any, ...]]:
 
 
 INSERT = """
-    INSERT INTO accounts.transactions (user_id, id, account_id, transaction_date, amount, currency, description, merchant_name, category,
-                                       category_source, note, payment_method, import_id, status, raw_data, fingerprint)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, CASE WHEN $9::text IS NULL THEN NULL ELSE 'user' END, $10, $11, $12, $13, $14, $15)
+    INSERT INTO accounts.transactions (user_id, id, account_id, transaction_date, amount, currency, description, description_key,
+                                       merchant_name, category, category_source, note, payment_method, import_id, status, raw_data,
+                                       fingerprint)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, CASE WHEN $10::text IS NULL THEN NULL ELSE 'user' END, $11, $12, $13, $14, $15, $16)
 """
 
 
@@ -153,6 +156,9 @@ def test_any_expression_means_in_postgres_what_it_means_in_python(runner: asynci
         'import = "" rewe',
         "'50%'",
         "a_b",
+        '"card REWE MARKT  payment"',
+        'description = "CARD rewe payment"',
+        "payments merchant:markt",
         "suspected = true",
         "suspected = false rewe",
         'raw @> \'{"k":"v"}\'',
