@@ -38,8 +38,7 @@ async def list_transactions(request: Request) -> Response:
     """Your transactions, newest first. Filters narrow; parameters that are not known are refused."""
     filters = read_query(request, schemas.TransactionFilters)
     page = await upstreams(request).accounts.unary("ListTransactions", shape.list_request(filters))
-    content = {"items": list(map(shape.transaction_json, page.transactions)), "next_page_token": page.next_page_token or None}
-    return json_answer(request, content, Cache.LIST)
+    return json_answer(request, shape.page_json(page), Cache.LIST)
 
 
 async def get_profile(request: Request) -> Response:

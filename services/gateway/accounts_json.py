@@ -46,6 +46,7 @@ def list_request(filters: schemas.TransactionFilters) -> pb.ListTransactionsRequ
         type=_TYPE_NUMBERS[filters.type],
         status=_STATUS_NUMBERS[filters.status],
         query=filters.q,
+        filter=filters.filter,
         suspected_duplicate=filters.suspected_duplicate,
     )
     if filters.date_from is not None:
@@ -55,6 +56,15 @@ def list_request(filters: schemas.TransactionFilters) -> pb.ListTransactionsRequ
     if filters.account_id is not None:
         request.account_id = str(filters.account_id)
     return request
+
+
+def page_json(page: pb.ListTransactionsResponse) -> dict[str, Any]:
+    """One page of transactions."""
+    return {
+        "items": list(map(transaction_json, page.transactions)),
+        "next_page_token": page.next_page_token or None,
+        "corrected_words": [{"word": one.word, "searched_for": list(one.searched_for)} for one in page.corrected_words],
+    }
 
 
 def transaction_json(row: nouns.Transaction) -> dict[str, Any]:

@@ -58,6 +58,15 @@ async def test_list_transactions_last_page_and_bare_row(gateway: Gateway) -> Non
     assert [item[name] for name in ("merchant", "category", "primary_category", "category_source", "note")] == [None] * 5
 
 
+async def test_mistyped_words_are_named(gateway: Gateway) -> None:
+    assert (await gateway.get("/api/v1/transactions")).json()["corrected_words"] == []
+    corrected = pb.CorrectedWord(word="paymnet", searched_for=["payment"])
+    gateway.accounts.page = pb.ListTransactionsResponse(corrected_words=[corrected])
+    body = (await gateway.get("/api/v1/transactions?q=paymnet")).json()
+    schemas.TransactionPage.model_validate(body)
+    assert body == {"items": [], "next_page_token": None, "corrected_words": [{"word": "paymnet", "searched_for": ["payment"]}]}
+
+
 async def test_every_filter_reaches_the_service(gateway: Gateway) -> None:
     parameters = {
         "page_size": "20",
@@ -72,6 +81,7 @@ async def test_every_filter_reaches_the_service(gateway: Gateway) -> None:
         "status": "pending",
         "account_id": ACCOUNT_ID,
         "q": "süß 50%",
+        "filter": "amount < -5 AND (type = debit OR süß)",
         "suspected_duplicate": "true",
     }
     assert set(parameters) == set(schemas.TransactionFilters.model_fields)
@@ -81,6 +91,7 @@ async def test_every_filter_reaches_the_service(gateway: Gateway) -> None:
         assert (seen.page_size, seen.page_token, seen.amount_min, seen.amount_max) == (20, "abc-_9", "-100.5", "0")
         assert (seen.date_from.month, seen.date_to.day, seen.category) == (1, 31, "groceries")
         assert (seen.merchant, seen.query, seen.account_id) == ("Bäcker & Söhne", "süß 50%", ACCOUNT_ID)
+        assert seen.filter == parameters["filter"]
         assert seen.type == nouns.TRANSACTION_TYPE_DEBIT
         assert seen.status == nouns.TRANSACTION_STATUS_PENDING
         assert seen.suspected_duplicate
@@ -123,6 +134,9 @@ async def test_page_size_is_capped(gateway: Gateway, asked: str, sent: int) -> N
         ("account_id=%7B019b76da-a800-7000-8000-00000000000a%7D", "account_id"),
         ("merchant=a%00b", "merchant"),
         ("q=", "q"),
+        ("filter=", "filter"),
+        ("filter=a%00b", "filter"),
+        ("filter=" + "x" * 4001, "filter"),
         ("suspected_duplicate=perhaps", "suspected_duplicate"),
         ("category=" + "x" * 101, "category"),
         ("catagory=groceries", "catagory"),

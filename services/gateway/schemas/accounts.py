@@ -75,7 +75,20 @@ class TransactionFilters(PageQuery):
     type: Direction | None = Field(None, description="Money in (credit) or out (debit).", examples=["debit"])
     status: Standing | None = Field(None, description="Booked, announced or taken back.", examples=["posted"])
     account_id: Identifier | None = Field(None, description="One account.")
-    q: Text | None = Field(None, min_length=1, max_length=200, description="Words in description or merchant.", examples=["berlin"])
+    q: Text | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="Words in description or merchant, in any inflection; mistyped ones are corrected where nothing holds them.",
+        examples=["berlin"],
+    )
+    filter: Text | None = Field(
+        None,
+        min_length=1,
+        max_length=4000,
+        description="A filter expression with AND, OR and NOT: fields, words and lists as docs/filters.md has them.",
+        examples=["category = groceries AND (amount < -50 OR merchant:rewe)"],
+    )
     suspected_duplicate: bool | None = Field(
         None, description="True for what may repeat an earlier transaction and waits for you, false for all others.", examples=[True]
     )
@@ -109,13 +122,26 @@ class Transaction(Output):
     created_at: datetime = Field(description="When it entered the ledger, UTC.")
 
 
+class CorrectedWord(Output):
+    """A word of a search that nothing holds, taken for a mistyped one."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"word": "paymnet", "searched_for": ["payment"]}]})
+
+    word: str = Field(description="As you wrote it.")
+    searched_for: list[str] = Field(description="What was searched for instead: any of these.")
+
+
 class TransactionPage(Output):
     """Transactions, newest first."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"items": [TRANSACTION_EXAMPLE], "next_page_token": None}]})  # nosec B105
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"items": [TRANSACTION_EXAMPLE], "next_page_token": None, "corrected_words": []}]},  # nosec B105
+    )
 
     items: list[Transaction] = Field(description="This page.")
     next_page_token: str | None = Field(description="For the next page; null on the last one.")
+    corrected_words: list[CorrectedWord] = Field(description="Words of `q` that were taken for mistyped; mostly empty.")
 
 
 class TransactionChange(ChangesSomething):

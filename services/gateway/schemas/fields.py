@@ -88,7 +88,7 @@ class PageQuery(Input):
     page_size: int = Field(50, ge=0, le=2_147_483_647, description="Items per page. 0 means 50; more than 1000 means 1000.", examples=[50])
     page_token: str | None = Field(
         None,
-        max_length=2048,
+        max_length=4096,
         pattern=r"^[A-Za-z0-9_-]*$",
         description="`next_page_token` of the page before, with the same filters.",
     )
