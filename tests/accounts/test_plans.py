@@ -14,6 +14,11 @@ import asyncpg
 import pytest
 from uuid_utils.compat import uuid7
 
+from services.accounts.balances.domain import BalanceFilters
+from services.accounts.balances.repository import SELECT_PAGE as SELECT_BALANCES
+from services.accounts.balances.repository import page_arguments
+from services.accounts.budgets.repository import SELECT_KEPT_PAGE, SELECT_ONE_NOW, SELECT_PAGE_NOW
+from services.accounts.budgets.repository import SELECT_PAGE as SELECT_BUDGETS
 from services.accounts.domain import TransactionFilters, TransactionPosition, TransactionStatus
 from services.accounts.repository.filters import page_statement
 from services.accounts.repository.suggesting import JOIN_BY_HASH, SELECT_NEAR
@@ -257,3 +262,86 @@ async def test_amount_index_serves_who_is_above_the_policies(ledger: Ledger) -> 
         ledger.user_id,
     )
     assert "idx_transactions_user_amount" in indexes(json.loads(plan)[0]["Plan"])
+
+
+# Balances and budgets
+
+ADD_BUDGETS = """
+    INSERT INTO accounts.budgets (user_id, id, category, amount, currency, period_start, period_end, roll_over, request_id, request_hash)
+    SELECT $1, gen_random_uuid(), category, 400, 'EUR', start::date, (start + '1 month - 1 day'::interval)::date, true, category || start,
+           ''
+      FROM unnest('{income,housing,dining}'::text[]) AS category,
+           generate_series($2::date::timestamp, $2::date + '32 months'::interval, '1 month') AS start
+"""
+BUDGETS = 99
+
+
+@pytest.fixture
+async def budgets(ledger: Ledger) -> AsyncIterator[UUID]:
+    """99 budgets of the large user, one of which is the answer: of housing, after a chain of 32 others."""
+    users = list(ledger.users[:2])
+    for user_id in users:
+        await ledger.migrator.execute(ADD_BUDGETS, user_id, FIRST_DAY)
+    await ledger.migrator.execute("REFRESH MATERIALIZED VIEW accounts.budget_utilization")
+    await ledger.migrator.execute("ANALYZE accounts.budgets, accounts.budget_utilization")
+    newest = "SELECT id FROM accounts.budgets WHERE user_id = $1 AND category = 'housing' ORDER BY period_start DESC LIMIT 1"
+    yield await ledger.migrator.fetchval(newest, ledger.user_id)
+    await ledger.migrator.execute("DELETE FROM accounts.budgets WHERE user_id = ANY ($1)", users)
+    await ledger.migrator.execute("REFRESH MATERIALIZED VIEW accounts.budget_utilization")
+
+
+def rows_looked_at(scans: list[dict[str, Any]]) -> float:
+    """The same for scans that ran several times: a node tells of each of its loops."""
+    return sum((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in scans)
+
+
+@pytest.mark.parametrize(("on_date", "rows"), [(None, FEW_ROWS), (FIRST_DAY, FEW_ROWS // DAYS)])
+async def test_balances_read_the_users_rows_once(ledger: Ledger, on_date: date | None, rows: int) -> None:
+    ledger.user_id = ledger.users.small
+    arguments = page_arguments(ledger.user_id, BalanceFilters(on_date=on_date), after=None, limit=PAGE)
+    plan = await ledger.explain(SELECT_BALANCES, *arguments)
+    scans = [node for node in nodes(plan) if node.get("Relation Name") == "transactions"]
+    assert scans
+    assert all("user_id" in node["Index Cond"] for node in scans)
+    assert rows_looked_at(scans) <= rows
+
+
+@pytest.mark.parametrize(
+    ("statement", "arguments", "index"),
+    [
+        (SELECT_BUDGETS, (False, None, None), "idx_budgets_pagination"),
+        (SELECT_BUDGETS, (True, "housing", FIRST_DAY), "idx_budgets_pagination"),
+        (SELECT_KEPT_PAGE, (None,), "idx_budget_utilization_unique"),
+    ],
+)
+@pytest.mark.parametrize("after", [None, date(2024, 1, 1)])
+async def test_pages_of_budgets_are_read_in_order(
+    ledger: Ledger, budgets: UUID, statement: str, arguments: tuple[object, ...], index: str, after: date | None
+) -> None:
+    position = (after, budgets) if after else (None, None)
+    plan = await ledger.explain(statement, ledger.user_id, *arguments, *position, PAGE)
+    assert indexes(plan) == {index}
+    assert "Sort" not in kinds(plan)
+    assert rows_read(plan) <= (BUDGETS if "housing" in arguments else PAGE + 1)
+    scan = next(node for node in nodes(plan) if "Index Name" in node)
+    assert "user_id" in scan["Index Cond"]
+    assert "ROW(period_start" in scan["Index Cond"]
+
+
+async def test_the_use_of_a_budget_reads_the_rows_of_its_chain(ledger: Ledger, budgets: UUID) -> None:
+    plan = await ledger.explain(SELECT_ONE_NOW, ledger.user_id, "housing", "EUR", budgets)
+    assert plan["Actual Rows"] == 1
+    scans = [node for node in nodes(plan) if node.get("Relation Name") == "transactions"]
+    assert {node["Index Name"] for node in scans} == {"idx_transactions_category_date"}
+    assert all(name in node["Index Cond"] for node in scans for name in ("user_id", "category", "transaction_date"))
+    # A third of the rows are of housing, and no other category is looked at.
+    assert rows_looked_at(scans) <= 1.1 * ROWS / 3
+    own = [node for node in nodes(plan) if node.get("Relation Name") == "budgets"]
+    assert all(node["Index Name"] == "idx_budgets_active" and "category" in node["Index Cond"] for node in own)
+
+
+async def test_the_use_of_all_budgets_made_now_reads_their_categories_alone(ledger: Ledger, budgets: UUID) -> None:
+    plan = await ledger.explain(SELECT_PAGE_NOW, ledger.user_id, None, None, None, PAGE)
+    scans = [node for node in nodes(plan) if node.get("Relation Name") == "transactions"]
+    assert {node["Index Name"] for node in scans} == {"idx_transactions_category_date"}
+    assert rows_looked_at(scans) <= 1.1 * (ROWS / 3 + ROWS / 500)
