@@ -171,6 +171,17 @@ class SuspectedDuplicate(NamedTuple):
     reason: str
 
 
+class TypedTransaction(NamedTuple):
+    """What a transaction that the user typed in says beside its row."""
+
+    id: UUID
+    category: str | None
+    """A slug, the user's own word."""
+    note: str
+    allow_equal: bool
+    """Whether it is another payment than an equal one that the ledger holds."""
+
+
 class RowIdentity(NamedTuple):
     """What a fingerprint is made of."""
 

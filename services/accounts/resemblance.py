@@ -9,6 +9,8 @@ from uuid import UUID
 
 PENDING_DAYS = 10
 """A pending row is booked within this many days, and never with an earlier date: that is another visit to the same shop."""
+TYPED_DAYS = 5
+"""A bank books what the user has typed in at most so many days before or after that day."""
 _SHARED_WORDS = 0.6
 _SHORT_KEY = 4
 
@@ -38,6 +40,8 @@ class Candidate:
     old_key: str
     new_status: str
     old_status: str
+    old_typed: bool = False
+    """Whether the user typed the old one in, in words of their own."""
 
     @property
     def days_apart(self) -> int:
@@ -59,12 +63,23 @@ class Candidate:
     @property
     def suspicion(self) -> str | None:
         """Why the new row may repeat the old one, for a person to decide; None when nothing says so."""
+        if self.old_typed:
+            return self._typed_suspicion
         if self.new_date != self.old_date:
             return None
         if self.new_status != self.old_status:
             return "same day and amount as a row that was pending"
         if resemble(self.new_key, self.old_key):
             return "same day and amount, and the text differs only in part"
+        return None
+
+    @property
+    def _typed_suspicion(self) -> str | None:
+        # Nobody types what the bank will write: on the same day the amount alone counts.
+        if self.new_date == self.old_date:
+            return "same day and amount as a transaction that you typed in"
+        if self.days_apart <= TYPED_DAYS and resemble(self.new_key, self.old_key):
+            return f"same amount, and the text resembles that of a transaction that you typed in for {self.old_date.isoformat()}"
         return None
 
 

@@ -33,6 +33,7 @@ from services.accounts.domain import (
     TransactionPosition,
     Transfer,
     TransferState,
+    TypedTransaction,
     UndoOutcome,
 )
 from services.accounts.filters import Expression
@@ -60,6 +61,10 @@ class AccountsRepository(Protocol):
 
     async def append_transactions(
         self, user_id: UUID, import_id: UUID, batches: AsyncIterator[pl.DataFrame], fingerprints: FingerprintSource
+    ) -> AppendOutcome: ...
+
+    async def append_typed_transaction(
+        self, user_id: UUID, typed: TypedTransaction, batches: AsyncIterator[pl.DataFrame], fingerprints: FingerprintSource
     ) -> AppendOutcome: ...
 
     async def merge_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction: ...
@@ -129,6 +134,12 @@ class AccountsService:
     ) -> AppendOutcome:
         """Adds all rows of an import or none. Raises NotFound for an account that is not the user's, and what `batches` raises."""
         return await self._repository.append_transactions(user_id, import_id, batches, fingerprints)
+
+    async def append_typed_transaction(
+        self, user_id: UUID, typed: TypedTransaction, batches: AsyncIterator[pl.DataFrame], fingerprints: FingerprintSource
+    ) -> AppendOutcome:
+        """Adds the one row that the user typed in, unless the ledger holds it. Raises NotFound and InvalidArgument."""
+        return await self._repository.append_typed_transaction(user_id, typed, batches, fingerprints)
 
     async def merge_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction:
         """Makes a suspected duplicate one with the earlier transaction, which is returned. Raises NotFound and FailedPrecondition."""

@@ -26,6 +26,7 @@ from services.accounts.domain import (
     RowIdentity,
     TransactionChanges,
     TransactionFilters,
+    TypedTransaction,
 )
 from services.accounts.fields import (
     currency_field,
@@ -82,9 +83,12 @@ class AccountsServicer(BalanceMethods, AccountsServiceServicer):
         opening = await self._next(request_iterator)
         if opening is None or opening.WhichOneof("payload") != "metadata":
             raise invalid("metadata", "must be the first message")
-        import_id = uuid_field(opening.metadata.import_id, "metadata.import_id")
-        fingerprints = partial(self._fingerprints, request_iterator, context)
-        outcome = await self._service.append_transactions(_caller(), import_id, self._batches(request_iterator), fingerprints)
+        batches, fingerprints = self._batches(request_iterator), partial(self._fingerprints, request_iterator, context)
+        if opening.metadata.HasField("typed"):
+            outcome = await self._service.append_typed_transaction(_caller(), _typed(opening.metadata.typed), batches, fingerprints)
+        else:
+            import_id = uuid_field(opening.metadata.import_id, "metadata.import_id")
+            outcome = await self._service.append_transactions(_caller(), import_id, batches, fingerprints)
         for first in range(0, len(outcome.suspected), _SUSPECTED_PER_RESPONSE):
             yield pb.AppendTransactionsResponse(
                 suspected_duplicates=map(to_suspected_duplicate, outcome.suspected[first : first + _SUSPECTED_PER_RESPONSE])
@@ -337,6 +341,15 @@ def _caller() -> UUID:
 
 def _name(value: str, field: str) -> str:
     return text_field(value, field, at_most=200, required=True).strip()
+
+
+def _typed(typed: pb.TypedTransaction) -> TypedTransaction:
+    return TypedTransaction(
+        id=uuid_field(typed.transaction_id, "metadata.typed.transaction_id"),
+        category=text_field(typed.category, "category", at_most=100) or None,
+        note=text_field(typed.note, "note", at_most=2000),
+        allow_equal=typed.allow_equal,
+    )
 
 
 def _filters(request: pb.ListTransactionsRequest) -> TransactionFilters:

@@ -29,6 +29,8 @@ from services.ingestion.servicer import IngestionServicer
 from services.ingestion.settings import IngestionSettings, IngestionWorkerSettings
 from services.ingestion.statement_import import Reader
 from services.ingestion.stored_uploads import StoredUploads
+from services.ingestion.typed.repository import PostgresTypedRequests
+from services.ingestion.typed.service import TypedTransactions
 from services.ingestion.upload import UploadSpool
 from services.ingestion.user_data.repository import PostgresUserDataRepository
 from services.ingestion.user_data.service import UserDataService
@@ -82,8 +84,13 @@ class IngestionApp:
             max_admitted=settings.parallel_imports + settings.queued_imports,
         )
         spool = UploadSpool(max_bytes=settings.max_file_bytes, max_total_bytes=settings.max_spool_bytes, directory=settings.spool_dir)
-        restores = Restores(self._repository, lease_s=settings.restore_lease_s)
-        self.servicer = IngestionServicer(self.service, spool, PageTokens(settings.page_token_secret), restores=restores)
+        self.servicer = IngestionServicer(
+            self.service,
+            spool,
+            PageTokens(settings.page_token_secret),
+            restores=Restores(self._repository, lease_s=settings.restore_lease_s),
+            typed=TypedTransactions(PostgresTypedRequests(self.database), self.ledger),
+        )
         self._user_data_servicer = self._user_data(settings)
         self.server = Server(
             settings,

@@ -49,7 +49,30 @@ class GrpcLedger:
 
     async def append_transactions(self, import_id: UUID, batches: AsyncIterator[tuple[int, bytes]]) -> AsyncGenerator[Appended, None]:
         """See `Ledger`."""
-        source = _Requests(import_id, batches)
+        metadata = pb.AppendTransactionsMetadata(import_id=str(import_id))
+        async with aclosing(self._append(metadata, batches)) as parts:
+            async for part in parts:
+                yield part
+
+    async def append_typed_transaction(
+        self, transaction_id: UUID, row: bytes, *, category: str | None, note: str, allow_equal: bool
+    ) -> UUID | None:
+        """See `TypedLedger`."""
+        typed = pb.TypedTransaction(transaction_id=str(transaction_id), category=category or "", note=note, allow_equal=allow_equal)
+
+        async def batches() -> AsyncIterator[tuple[int, bytes]]:
+            yield 1, row
+
+        held: UUID | None = None
+        async with aclosing(self._append(pb.AppendTransactionsMetadata(typed=typed), batches())) as parts:
+            async for part in parts:
+                held = part.duplicates[0].transaction_id if part.duplicates else held
+        return held
+
+    async def _append(
+        self, metadata: pb.AppendTransactionsMetadata, batches: AsyncIterator[tuple[int, bytes]]
+    ) -> AsyncGenerator[Appended, None]:
+        source = _Requests(metadata, batches)
         duplicates = 0
         inserted: int | None = None
         call = self._client.stream_stream("AppendTransactions", source.requests(), timeout_s=self._append_timeout_s)
@@ -89,8 +112,8 @@ class GrpcLedger:
 class _Requests:
     """The requests of one append. `failure` is what broke their source; then the stream ends without `end`, and adds nothing."""
 
-    def __init__(self, import_id: UUID, batches: AsyncIterator[tuple[int, bytes]]) -> None:
-        self._import_id = import_id
+    def __init__(self, metadata: pb.AppendTransactionsMetadata, batches: AsyncIterator[tuple[int, bytes]]) -> None:
+        self._metadata = metadata
         self._batches = batches
         self._answers: asyncio.Queue[pb.AppendTransactionsRequest | None] = asyncio.Queue()
         self.row_count = 0
@@ -106,7 +129,7 @@ class _Requests:
         self._answers.put_nowait(None)
 
     async def requests(self) -> AsyncGenerator[pb.AppendTransactionsRequest, None]:
-        yield pb.AppendTransactionsRequest(metadata=pb.AppendTransactionsMetadata(import_id=str(self._import_id)))
+        yield pb.AppendTransactionsRequest(metadata=self._metadata)
         try:
             async for row_count, record_batch in self._batches:
                 self.row_count += row_count

@@ -24,6 +24,8 @@ from services.ingestion.messages import import_message, outcome_of, profile_mess
 from services.ingestion.readers.workbook import may_be_encrypted
 from services.ingestion.restores import Restores
 from services.ingestion.service import IngestionService
+from services.ingestion.typed.service import TypedTransactions
+from services.ingestion.typed.servicer import TypedMethods
 from services.ingestion.upload import UploadSpool
 from services.kit import context
 from services.kit.errors import invalid
@@ -41,12 +43,15 @@ MAX_REASON_CHARS = 1000
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-class IngestionServicer(IngestionServiceServicer):
+class IngestionServicer(TypedMethods, IngestionServiceServicer):
     """`scale.ingestion.v1.IngestionService`."""
 
-    def __init__(self, service: IngestionService, spool: UploadSpool, page_tokens: PageTokens, *, restores: Restores) -> None:
+    def __init__(
+        self, service: IngestionService, spool: UploadSpool, page_tokens: PageTokens, *, restores: Restores, typed: TypedTransactions
+    ) -> None:
         self._service = service
         self._restores = restores
+        self._typed = typed
         self._spool = spool
         self._page_tokens = page_tokens
 

@@ -22,6 +22,7 @@ from services.ingestion.restores import Restores
 from services.ingestion.service import IngestionService
 from services.ingestion.servicer import IngestionServicer
 from services.ingestion.settings import IngestionSettings
+from services.ingestion.typed.service import TypedTransactions
 from services.ingestion.upload import UploadSpool
 from services.kit.auth import mint_token
 from services.kit.errors import ScaleError
@@ -33,6 +34,7 @@ from services.local import LocalSystem
 from tests.support.ingestion_fakes import FakeImportsRepository, FakeLedger, service_of
 from tests.support.service_keys import service_tokens
 from tests.support.statements import read_simple
+from tests.support.typed_fakes import FakeTypedLedger, FakeTypedRequests
 
 SECRET = "a secret for tests, long enough for HS256"
 WORKER = service_tokens()
@@ -133,8 +135,9 @@ async def fake_stack(tmp_path: Path) -> AsyncIterator[FakeStack]:
     """The wire, with everything behind it in memory. Files are at most 1,000,000 bytes."""
     repository, ledger = FakeImportsRepository(), FakeLedger()
     service = service_of(repository, ledger, {"csv": read_simple}, parallel_imports=1, queued_imports=1)
-    restores = Restores(repository, lease_s=1)
-    servicer = IngestionServicer(service, UploadSpool(max_bytes=1_000_000, directory=tmp_path), PageTokens(b"k" * 32), restores=restores)
+    restores, typed = Restores(repository, lease_s=1), TypedTransactions(FakeTypedRequests(), FakeTypedLedger())
+    spool = UploadSpool(max_bytes=1_000_000, directory=tmp_path)
+    servicer = IngestionServicer(service, spool, PageTokens(b"k" * 32), restores=restores, typed=typed)
     server = Server(
         ProcessSettings(**process_settings()),
         name=NAME,

@@ -26,12 +26,14 @@ from services.accounts.domain import (
     KeptRow,
     NewAccount,
     Profile,
+    RowIdentity,
     Transaction,
     TransactionChanges,
     TransactionFilters,
     TransactionPosition,
     Transfer,
     TransferState,
+    TypedTransaction,
     UndoOutcome,
     account_exists,
     account_not_found,
@@ -45,6 +47,7 @@ from services.accounts.domain import (
 )
 from services.accounts.filters import Expression
 from services.accounts.filters.domain import Condition, Field, Operator
+from services.kit.errors import invalid
 from tests.support.filter_meaning import folded, holds, words
 
 
@@ -122,6 +125,46 @@ class FakeAccountsRepository:
             shelf.transactions[transaction.id] = transaction
             shelf.lines[import_id, line] = transaction.id
         return AppendOutcome(inserted, ImportLines(duplicates))
+
+    async def append_typed_transaction(
+        self, user_id: UUID, typed: TypedTransaction, batches: AsyncIterator[pl.DataFrame], fingerprints: FingerprintSource
+    ) -> AppendOutcome:
+        shelf = self._shelf(user_id)
+        if typed.category and typed.category not in self._categories(user_id):
+            raise unknown_category(typed.category)
+        rows = [row async for batch in batches for row in batch.to_dicts()]
+        if len(rows) != 1:
+            raise invalid("record_batch", f"holds {len(rows)} rows instead of the one that was typed in")
+        (row,) = rows
+        if UUID(row["account_id"]) not in shelf.accounts:
+            raise account_not_found(UUID(row["account_id"]))
+        if typed.id in shelf.transactions:
+            return AppendOutcome(1, ImportLines())
+        while (held := shelf.fingerprints.get(row["fingerprint"])) is not None:
+            if not typed.allow_equal:
+                return AppendOutcome(0, ImportLines([ImportLine(row["line"], held)]))
+            row["occurrence"] += 1
+            values = {field: row[field] for field in RowIdentity._fields} | {"account_id": UUID(row["account_id"])}
+            (row["fingerprint"],) = await fingerprints([RowIdentity(**values)])
+        shelf.fingerprints[row["fingerprint"]] = typed.id
+        shelf.transactions[typed.id] = Transaction(
+            id=typed.id,
+            account_id=UUID(row["account_id"]),
+            transaction_date=row["transaction_date"],
+            amount_steps=int(row["amount"].scaleb(4)),
+            currency=row["currency"],
+            description=row["description"],
+            merchant=row["merchant"],
+            category=typed.category,
+            category_source="user" if typed.category else None,
+            confidence=None,
+            status=row["status"],
+            note=typed.note,
+            payment_method=row["payment_method"],
+            import_id=None,
+            created_at=datetime.now(UTC),
+        )
+        return AppendOutcome(1, ImportLines())
 
     async def merge_transaction(self, user_id: UUID, transaction_id: UUID) -> Transaction:
         raise not_suspected((await self.get_transaction(user_id, transaction_id)).id)

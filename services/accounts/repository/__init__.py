@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from services.accounts.repository.accounts import AccountRows
-from services.accounts.repository.append import AppendedRows
 from services.accounts.repository.categories import CategoryRows
 from services.accounts.repository.duplicates import DuplicateRows
 from services.accounts.repository.profiles import ProfileRows
 from services.accounts.repository.transfers import TransferRows
+from services.accounts.repository.typed import TypedRows
 from services.accounts.repository.words import WordRows
 from services.kit.postgres import Database
 
 
-class PostgresAccountsRepository(DuplicateRows, TransferRows, AppendedRows, AccountRows, CategoryRows, ProfileRows, WordRows):
+class PostgresAccountsRepository(DuplicateRows, TransferRows, TypedRows, AccountRows, CategoryRows, ProfileRows, WordRows):
     """Everything that the service stores; one parent class for each table, and one for the bulk path."""
 
     def __init__(self, database: Database, *, bulk_statement_timeout_s: float, lock_timeout_s: float) -> None:

@@ -39,7 +39,8 @@ _CREATE_INCOMING = """
     CREATE TEMPORARY TABLE incoming (
         line bigint, id uuid, account_id uuid, transaction_date date, amount numeric(19,4), currency text,
         description text, merchant text, category text, payment_method text, status text, fingerprint text, raw_data jsonb,
-        description_key text, occurrence integer, source_id text, renumbered boolean DEFAULT false, books uuid
+        description_key text, occurrence integer, source_id text, renumbered boolean DEFAULT false, books uuid,
+        category_source text DEFAULT 'file', note text DEFAULT ''
     ) ON COMMIT DROP
 """
 _COLUMNS = (
@@ -59,10 +60,10 @@ _SET_FINGERPRINTS = """
 _INSERT = """
     INSERT INTO accounts.transactions (
         user_id, id, account_id, transaction_date, amount, currency, description, merchant_name, category, category_source,
-        payment_method, status, fingerprint, import_id, import_line, raw_data, description_key, occurrence)
+        payment_method, status, note, fingerprint, import_id, import_line, raw_data, description_key, occurrence)
     SELECT $1, id, account_id, transaction_date, amount, currency, description, merchant, category,
-           CASE WHEN category IS NOT NULL THEN 'file' END, payment_method, status, fingerprint, $2, line, raw_data, description_key,
-           occurrence
+           CASE WHEN category IS NOT NULL THEN category_source END, payment_method, status, note, fingerprint, $2,
+           CASE WHEN $2::uuid IS NOT NULL THEN line END, raw_data, description_key, occurrence
       FROM incoming WHERE NOT EXISTS (SELECT FROM claims WHERE claims.line = incoming.line) ORDER BY line
     ON CONFLICT (user_id, fingerprint) DO NOTHING
 """
@@ -98,6 +99,12 @@ _BOOK_UNCHANGED = """
       FROM incoming JOIN claims USING (line)
      WHERE t.user_id = $1 AND t.id = claims.transaction_id AND t.status = 'pending'
        AND incoming.status = 'posted' AND incoming.books IS NULL
+"""
+# What the bank wrote of a row that the user had typed in: from now on nothing else is taken for it.
+_CONFIRM_TYPED = """
+    UPDATE accounts.transactions AS t SET raw_data = incoming.raw_data, updated_at = now()
+      FROM incoming JOIN claims USING (line) JOIN held USING (place)
+     WHERE t.user_id = $1 AND t.id = held.id AND held.is_typed
 """
 _KEEP_SOURCE_IDS = """
     INSERT INTO accounts.source_ids (user_id, account_id, source_id, transaction_id, import_id)
@@ -169,7 +176,7 @@ class AppendedRows(CategoryRows):
             part = rows[start : start + _RENUMBERED_AT_ONCE]
             await connection.execute(_SET_FINGERPRINTS, [one.line for one in part], await fingerprints(part))
 
-    async def _claim_conflicts(self, connection: Connection, user_id: UUID, import_id: UUID) -> None:
+    async def _claim_conflicts(self, connection: Connection, user_id: UUID, import_id: UUID | None) -> None:
         repeated = await connection.fetchrow(_SELECT_REPEATED, user_id, import_id)
         if repeated is not None:
             raise invalid(
@@ -181,6 +188,8 @@ class AppendedRows(CategoryRows):
         if matches.with_pending:
             for statement in (_KEEP_PENDING_FORM, _BOOK, _BOOK_UNCHANGED):
                 await connection.execute(statement, user_id)
+        if matches.with_typed:
+            await connection.execute(_CONFIRM_TYPED, user_id)
         if matches.with_source:
             await connection.execute(_KEEP_SOURCE_IDS, user_id, import_id)
 
@@ -220,7 +229,7 @@ class AppendedRows(CategoryRows):
             for stranger in sorted(named - known):
                 raise account_not_found(UUID(stranger))
 
-    async def _insert(self, connection: Connection, user_id: UUID, import_id: UUID) -> int:
+    async def _insert(self, connection: Connection, user_id: UUID, import_id: UUID | None) -> int:
         try:
             done = await connection.execute(_INSERT, user_id, import_id)
         except asyncpg.ForeignKeyViolationError as error:

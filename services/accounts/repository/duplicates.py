@@ -37,6 +37,7 @@ _INHERIT = f"""
            category_source = CASE WHEN takes_category THEN later.category_source ELSE t.category_source END,
            confidence = CASE WHEN takes_category THEN later.confidence ELSE t.confidence END,
            merchant_name = COALESCE(t.merchant_name, later.merchant_name),
+           raw_data = CASE WHEN t.import_id IS NULL AND t.raw_data = '{{}}' THEN later.raw_data ELSE t.raw_data END,
            duplicate_decision = 'merged', updated_at = now()
       FROM (SELECT later.*, later.category_source = 'user' AND earlier.category_source IS DISTINCT FROM 'user' AS takes_category
               FROM accounts.transactions AS later, accounts.transactions AS earlier

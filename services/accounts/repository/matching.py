@@ -34,12 +34,13 @@ _FIND_HELD = f"""
          identified AS (SELECT DISTINCT transaction_id FROM accounts.source_ids
                          WHERE user_id = auth.uid() AND account_id IN (SELECT account_id FROM named))
     SELECT row_number() OVER () AS place, found.*, identified.transaction_id IS NOT NULL AS has_source
-      FROM (SELECT id, {_KEY}, occurrence, status, import_id, import_line, false AS is_alias
+      FROM (SELECT id, {_KEY}, occurrence, status, import_id, import_line, false AS is_alias,
+                   CASE WHEN import_id IS NULL THEN raw_data = '{{}}' ELSE false END AS is_typed
               FROM accounts.transactions
              WHERE user_id = auth.uid() AND account_id IN (SELECT account_id FROM named)
                AND transaction_date BETWEEN (SELECT first FROM span) AND (SELECT last FROM span)
              UNION ALL
-            SELECT transaction_id, {_KEY}, occurrence, 'pending', NULL, NULL, true
+            SELECT transaction_id, {_KEY}, occurrence, 'pending', NULL, NULL, true, false
               FROM accounts.transaction_aliases
              WHERE user_id = auth.uid() AND account_id IN (SELECT account_id FROM named)
                AND transaction_date BETWEEN (SELECT first FROM span) AND (SELECT last FROM span)) AS found
@@ -50,12 +51,13 @@ CREATE_CLAIMS = """
 """
 _UNCLAIMED_LINE = "NOT EXISTS (SELECT FROM claims WHERE claims.line = incoming.line)"
 _UNCLAIMED_PLACE = "NOT EXISTS (SELECT FROM claims WHERE claims.place = held.place)"
-# The same file again: a pair of one fingerprint and one id is as good as any that the steps below would find.
+# The same file again: a pair of one fingerprint and one id is as good as any that the steps below would find. A row that the user typed in
+# has more to learn from the file.
 _CLAIM_KNOWN = """
     INSERT INTO claims (line, transaction_id)
     SELECT incoming.line, t.id
       FROM incoming JOIN accounts.transactions AS t ON t.user_id = auth.uid() AND t.fingerprint = incoming.fingerprint
-     WHERE t.import_id IS DISTINCT FROM $1 AND (t.status <> 'pending' OR incoming.status = 'pending')
+     WHERE t.import_id <> $1 AND (t.status <> 'pending' OR incoming.status = 'pending')
        AND (incoming.source_id IS NULL OR EXISTS (
             SELECT FROM accounts.source_ids AS ids
              WHERE ids.user_id = auth.uid() AND ids.account_id = incoming.account_id
@@ -91,10 +93,10 @@ _CLAIM_BY_CONTENT = f"""
 """  # nosec B608
 _SELECT_CANDIDATES = f"""
     SELECT incoming.line, held.place, held.id, incoming.transaction_date, held.transaction_date,
-           incoming.description_key, held.description_key, incoming.status, held.status
+           incoming.description_key, held.description_key, incoming.status, held.status, held.is_typed
       FROM incoming JOIN held USING (account_id, amount, currency)
      WHERE held.transaction_date BETWEEN incoming.transaction_date - {PENDING_DAYS} AND incoming.transaction_date + {PENDING_DAYS}
-       AND (incoming.transaction_date = held.transaction_date OR incoming.status <> held.status)
+       AND (incoming.transaction_date = held.transaction_date OR incoming.status <> held.status OR held.is_typed)
        AND NOT (incoming.source_id IS NOT NULL AND held.has_source AND incoming.status = held.status)
        AND held.import_id IS DISTINCT FROM $1 AND NOT held.is_alias AND {_UNCLAIMED_LINE} AND {_UNCLAIMED_PLACE}
      LIMIT {_MOST_CANDIDATES}
@@ -118,6 +120,9 @@ _SELECT_SAME_SOURCE = f"""
          WHERE later.line > later.first_line AND NOT EXISTS (SELECT FROM claims WHERE claims.line = later.line)) AS found
      ORDER BY line, other
 """  # nosec B608
+_SELECT_KINDS = """
+    SELECT EXISTS (SELECT FROM held WHERE status = 'pending' AND NOT is_alias), EXISTS (SELECT FROM held WHERE is_typed)
+"""
 # Rows that stay, and those that a pending row turns into, get the next free numbers among their equals.
 _NUMBER = f"""
     UPDATE incoming SET occurrence = numbered.occurrence, renumbered = true
@@ -147,6 +152,8 @@ class Matches(NamedTuple):
     """Whether rows carry the bank's own ids."""
     with_pending: bool
     """Whether the ledger holds pending rows near these days: some may be booked now."""
+    with_typed: bool = False
+    """Whether it holds rows that the user typed in, and no bank has confirmed yet."""
 
 
 async def match_known(connection: Connection, import_id: UUID, row_count: int, ends: Set[str]) -> bool:
@@ -189,10 +196,22 @@ async def match(connection: Connection, import_id: UUID) -> Matches:
         suspicions += [Suspicion(*record) for record in records if record["line"] not in flagged]
     if held_any:
         await connection.execute(_NUMBER)
-    with_pending = held_any and bool(
-        await connection.fetchval("SELECT EXISTS (SELECT FROM held WHERE status = 'pending' AND NOT is_alias)")
-    )
-    return Matches(own_count, suspicions, with_source, with_pending)
+    with_pending, with_typed = await connection.fetchrow(_SELECT_KINDS) if held_any else (False, False)
+    return Matches(own_count, suspicions, with_source, with_pending, with_typed)
+
+
+async def match_typed(connection: Connection, *, allow_equal: bool) -> Suspicion | None:
+    """The same for one row that the user typed in: it books no pending row, and one that is said to be another payment is what nothing
+    claims. The earlier transaction that it may repeat, if there is one."""
+    if not affected(await connection.execute(_FIND_HELD)):
+        return None
+    suspected: Candidate | None = None
+    if not allow_equal:
+        await connection.execute(_CLAIM_BY_CONTENT, False)
+        candidates = [Candidate(*record) for record in await connection.fetch(_SELECT_CANDIDATES, None)]
+        suspected = min((one for one in candidates if one.suspicion), key=lambda one: (one.new_key != one.old_key, one.place), default=None)
+    await connection.execute(_NUMBER)
+    return Suspicion(suspected.line, suspected.transaction_id, suspected.suspicion or "") if suspected else None
 
 
 async def _look_closer(connection: Connection, import_id: UUID) -> list[Suspicion]:

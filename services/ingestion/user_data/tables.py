@@ -37,6 +37,7 @@ EXPORTED = (
     ),
     UserTable("ingestion.layout_accounts", "layout_accounts.jsonl", key=("currency", "layout_hash")),
     UserTable("ingestion.csv_profiles", "csv_profiles.jsonl", key=("header_hash",)),
+    UserTable("ingestion.typed_transactions", "typed_transactions.jsonl", key=("request_id",)),
 )
 
 LEFT_OUT: Mapping[str, str] = {}

@@ -23,10 +23,24 @@ class AppendTransactionsRequest(_message.Message):
     def __init__(self, metadata: _Optional[_Union[AppendTransactionsMetadata, _Mapping]] = ..., record_batch: _Optional[bytes] = ..., end: _Optional[_Union[AppendTransactionsEnd, _Mapping]] = ..., fingerprints: _Optional[_Union[AppendTransactionsFingerprints, _Mapping]] = ...) -> None: ...
 
 class AppendTransactionsMetadata(_message.Message):
-    __slots__ = ("import_id",)
+    __slots__ = ("import_id", "typed")
     IMPORT_ID_FIELD_NUMBER: _ClassVar[int]
+    TYPED_FIELD_NUMBER: _ClassVar[int]
     import_id: str
-    def __init__(self, import_id: _Optional[str] = ...) -> None: ...
+    typed: TypedTransaction
+    def __init__(self, import_id: _Optional[str] = ..., typed: _Optional[_Union[TypedTransaction, _Mapping]] = ...) -> None: ...
+
+class TypedTransaction(_message.Message):
+    __slots__ = ("transaction_id", "category", "note", "allow_equal")
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_EQUAL_FIELD_NUMBER: _ClassVar[int]
+    transaction_id: str
+    category: str
+    note: str
+    allow_equal: bool
+    def __init__(self, transaction_id: _Optional[str] = ..., category: _Optional[str] = ..., note: _Optional[str] = ..., allow_equal: _Optional[bool] = ...) -> None: ...
 
 class AppendTransactionsEnd(_message.Message):
     __slots__ = ("row_count",)

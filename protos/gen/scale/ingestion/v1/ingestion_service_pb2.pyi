@@ -126,10 +126,12 @@ class CreateTransactionRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., account_id: _Optional[str] = ..., transaction_date: _Optional[_Union[_date_pb2.Date, _Mapping]] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., description: _Optional[str] = ..., merchant: _Optional[str] = ..., category: _Optional[str] = ..., payment_method: _Optional[str] = ..., status: _Optional[str] = ..., note: _Optional[str] = ..., allow_equal: _Optional[bool] = ...) -> None: ...
 
 class CreateTransactionResponse(_message.Message):
-    __slots__ = ("transaction_id",)
+    __slots__ = ("transaction_id", "repeated_request")
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    REPEATED_REQUEST_FIELD_NUMBER: _ClassVar[int]
     transaction_id: str
-    def __init__(self, transaction_id: _Optional[str] = ...) -> None: ...
+    repeated_request: bool
+    def __init__(self, transaction_id: _Optional[str] = ..., repeated_request: _Optional[bool] = ...) -> None: ...
 
 class GetImportRequest(_message.Message):
     __slots__ = ("import_id",)
