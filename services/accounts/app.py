@@ -26,6 +26,8 @@ from services.accounts.repository import PostgresAccountsRepository
 from services.accounts.service import AccountsService
 from services.accounts.servicer import AccountsServicer
 from services.accounts.settings import AccountsSettings
+from services.accounts.upkeep import open_cache
+from services.kit.cache import Cache
 from services.accounts.user_data.repository import PostgresUserDataRepository
 from services.accounts.user_data.service import UserDataService
 from services.accounts.user_data.servicer import UserDataServicer
@@ -71,11 +73,11 @@ def build_user_data(settings: AccountsSettings, database: Database) -> UserDataS
     return UserDataServicer(service, idle_timeout_s=settings.import_idle_timeout_s)
 
 
-def register(settings: AccountsSettings, database: Database, server: grpc.aio.Server) -> None:
+def register(settings: AccountsSettings, database: Database, cache: Cache, server: grpc.aio.Server) -> None:
     """Adds the servicer of every subject."""
     page_tokens = PageTokens(settings.page_token_secret)
     add_AccountsServiceServicer_to_server(build(settings, database), server)
-    analytics = AnalyticsService(PostgresAnalyticsRepository(database), page_tokens)
+    analytics = AnalyticsService(PostgresAnalyticsRepository(database, cache), page_tokens)
     add_AnalyticsServiceServicer_to_server(AnalyticsServicer(analytics), server)
     budgets = BudgetsService(PostgresBudgetsRepository(database), page_tokens)
     add_BudgetsServiceServicer_to_server(BudgetsServicer(budgets), server)
@@ -86,7 +88,8 @@ async def run(settings: AccountsSettings) -> None:
     """Serves until SIGTERM or SIGINT."""
     set_up_process("accounts", settings)
     replica_url = settings.replica_url.get_secret_value() if settings.replica_url else None
-    database = database_at(settings.database_url.get_secret_value(), replica_url, settings)
+    cache = open_cache(settings)
+    database = database_at(settings.database_url.get_secret_value(), replica_url, settings, after_write=cache.drop)
     await database.open()
     export_pool(database.figures)
 
@@ -97,7 +100,7 @@ async def run(settings: AccountsSettings) -> None:
         settings,
         name="accounts",
         services=SERVICE_NAMES,
-        register=partial(register, settings, database),
+        register=partial(register, settings, database, cache),
         service_methods=BACKGROUND_METHODS,
         check=database_answers,
         figures=database.figures,
@@ -106,3 +109,4 @@ async def run(settings: AccountsSettings) -> None:
         await server.run_until_signal()
     finally:
         await database.close()
+        await cache.close()

@@ -6,12 +6,15 @@ from typing import ClassVar
 
 from services.accounts.analytics.refresh import FiguresRefresh
 from services.accounts.analytics.repository.refresh import PostgresFiguresRepository
-from services.accounts.settings import AccountsWorkerSettings
+from services.accounts.settings import AccountsSettings, AccountsWorkerSettings
 from services.kit.cache import Cache
 from services.kit.postgres import Database
 
-CACHE = "accounts"
-"""The cache that service and worker share."""
+
+def open_cache(settings: AccountsSettings | AccountsWorkerSettings) -> Cache:
+    """The cache that service and worker share."""
+    redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
+    return Cache(redis_url, name="accounts", key=settings.cache_secret)
 
 
 class AccountsWorkerApp:
@@ -36,7 +39,7 @@ class AccountsWorkerApp:
         # One task at a time.
         few = settings.model_copy(update={"pool_size": 1, "max_overflow": 1})
         self.database = Database(settings.database_url.get_secret_value(), few)
-        self._cache = Cache(settings.redis_url.get_secret_value(), name=CACHE, key=settings.cache_secret)
+        self._cache = open_cache(settings)
         self.figures = FiguresRefresh(
             PostgresFiguresRepository(self.database, refresh_timeout_s=settings.refresh_timeout_s), forget=self._cache.drop_all
         )

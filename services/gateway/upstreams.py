@@ -40,7 +40,7 @@ _ACCOUNTS_REPEATABLE = (
     "ListCategories",
     "CreateCategory",
 )
-_ANALYTICS_REPEATABLE = ("ListCashFlow", "ListRecurringPayments")
+_ANALYTICS_REPEATABLE = ("ListCategoryStatistics", "ListMonthlySummaries", "ListCashFlow", "ListRecurringPayments")
 _BUDGETS_REPEATABLE = ("CreateBudget", "GetBudget", "ListBudgets", "UpdateBudget", "DeleteBudget", "ListBudgetUtilizations")
 _INGESTION_REPEATABLE = ("GetImport", "WatchImport", "ListCsvProfiles", "ListImports", "ListImportRows")
 

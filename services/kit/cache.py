@@ -190,6 +190,8 @@ def digest(arguments: object) -> str:
 def _canonical(value: object) -> object:
     if isinstance(value, set | frozenset):
         return sorted(value, key=str)
+    if isinstance(value, tuple):  # a named one
+        return list(value)
     if type(value).__str__ is object.__str__:  # its address: another one in every process
         raise TypeError(f"{type(value).__name__} has no text that is the same in every process")
     return str(value)

@@ -24,6 +24,7 @@ from services.accounts.app import SERVICE_NAMES, register
 from services.accounts.batches import MAX_BATCH_BYTES
 from services.accounts.settings import AccountsSettings
 from services.kit.auth import mint_token
+from services.kit.cache import Cache
 from services.kit.client import _FirstStatus
 from services.kit.errors import (
     Aborted,
@@ -62,7 +63,9 @@ async def address(servers: LocalSystem, monkeypatch: pytest.MonkeyPatch) -> Asyn
     settings = AccountsSettings()
     database = Database(servers.service_url("accounts"), settings)
     await database.open()
-    server = Server(settings, name="accounts", services=SERVICE_NAMES, register=partial(register, settings, database))
+    server = Server(
+        settings, name="accounts", services=SERVICE_NAMES, register=partial(register, settings, database, Cache(None, name="none"))
+    )
     await server.start()
     yield f"127.0.0.1:{server.port}"
     await server.stop()

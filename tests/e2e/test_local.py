@@ -186,7 +186,7 @@ def test_it_listens_on_loopback_only(system: MakeRun) -> None:
 
 def test_no_process_holds_anothers_password(system: MakeRun) -> None:
     own = {"accounts": "SCALE_ACCOUNTS_DATABASE_URL", "ingestion": "SCALE_INGESTION_DATABASE_URL"}
-    own["ingestion-worker"] = own["ingestion"]
+    own |= {f"{service}-worker": variable for service, variable in own.items()}
     for name in SERVICES:
         environment = psutil.Process(system.pid(name)).environ()
         assert {variable for variable in environment if variable.endswith("DATABASE_URL")} == ({own[name]} if name in own else set())

@@ -310,6 +310,7 @@ def test_the_digest_tells_arguments_apart() -> None:
     different = [((), {}), (("a",), {}), (("a", None), {}), ((), {"text": "a"}), (("a", date(2026, 1, 1)), {}), (({"a"},), {})]
     assert len({digest(one) for one in different}) == len(different)
     assert digest(({"b", "a", "c"},)) == digest(({"c", "b", "a"},))
+    assert digest((Point(date.min, Decimal("1.0")),)) != digest((Point(date.min, Decimal("1.00")),))
     with pytest.raises(TypeError):
         digest((object(),))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
@@ -53,3 +53,86 @@ class CashFlow(NamedTuple):
     def net(self) -> Decimal:
         """What was received less what was spent."""
         return self.received - self.spent
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryStatisticsFilters:
+    """Which statistics; None means any."""
+
+    currency: str | None = None
+
+
+class CategoryPosition(NamedTuple):
+    """Where in the order of categories a page ended."""
+
+    category: str
+    currency: str
+
+
+class CategoryStatistics(NamedTuple):
+    """Figures of one category in one currency."""
+
+    primary_category: str | None
+    category: str
+    currency: str
+    transaction_count: int
+    total: Decimal
+    """Signed."""
+    spent: Decimal
+    """Positive."""
+    received: Decimal
+    first_date: date
+    last_date: date
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryStatisticsPage:
+    """Figures, when they were made, and whether the ledger has changed since. `lasting`: nothing but a change by the user alters them."""
+
+    statistics: tuple[CategoryStatistics, ...]
+    made_at: datetime | None
+    outdated: bool
+    lasting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MonthlySummaryFilters:
+    """Which months, by their first days, inclusive; None means any. A primary category stands for all below it."""
+
+    month_from: date | None = None
+    month_to: date | None = None
+    category: str | None = None
+    currency: str | None = None
+
+
+class MonthPosition(NamedTuple):
+    """Where in the order of months a page ended."""
+
+    month: date
+    category: str
+    currency: str
+
+
+class MonthlySummary(NamedTuple):
+    """What was spent on one category in one month and currency, as positive amounts."""
+
+    primary_category: str | None
+    month: date
+    """Its first day."""
+    category: str
+    currency: str
+    transaction_count: int
+    total: Decimal
+    average: Decimal
+    minimum: Decimal
+    maximum: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class MonthlySummaryPage:
+    """As `CategoryStatisticsPage`."""
+
+    summaries: tuple[MonthlySummary, ...]
+    made_at: datetime | None
+    outdated: bool
+    lasting: bool

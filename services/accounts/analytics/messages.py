@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scale.accounts.v1 import analytics_service_pb2 as pb
-from services.accounts.analytics.domain import CashFlow, Granularity
+from services.accounts.analytics.domain import CashFlow, CategoryStatistics, Granularity, MonthlySummary
 from services.kit.dates import to_date_proto
 from services.kit.money import to_money
 
@@ -19,4 +19,32 @@ def to_cash_flow(period: CashFlow) -> pb.CashFlow:
         spent=to_money(period.spent, period.currency),
         net=to_money(period.net, period.currency),
         transaction_count=period.transaction_count,
+    )
+
+
+def to_category_statistics(found: CategoryStatistics) -> pb.CategoryStatistics:
+    """Figures of one category in one currency."""
+    return pb.CategoryStatistics(
+        category=found.category,
+        primary_category=found.primary_category or "",
+        transaction_count=found.transaction_count,
+        total=to_money(found.total, found.currency),
+        spent=to_money(found.spent, found.currency),
+        received=to_money(found.received, found.currency),
+        first_date=to_date_proto(found.first_date),
+        last_date=to_date_proto(found.last_date),
+    )
+
+
+def to_monthly_summary(found: MonthlySummary) -> pb.MonthlySummary:
+    """What was spent on one category in one month and currency."""
+    return pb.MonthlySummary(
+        month_start=to_date_proto(found.month),
+        category=found.category,
+        primary_category=found.primary_category or "",
+        transaction_count=found.transaction_count,
+        total=to_money(found.total, found.currency),
+        average=to_money(found.average, found.currency),
+        minimum=to_money(found.minimum, found.currency),
+        maximum=to_money(found.maximum, found.currency),
     )

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Protocol
 from uuid import UUID
 
-from services.accounts.analytics.domain import CashFlow, CashFlowFilters, CashFlowPosition
+from services.accounts.analytics.domain import (
+    CashFlow,
+    CashFlowFilters,
+    CashFlowPosition,
+    CategoryPosition,
+    CategoryStatisticsFilters,
+    CategoryStatisticsPage,
+    MonthlySummaryFilters,
+    MonthlySummaryPage,
+    MonthPosition,
+)
 from services.kit.errors import invalid
 from services.kit.pagination import PageTokens, page_size
 
@@ -17,6 +28,14 @@ class AnalyticsRepository(Protocol):
     async def list_cash_flow(
         self, user_id: UUID, filters: CashFlowFilters, *, after: CashFlowPosition | None, limit: int
     ) -> list[CashFlow]: ...
+
+    async def list_category_statistics(
+        self, user_id: UUID, filters: CategoryStatisticsFilters, *, fresh: bool, after: CategoryPosition | None, limit: int
+    ) -> CategoryStatisticsPage: ...
+
+    async def list_monthly_summaries(
+        self, user_id: UUID, filters: MonthlySummaryFilters, *, fresh: bool, after: MonthPosition | None, limit: int
+    ) -> MonthlySummaryPage: ...
 
 
 class AnalyticsService:
@@ -44,3 +63,43 @@ class AnalyticsService:
         last = found[size - 1]
         position = (last.period_start.isoformat(), last.currency)
         return found[:size], self._page_tokens.encode(user_id=user_id, filters=bound, position=position)
+
+    async def list_category_statistics(
+        self, user_id: UUID, filters: CategoryStatisticsFilters, *, fresh: bool, requested_size: int, token: str
+    ) -> tuple[CategoryStatisticsPage, str]:
+        """One page, by category and currency, and the token of the next one; empty on the last page."""
+        size = page_size(requested_size)
+        bound = f"category_statistics {filters!r} {fresh}"
+        after = CategoryPosition(*self._page_tokens.decode(token, user_id=user_id, filters=bound)) if token else None
+        page = await self._repository.list_category_statistics(user_id, filters, fresh=fresh, after=after, limit=size + 1)
+        if len(page.statistics) <= size:
+            return page, ""
+        last = page.statistics[size - 1]
+        position = (last.category, last.currency)
+        page = replace(page, statistics=page.statistics[:size])
+        return page, self._page_tokens.encode(user_id=user_id, filters=bound, position=position)
+
+    async def list_monthly_summaries(
+        self, user_id: UUID, filters: MonthlySummaryFilters, *, fresh: bool, requested_size: int, token: str
+    ) -> tuple[MonthlySummaryPage, str]:
+        """One page, the latest month first, and the token of the next one; empty on the last page. Months may be given by any day."""
+        filters = replace(filters, month_from=_first_day(filters.month_from), month_to=_first_day(filters.month_to))
+        if filters.month_from and filters.month_to and filters.month_from > filters.month_to:
+            raise invalid("month_from", "lies after month_to")
+        size = page_size(requested_size)
+        bound = f"monthly_summaries {filters!r} {fresh}"
+        after = None
+        if token:
+            month, category, currency = self._page_tokens.decode(token, user_id=user_id, filters=bound)
+            after = MonthPosition(date.fromisoformat(month), category, currency)
+        page = await self._repository.list_monthly_summaries(user_id, filters, fresh=fresh, after=after, limit=size + 1)
+        if len(page.summaries) <= size:
+            return page, ""
+        last = page.summaries[size - 1]
+        position = (last.month.isoformat(), last.category, last.currency)
+        page = replace(page, summaries=page.summaries[:size])
+        return page, self._page_tokens.encode(user_id=user_id, filters=bound, position=position)
+
+
+def _first_day(month: date | None) -> date | None:
+    return month.replace(day=1) if month else None

@@ -8,13 +8,13 @@ import grpc.aio
 
 from scale.accounts.v1 import analytics_service_pb2 as pb
 from scale.accounts.v1.analytics_service_pb2_grpc import AnalyticsServiceServicer
-from services.accounts.analytics.domain import CashFlowFilters, Granularity
-from services.accounts.analytics.messages import GRANULARITIES, to_cash_flow
+from services.accounts.analytics.domain import CashFlowFilters, CategoryStatisticsFilters, Granularity, MonthlySummaryFilters
+from services.accounts.analytics.messages import GRANULARITIES, to_cash_flow, to_category_statistics, to_monthly_summary
 from services.accounts.analytics.service import AnalyticsService
-from services.accounts.fields import currency_field, uuid_field
+from services.accounts.fields import currency_field, text_field, uuid_field
 from services.accounts.messages import from_enum
 from services.kit.context import identity
-from services.kit.dates import from_date_proto
+from services.kit.dates import from_date_proto, to_timestamp
 
 Context: TypeAlias = grpc.aio.ServicerContext
 
@@ -38,3 +38,39 @@ class AnalyticsServicer(AnalyticsServiceServicer):
             identity().user_id, filters, requested_size=request.page_size, token=request.page_token
         )
         return pb.ListCashFlowResponse(periods=map(to_cash_flow, periods), next_page_token=token)
+
+    async def ListCategoryStatistics(
+        self, request: pb.ListCategoryStatisticsRequest, context: Context
+    ) -> pb.ListCategoryStatisticsResponse:
+        """One page of categories, by slug and currency."""
+        page, token = await self._service.list_category_statistics(
+            identity().user_id,
+            CategoryStatisticsFilters(currency=currency_field(request.currency, "currency") or None),
+            fresh=request.fresh,
+            requested_size=request.page_size,
+            token=request.page_token,
+        )
+        return pb.ListCategoryStatisticsResponse(
+            statistics=map(to_category_statistics, page.statistics),
+            next_page_token=token,
+            figures_time=to_timestamp(page.made_at) if page.made_at else None,
+            outdated=page.outdated,
+        )
+
+    async def ListMonthlySummaries(self, request: pb.ListMonthlySummariesRequest, context: Context) -> pb.ListMonthlySummariesResponse:
+        """One page of months, the latest first."""
+        filters = MonthlySummaryFilters(
+            month_from=from_date_proto(request.month_from, "month_from"),
+            month_to=from_date_proto(request.month_to, "month_to"),
+            category=text_field(request.category, "category", at_most=100) or None,
+            currency=currency_field(request.currency, "currency") or None,
+        )
+        page, token = await self._service.list_monthly_summaries(
+            identity().user_id, filters, fresh=request.fresh, requested_size=request.page_size, token=request.page_token
+        )
+        return pb.ListMonthlySummariesResponse(
+            summaries=map(to_monthly_summary, page.summaries),
+            next_page_token=token,
+            figures_time=to_timestamp(page.made_at) if page.made_at else None,
+            outdated=page.outdated,
+        )

@@ -13,6 +13,7 @@ from services.kit.errors import InvalidArgument
 from services.kit.money import parse_amount
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_MONTH = re.compile(r"\d{4}-\d{2}", re.ASCII)
 AMOUNT_PATTERN = r"^-?\d{1,15}(\.\d{1,4})?$"
 
 
@@ -24,6 +25,15 @@ def _day(value: Any) -> datetime.date:
         except ValueError:
             pass
     raise ValueError("must be a day such as 2026-01-31")
+
+
+def _month(value: Any) -> datetime.date:
+    if isinstance(value, str) and _MONTH.fullmatch(value):
+        value = f"{value}-01"
+    try:
+        return _day(value)
+    except ValueError:
+        raise ValueError("must be a month such as 2026-01, or a day of it") from None
 
 
 def _amount(value: str) -> str:
@@ -48,6 +58,10 @@ def _uuid(value: Any) -> UUID:
 
 Day = Annotated[datetime.date, BeforeValidator(_day)]
 """A civil day, YYYY-MM-DD and nothing else."""
+Month = Annotated[
+    datetime.date, BeforeValidator(_month), WithJsonSchema({"type": "string", "pattern": r"^\d{4}-\d{2}(-\d{2})?$"})
+]
+"""A month, YYYY-MM or any day of it."""
 Amount = Annotated[str, StringConstraints(pattern=AMOUNT_PATTERN), AfterValidator(_amount)]
 """A signed decimal with at most four decimals."""
 Identifier = Annotated[UUID, BeforeValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]

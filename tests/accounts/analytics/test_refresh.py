@@ -13,8 +13,8 @@ import asyncpg
 from services.accounts.analytics.refresh import PAUSE_FACTOR, FiguresRefresh
 from services.accounts.analytics.repository.refresh import _MAY_REFRESH, PostgresFiguresRepository
 from services.accounts.schedule import REFRESH_FIGURES, UPKEEP
-from services.accounts.upkeep import CACHE
-from services.kit.cache import Cache
+from services.accounts.settings import AccountsWorkerSettings
+from services.accounts.upkeep import open_cache
 from services.kit.postgres import Database
 from services.kit.queue import TaskQueue
 from services.local import LocalSystem
@@ -77,12 +77,17 @@ async def test_the_repository_says_whose_changes_went_in(servers: LocalSystem, d
     assert await repository.refresh_figures() == []
 
 
+def _settings(servers: LocalSystem) -> AccountsWorkerSettings:
+    urls = {"SCALE_REDIS_URL": servers.redis_url, "database_url": servers.service_url("accounts")}
+    return AccountsWorkerSettings.model_validate({**urls, "SCALE_CACHE_KEY": "secret"})
+
+
 async def test_the_worker_makes_figures_anew_and_drops_what_was_cached(
     servers: LocalSystem, user_id: UUID, other_user_id: UUID, tmp_path: Path
 ) -> None:
     connection = await asyncpg.connect(servers.service_url("accounts"))
     await fill(connection, user_id)
-    cache, asked = Cache(servers.redis_url, name=CACHE, key=b"secret"), list[UUID]()
+    cache, asked = open_cache(_settings(servers)), list[UUID]()
 
     @cache.cached()
     async def ask(user_id: UUID) -> int:
