@@ -27,10 +27,10 @@ from services.accounts.service import AccountsService
 from services.accounts.servicer import AccountsServicer
 from services.accounts.settings import AccountsSettings
 from services.accounts.upkeep import open_cache
-from services.kit.cache import Cache
 from services.accounts.user_data.repository import PostgresUserDataRepository
 from services.accounts.user_data.service import UserDataService
 from services.accounts.user_data.servicer import UserDataServicer
+from services.kit.cache import Cache
 from services.kit.pagination import PageTokens
 from services.kit.postgres import Database
 from services.kit.replica import database_at

@@ -58,9 +58,7 @@ def _uuid(value: Any) -> UUID:
 
 Day = Annotated[datetime.date, BeforeValidator(_day)]
 """A civil day, YYYY-MM-DD and nothing else."""
-Month = Annotated[
-    datetime.date, BeforeValidator(_month), WithJsonSchema({"type": "string", "pattern": r"^\d{4}-\d{2}(-\d{2})?$"})
-]
+Month = Annotated[datetime.date, BeforeValidator(_month), WithJsonSchema({"type": "string", "pattern": r"^\d{4}-\d{2}(-\d{2})?$"})]
 """A month, YYYY-MM or any day of it."""
 Amount = Annotated[str, StringConstraints(pattern=AMOUNT_PATTERN), AfterValidator(_amount)]
 """A signed decimal with at most four decimals."""
