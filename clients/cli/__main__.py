@@ -14,6 +14,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from clients.cli import budgets
+from clients.cli.adding import add_transaction
 from clients.cli.balances import show_balances
 from clients.cli.client import FINAL_STATES, ScaleClient, ScaleError
 from clients.cli.flows import show_cash_flow
@@ -151,6 +152,7 @@ def list_accounts(limit: Limit = 100, url: Url = None, token: Token = None) -> N
     show_items("accounts", headings, {}, limit, url, token, nothing="No accounts yet.")
 
 
+app.command("add")(add_transaction)
 app.command("balance")(show_balances)
 app.command("cash-flow")(show_cash_flow)
 app.add_typer(budgets.app, name="budgets")

@@ -69,6 +69,7 @@ def status_of(error: errors.ScaleError) -> int:
 
 # What the contracts call otherwise than REST does.
 _RENAMED = {"query": "q", "currency_code": "currency", "request_id": "Idempotency-Key", "after_event_id": "Last-Event-ID"}
+_TOLD = {"TRANSACTION_EXISTS": ("transaction_id",)}
 _CONTAINERS = ("account.", "profile.", "metadata.")
 
 
@@ -95,7 +96,12 @@ def problem_of(error: errors.ScaleError) -> Problem:
     for before, after in zip(error.fields, fields, strict=True):
         if detail.startswith(f"{before.field}:"):
             detail = after.field + detail.removeprefix(before.field)
-    return Problem(status, error.reason, detail, fields, headers, needs_of(error.metadata))
+    return Problem(status, error.reason, detail, fields, headers, needs_of(error.metadata) | _told_of(error))
+
+
+def _told_of(error: errors.ScaleError) -> dict[str, Any]:
+    """What programs need beside the reason."""
+    return {name: error.metadata[name] for name in _TOLD.get(error.reason, ()) if name in error.metadata}
 
 
 def needs_of(metadata: Mapping[str, str]) -> dict[str, Any]:

@@ -97,7 +97,7 @@ async def test_unknown_path_and_method(gateway: Gateway) -> None:
     response = await gateway.request("DELETE", "/api/v1/accounts")
     assert_problem(response, 405, "METHOD_NOT_ALLOWED")
     assert response.headers["allow"] == "GET, HEAD, POST"
-    response = await gateway.patch("/api/v1/accounts/transactions", json={})
+    response = await gateway.patch("/api/v1/accounts/profile", json={})
     assert_problem(response, 405)
     assert response.headers["allow"] == "GET, HEAD"
 

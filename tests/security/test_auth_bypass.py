@@ -22,6 +22,8 @@ from tests.support.upstream_fakes import SECRET
 
 ROUTES = [
     ("GET", "/api/v1/transactions"),
+    ("POST", "/api/v1/transactions"),
+    ("POST", "/api/v1/accounts/transactions"),
     ("GET", f"/api/v1/transactions/{uuid4()}"),
     ("PATCH", f"/api/v1/transactions/{uuid4()}"),
     ("GET", "/api/v1/accounts"),

@@ -298,6 +298,7 @@ class FakeIngestion(_Fake, IngestionServiceServicer):
         self.content = b""
         self.answer = ingestion_pb.ImportStatementResponse(statement_import=statement_import())
         self.found = statement_import()
+        self.created = ingestion_pb.CreateTransactionResponse(transaction_id="019b76da-a800-7000-8000-000000000001")
         self.steps: list[ingestion_pb.WatchImportResponse | ScaleError | float] = []
 
     async def ImportStatement(self, request: AsyncIterator[Any], call: Any) -> Any:
@@ -312,6 +313,11 @@ class FakeIngestion(_Fake, IngestionServiceServicer):
         self.content = b"".join(parts)
         await self._enter(self.metadata, call)
         return self.answer
+
+    async def CreateTransaction(self, request: Any, call: Any) -> Any:
+        """Added."""
+        await self._enter(request, call)
+        return self.created
 
     async def GetImport(self, request: Any, call: Any) -> Any:
         """One."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from pydantic import ConfigDict, Field
 
 from services.gateway.schemas.fields import Output
@@ -51,4 +53,5 @@ class Problem(Output):
     request_id: str = Field(description="Also in X-Request-ID; name it in a report.")
     reason: str = Field(description="Stable, in upper case: programs decide by it.")
     errors: list[FieldProblem] = Field(default=[], description="What is wrong where; absent when nothing can be pointed at.")
+    transaction_id: UUID | None = Field(None, description="Of TRANSACTION_EXISTS: the transaction that is there.")
     needs: Needs | None = Field(None, description=NEEDS)
