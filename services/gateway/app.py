@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from services.gateway import openapi
+from services.gateway.confirmations import Confirmations
 from services.gateway.errors import add_handlers
 from services.gateway.event_streams import EventStreams
 from services.gateway.health import Readiness
@@ -67,6 +68,7 @@ def build_app(settings: GatewaySettings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.draining = False
+    app.state.confirmations = Confirmations(settings.confirmation_secret)
     app.state.streams = EventStreams(per_user=settings.max_streams, heartbeat_s=settings.heartbeat_s)
     add_handlers(app)
     openapi.add_routes(app)

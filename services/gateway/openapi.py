@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 
-from services.gateway import accounts, analytics, balances, budgets, flows, health, ingestion, problems, typed
+from services.gateway import accounts, analytics, balances, budgets, erase, flows, health, ingestion, problems, typed
 from services.gateway.answers import Cache, bytes_answer
 from services.gateway.errors import MEDIA_TYPE
 
@@ -39,6 +39,7 @@ _TAGS = [
     {"name": "budgets", "description": "What you mean to spend on a category in a period, and what became of it."},
     {"name": "categories", "description": "The taxonomy and your own categories."},
     {"name": "profile", "description": "Your settings."},
+    {"name": "your data", "description": "What is yours to take with you, and to have erased."},
     {"name": "health", "description": "Whether the system is well. Without a token."},
     {"name": "aliases", "description": "Second names of other routes."},
 ]
@@ -60,7 +61,7 @@ def add_routes(app: FastAPI) -> None:
     """Registers every route. A new version of the API is one more line here."""
     # One flat list: with include_router FastAPI would match every request twice and know only the path below the prefix. The first
     # match counts: /transactions/stats comes before /transactions/{transaction_id}.
-    for one in (analytics, accounts, balances, budgets, flows, ingestion, typed, health):
+    for one in (analytics, accounts, balances, budgets, flows, ingestion, typed, erase, health):
         app.router.routes.extend(one.router.routes)
     app.router.routes.extend(router.routes)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from pydantic import AliasChoices, Field, field_validator, model_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 
 from services.kit.settings import CommaSeparated, ProcessSettings, service_config, split_commas
 
@@ -41,6 +41,13 @@ class GatewaySettings(ProcessSettings):
     )
     require_aal2: bool = Field(False, description="Whether every call needs a token of a second factor (aal2).")
 
+    confirmation_key: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="Signs what a caller sends back to confirm a step that cannot be undone; the same in every replica. "
+        "Default: derived from SCALE_AUTH_SECRET; without that one of this process's own.",
+    )
+
     max_body_bytes: int = Field(MEBIBYTE, ge=1024, description="Largest JSON body.")
     max_file_bytes: int = Field(
         256 * MEBIBYTE,
@@ -54,6 +61,12 @@ class GatewaySettings(ProcessSettings):
     heartbeat_s: float = Field(15, gt=0, description="How often a stream without news says that it is still there.")
     max_streams: int = Field(20, ge=1, description="Streams of events that one user may have open in one process.")
     receive_timeout_s: float = Field(30, gt=0, description="How long an upload may send nothing.")
+
+    @property
+    def confirmation_secret(self) -> bytes | None:
+        """The key for `Confirmations`, where there is one."""
+        key = self.confirmation_key or self.auth_secret
+        return key.get_secret_value().encode() if key else None
 
     @field_validator("trusted_proxies", "allowed_origins", mode="before")
     @classmethod

@@ -11,7 +11,9 @@ from redis.asyncio import Redis
 from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceStub
 from scale.accounts.v1.analytics_service_pb2_grpc import AnalyticsServiceStub
 from scale.accounts.v1.budgets_service_pb2_grpc import BudgetsServiceStub
+from scale.accounts.v1.user_data_service_pb2_grpc import UserDataServiceStub as AccountsUserDataStub
 from scale.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub
+from scale.ingestion.v1.user_data_service_pb2_grpc import UserDataServiceStub as IngestionUserDataStub
 from services.gateway.settings import GatewaySettings
 from services.kit.client import ServiceClient
 from services.kit.redis import connect_redis
@@ -20,6 +22,8 @@ ACCOUNTS = "scale.accounts.v1.AccountsService"
 ANALYTICS = "scale.accounts.v1.AnalyticsService"
 BUDGETS = "scale.accounts.v1.BudgetsService"
 INGESTION = "scale.ingestion.v1.IngestionService"
+ACCOUNTS_USER_DATA = "scale.accounts.v1.UserDataService"
+INGESTION_USER_DATA = "scale.ingestion.v1.UserDataService"
 
 # Reads, and writes that say what shall be: a second one changes nothing. Creates carry a request id and are safe too.
 _ACCOUNTS_REPEATABLE = (
@@ -53,7 +57,13 @@ class Upstreams:
     analytics: ServiceClient
     budgets: ServiceClient
     ingestion: ServiceClient
+    accounts_user_data: ServiceClient
+    ingestion_user_data: ServiceClient
     redis: Redis | None
+
+    def user_data(self) -> dict[str, ServiceClient]:
+        """Of every service that stores users' data, in the order in which it is brought back; it is erased in the opposite one."""
+        return {"accounts": self.accounts_user_data, "ingestion": self.ingestion_user_data}
 
     async def close(self) -> None:
         """Closes every connection."""
@@ -98,6 +108,18 @@ def connect(settings: GatewaySettings, redis: Redis | None) -> Upstreams:
             settings.ingestion_address,
             service=INGESTION,
             idempotent=_INGESTION_REPEATABLE,
+            timeout_s=settings.timeout_s,
+        ),
+        accounts_user_data=ServiceClient(
+            AccountsUserDataStub,
+            settings.accounts_address,
+            service=ACCOUNTS_USER_DATA,
+            timeout_s=settings.timeout_s,
+        ),
+        ingestion_user_data=ServiceClient(
+            IngestionUserDataStub,
+            settings.ingestion_address,
+            service=INGESTION_USER_DATA,
             timeout_s=settings.timeout_s,
         ),
         redis=redis,

@@ -32,6 +32,7 @@ from services.ingestion.stored_uploads import StoredUploads
 from services.ingestion.typed.repository import PostgresTypedRequests
 from services.ingestion.typed.service import TypedTransactions
 from services.ingestion.upload import UploadSpool
+from services.ingestion.user_data.leftovers import ImportLeftovers
 from services.ingestion.user_data.repository import PostgresUserDataRepository
 from services.ingestion.user_data.service import UserDataService
 from services.ingestion.user_data.servicer import UserDataServicer
@@ -117,7 +118,9 @@ class IngestionApp:
 
     def _user_data(self, settings: IngestionSettings) -> UserDataServicer:
         repository = PostgresUserDataRepository(self.database, statement_timeout_s=settings.export_timeout_s)
-        service = UserDataService(repository, max_exports=settings.max_exports)
+        stored = StoredUploads(self._repository, ObjectStorage(settings.storage_url)) if settings.storage_url else None
+        leftovers = ImportLeftovers(stored, self._queue, self._events)
+        service = UserDataService(repository, leftovers, max_exports=settings.max_exports)
         return UserDataServicer(service, idle_timeout_s=settings.restore_idle_timeout_s)
 
     def _register(self, server: grpc.aio.Server) -> None:

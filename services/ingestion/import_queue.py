@@ -27,6 +27,10 @@ class RedisImportQueue:
         """See `ImportQueue`."""
         return await self._tasks.length(QUEUE)
 
+    async def discard(self, user_id: UUID) -> None:
+        """See `ImportQueue`."""
+        await self._tasks.discard(str(user_id))
+
     async def close(self) -> None:
         """Closes all connections."""
         await self._tasks.close()
@@ -51,6 +55,10 @@ class RedisImportEvents:
         """See `ImportEvents`."""
         found = await self._log.read(_key(import_id), after=after, wait_s=wait_s)
         return [ImportEvent(event.id, ImportState(event.payload["state"]), _progress(event.payload)) for event in found]
+
+    async def forget(self, import_ids: Sequence[UUID]) -> None:
+        """See `ImportEvents`."""
+        await self._log.forget([_key(import_id) for import_id in import_ids])
 
     async def close(self) -> None:
         """Closes all connections."""

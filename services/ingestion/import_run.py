@@ -17,12 +17,14 @@ from services.ingestion.metrics import IMPORT_ROWS, IMPORTS, IMPORTS_RUNNING, IM
 from services.ingestion.protocols import ImportEvents, ImportsRepository, Ledger
 from services.ingestion.readers.statement import UnreadableStatement
 from services.ingestion.statement_import import Reader, StatementImport
-from services.kit.errors import FieldError, InvalidArgument
+from services.kit.errors import FieldError, InvalidArgument, ScaleError
 
 log = structlog.get_logger()
 
 _STEP_S = 2.0
 """Between two steps that a watcher is told."""
+_ERASED = ("ERASURE_IN_PROGRESS", "USER_ERASED")
+"""Whose user wants nothing of it any more: an erasure waits until the ledger has let go of it."""
 _MAX_NEEDS_BYTES = 850
 """An error's metadata travels in HTTP/2 trailers, which are short."""
 
@@ -134,6 +136,11 @@ class ImportRuns:
                     attempt.end()
                     return
                 await self.announce(dataclasses.replace(running, progress=step))
+            except ScaleError as error:
+                if error.reason in _ERASED:
+                    attempt.end()
+                    return
+                log.warning("the lease of an import could not be renewed", import_id=str(running.id), error=str(error))
             except Exception as error:
                 log.warning("the lease of an import could not be renewed", import_id=str(running.id), error=str(error))
 

@@ -111,6 +111,9 @@ class ImportQueue(Protocol):
     async def length(self) -> int:
         """How many messages wait."""
 
+    async def discard(self, user_id: UUID) -> None:
+        """Takes back all messages about a user's imports."""
+
 
 class StoredUpload(Protocol):
     """An upload that waits in the storage."""
@@ -139,6 +142,9 @@ class UploadStorage(Protocol):
     def list(self, prefix: str) -> AsyncIterator[StoredUpload]:
         """All with a key that begins so."""
 
+    async def delete_folder(self, prefix: str) -> None:
+        """Removes all with a key that begins so, those half written included."""
+
 
 class ImportEvents(Protocol):
     """A log of the steps of each queued import."""
@@ -148,6 +154,9 @@ class ImportEvents(Protocol):
 
     async def read(self, import_id: UUID, *, after: str, wait_s: float) -> Sequence[ImportEvent]:
         """Steps after the event `after` ("": all that are kept), waiting for one at most so long. Raises Unavailable."""
+
+    async def forget(self, import_ids: Sequence[UUID]) -> None:
+        """Removes all steps of these. Raises Unavailable."""
 
 
 class Ledger(Protocol):

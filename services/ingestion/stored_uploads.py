@@ -46,6 +46,10 @@ class StoredUploads:
         except ScaleError as error:
             log.warning("an upload could not be removed yet", import_id=str(ended.id), error=str(error))
 
+    async def remove_all(self, user_id: UUID) -> None:
+        """Removes whatever lies there for a user. Raises Unavailable."""
+        await self._storage.delete_folder(f"{_PREFIX}{user_id}/")
+
     async def remove_orphans(self) -> int:
         """Removes uploads that no import waits for; returns how many."""
         removed = 0

@@ -1,4 +1,4 @@
-"""Handing over what a service holds about a user, and taking it back: the nouns, free of wire and database."""
+"""Handing over what a service holds about a user, taking it back, and erasing it: the nouns, free of wire and database."""
 
 from __future__ import annotations
 
@@ -43,6 +43,13 @@ class RestoredTable(NamedTuple):
     table: str
     row_count: int
     restored_count: int
+
+
+class ErasedTable(NamedTuple):
+    """Rows of a table that were taken away, or would be."""
+
+    table: str
+    row_count: int
 
 
 class Places:

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import re
+import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
@@ -108,6 +109,15 @@ class ObjectStorage:
             for found in batch:
                 yield StoredObject(found["path"], found["size"], found["last_modified"])
 
+    async def delete_folder(self, prefix: str) -> None:
+        """Removes every object whose key begins with the folder `prefix`, and in a folder of this machine what was being written there,
+        too. Raises Unavailable; harmless to repeat."""
+        async for found in self.list(prefix):
+            await self.delete(found.key)
+        if self._folder is not None:
+            with _translated(prefix):
+                await asyncio.to_thread(_remove_tree, self._folder / _checked(prefix.rstrip("/")))
+
     async def _opened(self) -> Any:
         """The store; a folder is made at its first use."""
         if self._folder is not None and not self._folder.is_dir():
@@ -121,6 +131,11 @@ def _checked(key: str) -> str:
     if not _KEY.fullmatch(key):
         raise ValueError(f"{key[:200]!r} is no key of an object")
     return key
+
+
+def _remove_tree(folder: Path) -> None:
+    with suppress(FileNotFoundError):
+        shutil.rmtree(folder)
 
 
 def _remove_abandoned(folder: Path) -> None:

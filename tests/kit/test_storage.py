@@ -70,6 +70,20 @@ async def test_a_listing_takes_whole_folders(storage: ObjectStorage, tmp_path: P
     assert sorted([each.key async for each in storage.list("uploads/")]) == ["uploads/a", "uploads/b/c"]
 
 
+async def test_a_folder_goes_with_all_that_is_in_it(storage: ObjectStorage, tmp_path: Path) -> None:
+    (small := tmp_path / "small").write_bytes(b"x")
+    for key in ("uploads/user/one", "uploads/user/deep/two", "uploads/user2/one", "other/user/one"):
+        await storage.put_file(key, small)
+    folder = tmp_path / "an object folder" / "uploads" / "user"
+    if folder.exists():
+        (folder / "three#1").write_bytes(b"half of it")
+    await storage.delete_folder("uploads/user/")
+    await storage.delete_folder("uploads/user/")
+    assert [each.key async for each in storage.list("uploads/")] == ["uploads/user2/one"]
+    assert [each.key async for each in storage.list("other/")] == ["other/user/one"]
+    assert not folder.exists()
+
+
 @pytest.mark.parametrize(
     "key", ["../evil", "uploads/../../evil", "/etc/evil", "uploads/", "uploads//one", ".", "uploads/\x00", "one#1", ""]
 )

@@ -46,6 +46,7 @@ ROUTES = [
     ("PATCH", "/api/v1/profile"),
     ("GET", "/api/v1/categories"),
     ("POST", "/api/v1/categories"),
+    ("POST", "/api/v1/erase"),
     ("POST", "/api/v1/imports"),
     ("POST", "/api/v1/ingestion/import"),
     ("GET", "/api/v1/imports"),

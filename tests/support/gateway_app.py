@@ -79,7 +79,7 @@ class Gateway:
     """Without a token."""
     accounts: FakeAccounts
     subjects: dict[str, FakeSubject]
-    """The other services of the accounts process, by short name such as BudgetsService."""
+    """The other services of both processes, by name such as BudgetsService or IngestionUserDataService."""
     ingestion: FakeIngestion
     user_id: UUID
 
@@ -148,7 +148,9 @@ async def start_gateway(redis_url: str) -> AsyncIterator[StartGateway]:
             for fake, up in ((accounts, accounts_up), (ingestion, ingestion_up)):
                 ports[fake] = free_port()
                 if up:
-                    server = fake_server(fake, ports[fake], subjects=subjects.values() if fake is accounts else (), well=well)
+                    process = "accounts" if fake is accounts else "ingestion"
+                    own = [subject for subject in subjects.values() if subject.process == process]
+                    server = fake_server(fake, ports[fake], subjects=own, well=well)
                     await server.start()
                     stack.push_async_callback(server.stop)
             addresses = {

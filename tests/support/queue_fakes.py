@@ -33,6 +33,11 @@ class FakeImportQueue:
             raise DOWN
         return len(self.messages)
 
+    async def discard(self, user_id: UUID) -> None:
+        if self.down:
+            raise DOWN
+        self.messages = [message for message in self.messages if message[0] != user_id]
+
 
 @dataclass(frozen=True)
 class FakeObject:
@@ -70,6 +75,10 @@ class FakeUploadStorage:
         for start in range(0, len(content), 7):
             yield content[start : start + 7]
 
+    async def delete_folder(self, prefix: str) -> None:
+        self._check()
+        self.objects = {key: found for key, found in self.objects.items() if not key.startswith(prefix)}
+
     async def delete(self, key: str) -> None:
         self._check()
         self.objects.pop(key, None)
@@ -103,3 +112,9 @@ class FakeImportEvents:
                 return found
             await asyncio.sleep(wait_s)
         return []
+
+    async def forget(self, import_ids: Sequence[UUID]) -> None:
+        if self.down:
+            raise DOWN
+        for import_id in import_ids:
+            self.logs.pop(import_id, None)

@@ -26,8 +26,10 @@ from scale.accounts.v1 import (
     saved_filters_service_pb2,
 )
 from scale.accounts.v1 import transaction_pb2 as nouns
+from scale.accounts.v1 import user_data_service_pb2 as accounts_user_data_pb
 from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceServicer, add_AccountsServiceServicer_to_server
 from scale.ingestion.v1 import ingestion_service_pb2 as ingestion_pb
+from scale.ingestion.v1 import user_data_service_pb2 as ingestion_user_data_pb
 from scale.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceServicer, add_IngestionServiceServicer_to_server
 from services.kit import context
 from services.kit.errors import ScaleError
@@ -40,8 +42,11 @@ SUBJECTS = {
     name: service
     for module in (analytics_service_pb2, budgets_service_pb2, edits_service_pb2, rules_service_pb2, saved_filters_service_pb2)
     for name, service in module.DESCRIPTOR.services_by_name.items()
+} | {
+    "AccountsUserDataService": accounts_user_data_pb.DESCRIPTOR.services_by_name["UserDataService"],
+    "IngestionUserDataService": ingestion_user_data_pb.DESCRIPTOR.services_by_name["UserDataService"],
 }
-"""The other services of the accounts process, by short name."""
+"""The other services of the accounts process, by short name, and those that every process has, by process."""
 SECRET = "a-secret-of-at-least-thirty-two-characters"
 FIGURES = {"pool_size": 5, "checked_in": 4, "checked_out": 1, "overflow": 0, "pool_class": "Pool"}
 
@@ -269,6 +274,7 @@ class FakeSubject(_Fake):
     def __init__(self, service: Any) -> None:
         super().__init__()
         self._service = service
+        self.process = service.full_name.split(".")[1]
         self.answers: dict[str, Any] = {}
 
     def register(self, server: grpc.aio.Server) -> None:

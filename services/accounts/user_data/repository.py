@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator
 from uuid import UUID
 
 from services.accounts.repository.locking import lock_user
-from services.accounts.user_data.tables import EXPORTED
-from services.kit.handover import ExportedFile, FileSink, IncomingFile, RestoredTable
+from services.accounts.user_data.tables import EXPORTED, LEFT_OUT
+from services.kit.handover import ErasedTable, ExportedFile, FileSink, IncomingFile, RestoredTable
 from services.kit.postgres import Database
+from services.kit.user_erasure import LOCK_TIMEOUT_S, count_tables, erase_notes, erase_tables
 from services.kit.user_export import export_tables
 from services.kit.user_restore import restore_tables
+
+_REFRESH_FIGURES = "SELECT accounts.refresh_figures(true)"
 
 
 class PostgresUserDataRepository:
@@ -37,3 +40,20 @@ class PostgresUserDataRepository:
                 await lock_user(connection, user_id, timeout_s=self._lock_timeout_s)
 
             return await restore_tables(connection, user_id, EXPORTED, files, before_writing=lock)
+
+    async def count_user(self, user_id: UUID) -> list[ErasedTable]:
+        """See `UserDataRepository`."""
+        async with self._database.transaction(user_id, read_only=True) as connection:
+            return await count_tables(connection, user_id, EXPORTED)
+
+    async def erase_user(self, user_id: UUID) -> list[ErasedTable]:
+        """See `UserDataRepository`."""
+        async with self._database.erasure(
+            user_id, lock_timeout_s=LOCK_TIMEOUT_S, statement_timeout_s=self._statement_timeout_s
+        ) as connection:
+            erased = await erase_tables(connection, user_id, EXPORTED)
+            if any(one.row_count for one in erased):
+                # Once this is committed, no figure of the user is kept either.
+                await connection.execute(_REFRESH_FIGURES)
+            await erase_notes(connection, user_id, LEFT_OUT)
+            return erased

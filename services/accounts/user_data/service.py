@@ -6,7 +6,11 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 from uuid import UUID
 
-from services.kit.handover import ExportedFile, FileSink, IncomingFile, Places, RestoredTable
+import structlog
+
+from services.kit.handover import ErasedTable, ExportedFile, FileSink, IncomingFile, Places, RestoredTable
+
+log = structlog.get_logger()
 
 
 class UserDataRepository(Protocol):
@@ -17,6 +21,12 @@ class UserDataRepository(Protocol):
 
     async def restore_user(self, user_id: UUID, files: AsyncIterator[IncomingFile]) -> list[RestoredTable]:
         """Adds what is not there, all of it or nothing."""
+
+    async def count_user(self, user_id: UUID) -> list[ErasedTable]:
+        """How many rows of each table."""
+
+    async def erase_user(self, user_id: UUID) -> list[ErasedTable]:
+        """Takes all of them away, and what was computed from them. Raises Unavailable while something is being written for the user."""
 
 
 class UserDataService:
@@ -40,3 +50,17 @@ class UserDataService:
         """
         with self._places.take():
             return await self._repository.restore_user(user_id, files)
+
+    async def count_user(self, user_id: UUID) -> list[ErasedTable]:
+        """How much `erase_user` would take away."""
+        return await self._repository.count_user(user_id)
+
+    async def erase_user(self, user_id: UUID) -> list[ErasedTable]:
+        """Takes everything away. Harmless to repeat.
+
+        Raises Unavailable while something is being written for the user, and Unauthenticated once the user has signed in again and started
+        anew since the caller did.
+        """
+        erased = await self._repository.erase_user(user_id)
+        log.info("a user was erased", rows=sum(one.row_count for one in erased))
+        return erased

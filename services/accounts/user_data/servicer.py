@@ -33,3 +33,9 @@ class UserDataServicer(UserDataServiceServicer):
         restored = await self._service.restore_user(identity().user_id, files)
         tables = [pb.RestoredTable(table=one.table, row_count=one.row_count, restored_count=one.restored_count) for one in restored]
         return pb.RestoreUserResponse(tables=tables)
+
+    async def EraseUser(self, request: pb.EraseUserRequest, _: grpc.aio.ServicerContext) -> pb.EraseUserResponse:
+        """Every table, or how much is in each."""
+        user_id = identity().user_id
+        erased = await (self._service.count_user(user_id) if request.validate_only else self._service.erase_user(user_id))
+        return pb.EraseUserResponse(tables=[pb.ErasedTable(table=one.table, row_count=one.row_count) for one in erased])

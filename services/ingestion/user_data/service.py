@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from services.kit.handover import ExportedFile, FileSink, IncomingFile, Places, RestoredTable
+import structlog
+
+from services.kit.errors import Unauthenticated
+from services.kit.handover import ErasedTable, ExportedFile, FileSink, IncomingFile, Places, RestoredTable
+
+log = structlog.get_logger()
 
 
 class UserDataRepository(Protocol):
@@ -18,13 +23,30 @@ class UserDataRepository(Protocol):
     async def restore_user(self, user_id: UUID, files: AsyncIterator[IncomingFile]) -> list[RestoredTable]:
         """Adds what is not there, all of it or nothing."""
 
+    async def count_user(self, user_id: UUID) -> list[ErasedTable]:
+        """How many rows of each table."""
+
+    async def stop_imports(self, user_id: UUID) -> None:
+        """Ends what is queued or running: whoever works on it sees that at the next renewal of its lease."""
+
+    async def erase_user(self, user_id: UUID) -> tuple[list[ErasedTable], list[UUID]]:
+        """Takes all of them away, and says which imports there were. Raises Unavailable while something is being written for the user."""
+
+
+class Leftovers(Protocol):
+    """What there is of a user beside the tables."""
+
+    async def remove(self, user_id: UUID, import_ids: Sequence[UUID]) -> None:
+        """Removes it. Raises Unavailable; harmless to repeat."""
+
 
 class UserDataService:
     """Every call names the user, from the verified token."""
 
-    def __init__(self, repository: UserDataRepository, *, max_exports: int) -> None:
+    def __init__(self, repository: UserDataRepository, leftovers: Leftovers, *, max_exports: int) -> None:
         """At most `max_exports` exports and restores are in hand at once, others are refused."""
         self._repository = repository
+        self._leftovers = leftovers
         self._places = Places(max_exports)
 
     async def export_user(self, user_id: UUID, sink: FileSink) -> list[ExportedFile]:
@@ -40,3 +62,24 @@ class UserDataService:
         """
         with self._places.take():
             return await self._repository.restore_user(user_id, files)
+
+    async def count_user(self, user_id: UUID) -> list[ErasedTable]:
+        """How much `erase_user` would take away."""
+        return await self._repository.count_user(user_id)
+
+    async def erase_user(self, user_id: UUID) -> list[ErasedTable]:
+        """Takes everything away, uploads and what waits in the queue included. Harmless to repeat.
+
+        Raises Unavailable while something is being written for the user and when storage or queue cannot be reached; Unauthenticated once
+        the user has signed in again and started anew since the caller did.
+        """
+        try:
+            await self._repository.stop_imports(user_id)
+        except Unauthenticated as error:
+            # Another service has begun already: whatever still ran can write nothing any more.
+            if error.reason != "USER_ERASED":
+                raise
+        erased, import_ids = await self._repository.erase_user(user_id)
+        await self._leftovers.remove(user_id, import_ids)
+        log.info("a user was erased", rows=sum(one.row_count for one in erased))
+        return erased

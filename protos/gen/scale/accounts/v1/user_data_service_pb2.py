@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)scale/accounts/v1/user_data_service.proto\x12\x11scale.accounts.v1\"\x13\n\x11\x45xportUserRequest\"v\n\x12\x45xportUserResponse\x12\x13\n\tfile_name\x18\x01 \x01(\tH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12/\n\x03\x65nd\x18\x03 \x01(\x0b\x32 .scale.accounts.v1.ExportUserEndH\x00\x42\t\n\x07payload\"?\n\rExportUserEnd\x12.\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x1f.scale.accounts.v1.ExportedFile\"4\n\x0c\x45xportedFile\x12\x11\n\tfile_name\x18\x01 \x01(\t\x12\x11\n\trow_count\x18\x02 \x01(\x03\"w\n\x12RestoreUserRequest\x12\x13\n\tfile_name\x18\x01 \x01(\tH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12\x30\n\x03\x65nd\x18\x03 \x01(\x0b\x32!.scale.accounts.v1.RestoreUserEndH\x00\x42\t\n\x07payload\"$\n\x0eRestoreUserEnd\x12\x12\n\nfile_count\x18\x01 \x01(\x05\"G\n\x13RestoreUserResponse\x12\x30\n\x06tables\x18\x01 \x03(\x0b\x32 .scale.accounts.v1.RestoredTable\"I\n\rRestoredTable\x12\r\n\x05table\x18\x01 \x01(\t\x12\x11\n\trow_count\x18\x02 \x01(\x03\x12\x16\n\x0erestored_count\x18\x03 \x01(\x03\"\x12\n\x10\x45raseUserRequest\"C\n\x11\x45raseUserResponse\x12.\n\x06tables\x18\x01 \x03(\x0b\x32\x1e.scale.accounts.v1.ErasedTable\"/\n\x0b\x45rasedTable\x12\r\n\x05table\x18\x01 \x01(\t\x12\x11\n\trow_count\x18\x02 \x01(\x03\x32\xa6\x02\n\x0fUserDataService\x12[\n\nExportUser\x12$.scale.accounts.v1.ExportUserRequest\x1a%.scale.accounts.v1.ExportUserResponse0\x01\x12^\n\x0bRestoreUser\x12%.scale.accounts.v1.RestoreUserRequest\x1a&.scale.accounts.v1.RestoreUserResponse(\x01\x12V\n\tEraseUser\x12#.scale.accounts.v1.EraseUserRequest\x1a$.scale.accounts.v1.EraseUserResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)scale/accounts/v1/user_data_service.proto\x12\x11scale.accounts.v1\"\x13\n\x11\x45xportUserRequest\"v\n\x12\x45xportUserResponse\x12\x13\n\tfile_name\x18\x01 \x01(\tH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12/\n\x03\x65nd\x18\x03 \x01(\x0b\x32 .scale.accounts.v1.ExportUserEndH\x00\x42\t\n\x07payload\"?\n\rExportUserEnd\x12.\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x1f.scale.accounts.v1.ExportedFile\"4\n\x0c\x45xportedFile\x12\x11\n\tfile_name\x18\x01 \x01(\t\x12\x11\n\trow_count\x18\x02 \x01(\x03\"w\n\x12RestoreUserRequest\x12\x13\n\tfile_name\x18\x01 \x01(\tH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12\x30\n\x03\x65nd\x18\x03 \x01(\x0b\x32!.scale.accounts.v1.RestoreUserEndH\x00\x42\t\n\x07payload\"$\n\x0eRestoreUserEnd\x12\x12\n\nfile_count\x18\x01 \x01(\x05\"G\n\x13RestoreUserResponse\x12\x30\n\x06tables\x18\x01 \x03(\x0b\x32 .scale.accounts.v1.RestoredTable\"I\n\rRestoredTable\x12\r\n\x05table\x18\x01 \x01(\t\x12\x11\n\trow_count\x18\x02 \x01(\x03\x12\x16\n\x0erestored_count\x18\x03 \x01(\x03\")\n\x10\x45raseUserRequest\x12\x15\n\rvalidate_only\x18\x01 \x01(\x08\"C\n\x11\x45raseUserResponse\x12.\n\x06tables\x18\x01 \x03(\x0b\x32\x1e.scale.accounts.v1.ErasedTable\"/\n\x0b\x45rasedTable\x12\r\n\x05table\x18\x01 \x01(\t\x12\x11\n\trow_count\x18\x02 \x01(\x03\x32\xa6\x02\n\x0fUserDataService\x12[\n\nExportUser\x12$.scale.accounts.v1.ExportUserRequest\x1a%.scale.accounts.v1.ExportUserResponse0\x01\x12^\n\x0bRestoreUser\x12%.scale.accounts.v1.RestoreUserRequest\x1a&.scale.accounts.v1.RestoreUserResponse(\x01\x12V\n\tEraseUser\x12#.scale.accounts.v1.EraseUserRequest\x1a$.scale.accounts.v1.EraseUserResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,11 +48,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESTOREDTABLE']._serialized_start=556
   _globals['_RESTOREDTABLE']._serialized_end=629
   _globals['_ERASEUSERREQUEST']._serialized_start=631
-  _globals['_ERASEUSERREQUEST']._serialized_end=649
-  _globals['_ERASEUSERRESPONSE']._serialized_start=651
-  _globals['_ERASEUSERRESPONSE']._serialized_end=718
-  _globals['_ERASEDTABLE']._serialized_start=720
-  _globals['_ERASEDTABLE']._serialized_end=767
-  _globals['_USERDATASERVICE']._serialized_start=770
-  _globals['_USERDATASERVICE']._serialized_end=1064
+  _globals['_ERASEUSERREQUEST']._serialized_end=672
+  _globals['_ERASEUSERRESPONSE']._serialized_start=674
+  _globals['_ERASEUSERRESPONSE']._serialized_end=741
+  _globals['_ERASEDTABLE']._serialized_start=743
+  _globals['_ERASEDTABLE']._serialized_end=790
+  _globals['_USERDATASERVICE']._serialized_start=793
+  _globals['_USERDATASERVICE']._serialized_end=1087
 # @@protoc_insertion_point(module_scope)

@@ -67,8 +67,10 @@ class RestoredTable(_message.Message):
     def __init__(self, table: _Optional[str] = ..., row_count: _Optional[int] = ..., restored_count: _Optional[int] = ...) -> None: ...
 
 class EraseUserRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("validate_only",)
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    validate_only: bool
+    def __init__(self, validate_only: _Optional[bool] = ...) -> None: ...
 
 class EraseUserResponse(_message.Message):
     __slots__ = ("tables",)

@@ -76,7 +76,10 @@ class UserDataServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EraseUser(self, request, context):
-        """Takes away everything of the caller, here and in what this service keeps in Redis and in files. Harmless to repeat.
+        """Takes away everything of the caller, here and in what this service keeps in Redis and in files. From then on the caller's token, and older
+        ones, write nothing more in any service: UNAUTHENTICATED with reason USER_ERASED; they may repeat this call, which is harmless, until the
+        user has signed in again and started anew. UNAVAILABLE with reason USER_BUSY while something is being written for the caller; nothing is
+        erased then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*scale/ingestion/v1/user_data_service.proto\x12\x12scale.ingestion.v1\"\x13\n\x11\x45xportUserRequest\"w\n\x12\x45xportUserResponse\x12\x13\n\tfile_name\x18\x01 \x01(\tH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12\x30\n\x03\x65nd\x18\x03 \x01(\x0b\x32!.scale.ingestion.v1.ExportUserEndH\x00\x42\t\n\x07payload\"@\n\rExportUserEnd\x12/\n\x05\x66iles\x18\x01 \x03(\x0b\x32 .scale.ingestion.v1.ExportedFile\"4\n\x0c\x45xportedFile\x12\x11\n\tfile_name\x18\x01 \x01(\t\x12\x11\n\trow_count\x18\x02 \x01(\x03\"x\n\x12RestoreUserRequest\x12\x13\n\tfile_name\x18\x01 \x01(\tH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12\x31\n\x03\x65nd\x18\x03 \x01(\x0b\x32\".scale.ingestion.v1.RestoreUserEndH\x00\x42\t\n\x07payload\"$\n\x0eRestoreUserEnd\x12\x12\n\nfile_count\x18\x01 \x01(\x05\"H\n\x13RestoreUserResponse\x12\x31\n\x06tables\x18\x01 \x03(\x0b\x32!.scale.ingestion.v1.RestoredTable\"I\n\rRestoredTable\x12\r\n\x05table\x18\x01 \x01(\t\x12\x11\n\trow_count\x18\x02 \x01(\x03\x12\x16\n\x0erestored_count\x18\x03 \x01(\x03\"\x12\n\x10\x45raseUserRequest\"D\n\x11\x45raseUserResponse\x12/\n\x06tables\x18\x01 \x03(\x0b\x32\x1f.scale.ingestion.v1.ErasedTable\"/\n\x0b\x45rasedTable\x12\r\n\x05table\x18\x01 \x01(\t\x12\x11\n\trow_count\x18\x02 \x01(\x03\x32\xac\x02\n\x0fUserDataService\x12]\n\nExportUser\x12%.scale.ingestion.v1.ExportUserRequest\x1a&.scale.ingestion.v1.ExportUserResponse0\x01\x12`\n\x0bRestoreUser\x12&.scale.ingestion.v1.RestoreUserRequest\x1a\'.scale.ingestion.v1.RestoreUserResponse(\x01\x12X\n\tEraseUser\x12$.scale.ingestion.v1.EraseUserRequest\x1a%.scale.ingestion.v1.EraseUserResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*scale/ingestion/v1/user_data_service.proto\x12\x12scale.ingestion.v1\"\x13\n\x11\x45xportUserRequest\"w\n\x12\x45xportUserResponse\x12\x13\n\tfile_name\x18\x01 \x01(\tH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12\x30\n\x03\x65nd\x18\x03 \x01(\x0b\x32!.scale.ingestion.v1.ExportUserEndH\x00\x42\t\n\x07payload\"@\n\rExportUserEnd\x12/\n\x05\x66iles\x18\x01 \x03(\x0b\x32 .scale.ingestion.v1.ExportedFile\"4\n\x0c\x45xportedFile\x12\x11\n\tfile_name\x18\x01 \x01(\t\x12\x11\n\trow_count\x18\x02 \x01(\x03\"x\n\x12RestoreUserRequest\x12\x13\n\tfile_name\x18\x01 \x01(\tH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12\x31\n\x03\x65nd\x18\x03 \x01(\x0b\x32\".scale.ingestion.v1.RestoreUserEndH\x00\x42\t\n\x07payload\"$\n\x0eRestoreUserEnd\x12\x12\n\nfile_count\x18\x01 \x01(\x05\"H\n\x13RestoreUserResponse\x12\x31\n\x06tables\x18\x01 \x03(\x0b\x32!.scale.ingestion.v1.RestoredTable\"I\n\rRestoredTable\x12\r\n\x05table\x18\x01 \x01(\t\x12\x11\n\trow_count\x18\x02 \x01(\x03\x12\x16\n\x0erestored_count\x18\x03 \x01(\x03\")\n\x10\x45raseUserRequest\x12\x15\n\rvalidate_only\x18\x01 \x01(\x08\"D\n\x11\x45raseUserResponse\x12/\n\x06tables\x18\x01 \x03(\x0b\x32\x1f.scale.ingestion.v1.ErasedTable\"/\n\x0b\x45rasedTable\x12\r\n\x05table\x18\x01 \x01(\t\x12\x11\n\trow_count\x18\x02 \x01(\x03\x32\xac\x02\n\x0fUserDataService\x12]\n\nExportUser\x12%.scale.ingestion.v1.ExportUserRequest\x1a&.scale.ingestion.v1.ExportUserResponse0\x01\x12`\n\x0bRestoreUser\x12&.scale.ingestion.v1.RestoreUserRequest\x1a\'.scale.ingestion.v1.RestoreUserResponse(\x01\x12X\n\tEraseUser\x12$.scale.ingestion.v1.EraseUserRequest\x1a%.scale.ingestion.v1.EraseUserResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,11 +48,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESTOREDTABLE']._serialized_start=562
   _globals['_RESTOREDTABLE']._serialized_end=635
   _globals['_ERASEUSERREQUEST']._serialized_start=637
-  _globals['_ERASEUSERREQUEST']._serialized_end=655
-  _globals['_ERASEUSERRESPONSE']._serialized_start=657
-  _globals['_ERASEUSERRESPONSE']._serialized_end=725
-  _globals['_ERASEDTABLE']._serialized_start=727
-  _globals['_ERASEDTABLE']._serialized_end=774
-  _globals['_USERDATASERVICE']._serialized_start=777
-  _globals['_USERDATASERVICE']._serialized_end=1077
+  _globals['_ERASEUSERREQUEST']._serialized_end=678
+  _globals['_ERASEUSERRESPONSE']._serialized_start=680
+  _globals['_ERASEUSERRESPONSE']._serialized_end=748
+  _globals['_ERASEDTABLE']._serialized_start=750
+  _globals['_ERASEDTABLE']._serialized_end=797
+  _globals['_USERDATASERVICE']._serialized_start=800
+  _globals['_USERDATASERVICE']._serialized_end=1100
 # @@protoc_insertion_point(module_scope)
