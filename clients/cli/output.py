@@ -11,13 +11,13 @@ from rich.text import Text
 
 from clients.cli.client import where_and_why
 
-_AMOUNTS = ("amount", "received", "spent", "net")
+_AMOUNTS = ("amount", "received", "spent", "net", "total", "average", "minimum", "maximum")
 _COUNTS = ("rows", "inserted", "duplicates", "suspected_duplicates", "zero_amount", "rejected")
 
 _MAY_FOLD = ("columns", "header", "description", "suspicion", "file_name", "name", "identifier", "category")
 _LENGTHS = {"id": 36, "transaction_date": 10, "created_at": 10, "state": 9, "rows": 4, "rejected": 3, "file_name": 8}
-# An instant shows its day.
-_CUT = {"created_at": 10}
+# An instant shows its day, the first day of a month the month.
+_CUT = {"created_at": 10, "month_start": 7}
 
 
 def show_table(console: Console, columns: Mapping[str, str], items: Iterable[Mapping[str, Any]], *, nothing: str) -> None:
@@ -26,7 +26,7 @@ def show_table(console: Console, columns: Mapping[str, str], items: Iterable[Map
     for key, heading in columns.items():
         # Texts may fold in a narrow window; an id, an amount or a day cut in two is worth nothing.
         whole = key not in _MAY_FOLD
-        right = key in _AMOUNTS or key in _COUNTS
+        right = key in (*_AMOUNTS, *_COUNTS, "transaction_count")
         table.add_column(heading, justify="right" if right else "left", no_wrap=whole, min_width=_LENGTHS.get(key), overflow="fold")
     for item in items:
         table.add_row(*(_cell(key, item) for key in columns))

@@ -14,6 +14,8 @@ import asyncpg
 import pytest
 from uuid_utils.compat import uuid7
 
+from services.accounts.analytics.domain import MonthlySummaryFilters, MonthPosition
+from services.accounts.analytics.repository.figures import MONTHS_KEPT, MONTHS_NOW, STATISTICS_KEPT, STATISTICS_NOW, months_arguments
 from services.accounts.balances.domain import BalanceFilters
 from services.accounts.balances.repository import SELECT_PAGE as SELECT_BALANCES
 from services.accounts.balances.repository import page_arguments
@@ -345,3 +347,68 @@ async def test_the_use_of_all_budgets_made_now_reads_their_categories_alone(ledg
     scans = [node for node in nodes(plan) if node.get("Relation Name") == "transactions"]
     assert {node["Index Name"] for node in scans} == {"idx_transactions_category_date"}
     assert rows_looked_at(scans) <= 1.1 * (ROWS / 3 + ROWS / 500)
+
+
+# Figures
+
+KEPT_FIGURES = ("user_category_stats", "monthly_spending_summary")
+# Users who have a payment in each of twenty categories.
+OTHERS = """
+    WITH opened AS (
+        INSERT INTO accounts.accounts (user_id, id, name, account_type, currency)
+        SELECT user_id, gen_random_uuid(), 'Everyday', 'checking', 'EUR' FROM unnest($1::uuid[]) AS user_id RETURNING user_id, id)
+    INSERT INTO accounts.transactions (user_id, id, account_id, transaction_date, amount, currency, description, category, category_source,
+                                       fingerprint)
+    SELECT user_id, gen_random_uuid(), opened.id, '2024-01-01', -1, 'EUR', '', slug, 'file', slug
+      FROM opened, (SELECT slug FROM accounts.categories ORDER BY slug LIMIT 20) AS used
+"""
+
+
+@pytest.fixture
+async def figures(ledger: Ledger) -> AsyncIterator[None]:
+    """Those of the large user, a hundred rows among thousands."""
+    others = [uuid7() for _ in range(200)]
+    await ledger.migrator.execute(OTHERS, others)
+    for kept in KEPT_FIGURES:
+        await ledger.migrator.execute(f"REFRESH MATERIALIZED VIEW accounts.{kept}")
+        await ledger.migrator.execute(f"ANALYZE accounts.{kept}")
+    yield
+    await ledger.migrator.execute("DELETE FROM accounts.transactions WHERE user_id = ANY ($1)", others)
+
+
+@pytest.mark.parametrize("after", [None, MonthPosition(date(2024, 1, 1), "housing", "EUR")])
+@pytest.mark.parametrize("filters", [{}, {"month_to": date(2025, 1, 1), "currency": "EUR"}])
+@pytest.mark.usefixtures("figures")
+async def test_pages_of_months_made_ahead_are_read_in_order(ledger: Ledger, after: MonthPosition | None, filters: dict[str, Any]) -> None:
+    arguments = months_arguments(ledger.user_id, MonthlySummaryFilters(**filters), None, after=after, limit=PAGE)
+    plan = await ledger.explain(MONTHS_KEPT, *arguments)
+    assert plan["Actual Rows"] >= 20
+    assert indexes(plan) == {"idx_monthly_spending_summary_unique"}
+    assert "Sort" not in kinds(plan)
+    assert rows_read(plan) <= PAGE + 4
+    scan = next(node for node in nodes(plan) if "Index Name" in node)
+    assert "user_id" in scan["Index Cond"]
+    assert "month" in scan["Index Cond"]
+
+
+@pytest.mark.parametrize("after", [None, "housing"])
+@pytest.mark.usefixtures("figures")
+async def test_pages_of_categories_made_ahead_are_read_in_order(ledger: Ledger, after: str | None) -> None:
+    plan = await ledger.explain(STATISTICS_KEPT, ledger.user_id, None, after, "EUR", PAGE)
+    assert plan["Actual Rows"] == (2 if after else 3)
+    assert indexes(plan) == {"idx_user_category_stats"}
+    assert "Sort" not in kinds(plan)
+    assert rows_read(plan) <= 3
+
+
+@pytest.mark.parametrize("statement", [STATISTICS_NOW, MONTHS_NOW])
+async def test_figures_made_now_read_the_users_rows_once(ledger: Ledger, statement: str) -> None:
+    ledger.user_id = ledger.users.small
+    arguments: tuple[object, ...] = (ledger.user_id, None, None, None, PAGE)
+    if statement is MONTHS_NOW:
+        arguments = months_arguments(ledger.user_id, MonthlySummaryFilters(), None, after=None, limit=PAGE)
+    plan = await ledger.explain(statement, *arguments)
+    scans = [node for node in nodes(plan) if node.get("Relation Name") == "transactions"]
+    assert scans
+    assert all("user_id" in node["Index Cond"] for node in scans)
+    assert rows_looked_at(scans) <= FEW_ROWS
