@@ -16,9 +16,11 @@ from services.gateway.answers import Cache, json_answer
 from services.gateway.errors import field_errors
 from services.gateway.event_streams import Events, EventStreams
 from services.gateway.exchange import exchange_of
-from services.gateway.idempotency import idempotency_key
+from services.gateway.idempotency import IdempotencyKey, idempotency_key
 from services.gateway.problems import CONFLICT, EVERYWHERE, NOT_FOUND, UPLOAD
 from services.gateway.queries import query_parameters, read_query
+from services.gateway.restore import restore_upload
+from services.gateway.restore_zip import is_export
 from services.gateway.schemas import ingestion as schemas
 from services.gateway.schemas.fields import Identifier, PageQuery
 from services.gateway.settings import GatewaySettings
@@ -32,15 +34,6 @@ MAX_PAGE_SIZE = 1000
 ImportId = Annotated[Identifier, Path(description="The import.")]
 HeaderHash = Annotated[
     str, Path(pattern=schemas.HEADER_HASH_PATTERN, description="`header_hash` of the profile, also in an import's `detected.profile`.")
-]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        json_schema_extra={"pattern": r"^[\x21-\x7e]{1,255}$"},
-        description="Same key, same import: send the same one again after a lost answer. That holds after the import was undone, too: "
-        "to import the file anew, take a new key. At most 255 visible ASCII characters.",
-    ),
 ]
 LastEventId = Annotated[
     str,
@@ -73,11 +66,14 @@ async def import_statement(request: Request, key: IdempotencyKey = None) -> Resp
 
     The form's fields may come in any order. `detected` in the answer says how the file was read; the fields overrule what is wrong in it.
     A large file is answered with 202 and read in the background: follow it at `/stream`, or poll it.
+    The zip of `GET /api/v1/export` is brought back, as by `POST /api/v1/restore`.
     Sent again, the same file adds nothing; under the same key it gets the first answer again, with Idempotency-Replayed: true.
     """
     settings: GatewaySettings = request.app.state.settings
     request_id = idempotency_key(request)
     async with receive_upload(request, max_file_bytes=settings.max_file_bytes, idle_timeout_s=settings.receive_timeout_s) as upload:
+        if is_export(upload.head()):
+            return await restore_upload(request, upload)
         form = _form(upload.fields)
         metadata = shape.import_metadata(form, file_name=upload.file_name, size_bytes=upload.size_bytes, request_id=request_id)
         answer = await upstreams(request).ingestion.stream_unary(

@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 
-from services.gateway import accounts, analytics, balances, budgets, erase, flows, health, ingestion, problems, typed
+from services.gateway import accounts, analytics, balances, budgets, erase, export, flows, health, ingestion, problems, restore, typed
 from services.gateway.answers import Cache, bytes_answer
 from services.gateway.errors import MEDIA_TYPE
 
@@ -61,7 +61,7 @@ def add_routes(app: FastAPI) -> None:
     """Registers every route. A new version of the API is one more line here."""
     # One flat list: with include_router FastAPI would match every request twice and know only the path below the prefix. The first
     # match counts: /transactions/stats comes before /transactions/{transaction_id}.
-    for one in (analytics, accounts, balances, budgets, flows, ingestion, typed, erase, health):
+    for one in (analytics, accounts, balances, budgets, flows, ingestion, typed, export, restore, erase, health):
         app.router.routes.extend(one.router.routes)
     app.router.routes.extend(router.routes)
 
@@ -90,15 +90,15 @@ def _complete(operation: dict[str, Any], path: str, method: str) -> None:
     answers = operation["responses"]
     if not needs_token:
         answers.pop("422", None)
-    if method in {"post", "patch", "put"} and not path.endswith(("/imports", "/import")):
+    if method in {"post", "patch", "put"} and not path.endswith(("/imports", "/import", "/restore")):
         answers.update({str(status): {"description": text["description"]} for status, text in problems.WITH_JSON.items()})
     if needs_token and "408" not in answers:
         answers.update({str(status): {"description": text["description"]} for status, text in problems.SLOW_DATABASE.items()})
-    if method == "get" and needs_token and not path.startswith("/api/v1/imports") and not path.endswith("/balance"):
+    if method == "get" and needs_token and not path.startswith("/api/v1/imports") and not path.endswith(("/balance", "/export")):
         answers["304"] = {"description": "You have it already: If-None-Match names its ETag."}
     for status, answer in answers.items():
         answer["headers"] = dict(_ANSWER_HEADERS)
-        if status in {"201", "202"} and "/import" in path:
+        if status in {"201", "202"} and path.endswith(("/imports", "/import", "/restore")):
             answer["headers"]["Location"] = {"description": "The import.", "schema": {"type": "string"}}
         if status == "202":
             answer["headers"] |= _RETRY_AFTER

@@ -55,8 +55,10 @@ class GatewaySettings(ProcessSettings):
         validation_alias=AliasChoices("SCALE_INGESTION_MAX_FILE_BYTES"),
         description="Largest statement file; the same variable that ingestion reads.",
     )
+    max_restored_bytes: int = Field(4096 * MEBIBYTE, ge=1, description="What an export that is brought back may unpack to.")
     timeout_s: float = Field(10, gt=0, description="Deadline of a call to a service.")
     import_timeout_s: float = Field(600, gt=0, description="Deadline of an import.")
+    export_timeout_s: float = Field(3600, gt=0, description="Deadline of a service's part of an export, and of its way back.")
     stream_timeout_s: float = Field(3600, gt=0, description="Longest stream of events; clients come back where they were.")
     heartbeat_s: float = Field(15, gt=0, description="How often a stream without news says that it is still there.")
     max_streams: int = Field(20, ge=1, description="Streams of events that one user may have open in one process.")

@@ -26,6 +26,7 @@ _OVERHEAD_BYTES = 1024 * 1024
 _IN_MEMORY_BYTES = 1024 * 1024
 _READ_BYTES = 1024 * 1024
 CHUNK_BYTES = 64 * 1024
+HEAD_BYTES = 256
 
 
 @dataclass
@@ -36,6 +37,11 @@ class Upload:
     file: IO[bytes]
     size_bytes: int = 0
     fields: dict[str, str] = field(default_factory=dict)
+
+    def head(self) -> bytes:
+        """The first bytes, by which its kind is told."""
+        self.file.seek(0)
+        return self.file.read(HEAD_BYTES)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The file from its start, 64 KiB at a time."""

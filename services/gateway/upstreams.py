@@ -46,7 +46,15 @@ _ACCOUNTS_REPEATABLE = (
 )
 _ANALYTICS_REPEATABLE = ("ListCategoryStatistics", "ListMonthlySummaries", "ListCashFlow", "ListRecurringPayments")
 _BUDGETS_REPEATABLE = ("CreateBudget", "GetBudget", "ListBudgets", "UpdateBudget", "DeleteBudget", "ListBudgetUtilizations")
-_INGESTION_REPEATABLE = ("CreateTransaction", "GetImport", "WatchImport", "ListCsvProfiles", "ListImports", "ListImportRows")
+_INGESTION_REPEATABLE = (
+    "CreateTransaction",
+    "GetImport",
+    "WatchImport",
+    "ListCsvProfiles",
+    "ListImports",
+    "ListImportRows",
+    "FinishRestore",
+)
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,13 @@ class ReplicatedDatabase(Database):
 
     @asynccontextmanager
     async def transaction(
-        self, user_id: UUID, *, read_only: bool = False, replica: bool = False, statement_timeout_s: float | None = None
+        self,
+        user_id: UUID,
+        *,
+        read_only: bool = False,
+        replica: bool = False,
+        snapshot: bool = False,
+        statement_timeout_s: float | None = None,
     ) -> AsyncIterator[asyncpg.Connection]:
         """As `Database.transaction`. A replica that fails in the middle of a read gives Unavailable, and the next goes to the primary."""
         async with AsyncExitStack() as stack:
@@ -118,7 +124,9 @@ class ReplicatedDatabase(Database):
                 connection = await self._begin_on_replica(stack, user_id, statement_timeout_s)
                 REPLICA_READS.labels("primary" if connection is None else "replica").inc()
             if connection is None:
-                primary = super().transaction(user_id, read_only=read_only or replica, statement_timeout_s=statement_timeout_s)
+                primary = super().transaction(
+                    user_id, read_only=read_only or replica, snapshot=snapshot, statement_timeout_s=statement_timeout_s
+                )
                 connection = await stack.enter_async_context(primary)
             yield connection
 

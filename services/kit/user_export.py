@@ -60,7 +60,7 @@ def _json_query(table: UserTable, columns: Sequence[Column]) -> str:
     # A number of JSON is a double to most who read it: exact ones travel as texts.
     selected = ", ".join(f"t.{one.quoted}::text" if one.type == "numeric" else f"t.{one.quoted}" for one in columns)
     inner = f"SELECT {selected} FROM {table.name} AS t WHERE t.user_id = $1 ORDER BY {_order(table)}"  # nosec B608  # as above
-    return f"SELECT row_to_json(line)::text FROM ({inner}) AS line"  # nosec B608  # as above
+    return f"SELECT row_to_json(exported_row)::text FROM ({inner}) AS exported_row"  # nosec B608  # as above
 
 
 def _order(table: UserTable) -> str:

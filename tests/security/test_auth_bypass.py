@@ -48,6 +48,8 @@ ROUTES = [
     ("POST", "/api/v1/categories"),
     ("POST", "/api/v1/erase"),
     ("POST", "/api/v1/imports"),
+    ("GET", "/api/v1/export"),
+    ("POST", "/api/v1/restore"),
     ("POST", "/api/v1/ingestion/import"),
     ("GET", "/api/v1/imports"),
     ("GET", f"/api/v1/imports/{uuid4()}"),

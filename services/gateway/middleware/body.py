@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.gateway.exchange import exchange_of, header
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-UPLOAD_PATHS = frozenset({"/api/v1/imports", "/api/v1/ingestion/import"})
+UPLOAD_PATHS = frozenset({"/api/v1/imports", "/api/v1/ingestion/import", "/api/v1/restore"})
 """These take multipart forms and count their bytes themselves."""
 
 
