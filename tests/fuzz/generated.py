@@ -22,6 +22,7 @@ from tests.fuzz.targets import Target, target
 
 SCALED_BYTES = 12 * 1024
 GROWTH = 9
+STEP = 2.5  # four where it grows with the square, two where it does not
 """A reader's time may grow by this factor where its input grows fourfold; a square would make it 16."""
 SMALL_BYTES = 10_000
 _EXAMPLES = 100
@@ -112,17 +113,24 @@ class Generated:
         return result
 
     def _grow(self, kind: str, token: bytes) -> None:
-        """The same thing again and again in a small file, then four times as often: time may not grow with the square."""
+        """The same thing again and again in a small file, then twice and four times as often: time may not grow with the square.
+
+        Both steps must show it: a reader may take a longer way from some size on, but takes it once.
+        """
         content, at = self._chance.choice(self._small), self._chance.random()
         piece = token or content[int(at * len(content)) :][: self._chance.randint(1, 40)] or b" "
         times = max(1, SCALED_BYTES // len(piece))
-        small, large = (Case(apply(content, [Edit(kind, at, len(piece), token, count)])) for count in (times, 4 * times))
-        if len(large.content) > 5 * len(small.content):  # the piece is the whole of it
+        small, middle, large = (Case(apply(content, [Edit(kind, at, len(piece), token, n * times)])) for n in (1, 2, 4))
+        # Not where the piece is the whole of it, nor where the large one was cut off.
+        if not 3.5 * len(small.content) < len(large.content) < 5 * len(small.content):
             return
         detail = file_format = ""
         for _ in range(3):  # a busy machine may slow down one of them, hardly all
             before, after = self._check(small, twice=False), self._check(large, twice=False)
             if before is None or after is None or after.cpu_s < max(0.25, GROWTH * before.cpu_s):
+                return
+            half = self._check(middle, twice=False)
+            if half is None or after.cpu_s < STEP * half.cpu_s or half.cpu_s < STEP * before.cpu_s:
                 return
             detail = f"{len(small.content)} bytes take {before.cpu_s:.2f} s, {len(large.content)} take {after.cpu_s:.2f} s"
             file_format = after.file_format

@@ -248,3 +248,19 @@ def test_what_nobody_asks_for_costs_its_length_once(tmp_path: Path) -> None:
     started = process_time()
     assert reading.read_bytes(read_camt, one(f"<Xtra>{'<b/>' * 300_000}</Xtra>", entry()).data(), tmp_path).row["amount"] == Decimal("8.85")
     assert process_time() - started < 8
+
+
+def test_an_entry_with_many_unknown_elements_before_a_detail(tmp_path: Path) -> None:
+    """Freeing it took the square while lxml still held the detail: 5 seconds for 3.5 MB."""
+    small, large = (one(entry("1", details=details("<Btch><NbOfTxs>2</NbOfTxs></Btch>" * count, detail()))) for count in (4_000, 40_000))
+    taken = []
+    for message in (small, large):
+        started = process_time()
+        assert len(read(message.text().encode(), tmp_path).rows) == 1
+        taken.append(process_time() - started)
+    assert taken[1] < 0.5 + 20 * taken[0]
+
+
+def test_a_prefix_that_is_bound_to_nothing(tmp_path: Path) -> None:
+    reason = refused(b'<Document xmlns="urn:x"><ps2:BkToCstmrStmt></ps2:BkToCstmrStmt></Document>', tmp_path).message
+    assert "ps2" in reason

@@ -328,3 +328,17 @@ def test_thousands_of_sheets_are_refused_before_any_is_read(tmp_path: Path) -> N
     entry = '<sheet name="S1" sheetId="1" r:id="rId1"/>'
     parts["xl/workbook.xml"] = str(parts["xl/workbook.xml"]).replace(entry, entry * 1001)
     assert "more than 1000 sheets" in refused(zipped(parts), tmp_path).message
+
+
+def test_a_row_that_no_sheet_has_is_refused_before_any_is_counted(tmp_path: Path) -> None:
+    """A number of thirty digits is cut to two billion: all blank rows before it were walked."""
+    sheet = xlsx_sheet([["note"]]).replace('r="A1"', f'r="A{"9" * 30}"')
+    assert "no sheet has more than 1048576" in refused(zipped(xlsx_parts({"S1": sheet})), tmp_path).message
+
+
+def test_the_nul_character_leaves_a_cell(tmp_path: Path) -> None:
+    """XML may not hold it, calamine reads it, PostgreSQL cannot keep it."""
+    sheet = xlsx_sheet([HEADER, [date(2024, 1, 5), "a\x00b", 1.5, 2]])
+    found = read(zipped(xlsx_parts({"S1": sheet})), tmp_path)
+    assert found.rows[0]["description"] == "ab"
+    assert "\\u0000" not in found.rows[0]["raw_data"]

@@ -160,7 +160,7 @@ def _endless(line: int, reason: str) -> UnreadableStatement:
 
 def _take_apart(record: Record, lines: list[str]) -> None:
     """Keep lines that share a letter: the splits (S, E, $, %) each as a dict, the lines of an address joined."""
-    fields: dict[str, str] = {}
+    fields: dict[str, list[str]] = {}
     splits: list[dict[str, str]] = []
     for text in lines:
         letter, rest = text[:1], text[1:]
@@ -171,5 +171,5 @@ def _take_apart(record: Record, lines: list[str]) -> None:
         elif letter in ("E", "$", "%") and splits:
             splits[-1][letter] = rest.strip()
         elif letter:
-            fields[letter] = f"{fields[letter]}\n{rest}" if letter in fields else rest
-    record.fields, record.splits = fields, tuple(splits)
+            fields.setdefault(letter, []).append(rest)
+    record.fields, record.splits = {letter: "\n".join(rests) for letter, rests in fields.items()}, tuple(splits)

@@ -31,6 +31,7 @@ MAX_PARTS = 2000
 MAX_SHEETS = 1000
 MAX_OUTPUT = 64 * 1024 * 1024
 MAX_CELLS = 2000  # in a row
+MAX_ROWS = 1_048_576  # in a sheet: Excel's own limit; blank rows before the first one are counted up to, one by one
 MAX_ENCRYPTED_BYTES = 16 * 1024 * 1024
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
@@ -145,9 +146,13 @@ def _check_sizes(parts: list[zipfile.ZipInfo]) -> None:
 
 
 def _rows(sheet: Any) -> Iterator[tuple[int, list[str]]]:
-    """Row numbers from 1 and texts, of the rows that are not blank."""
+    """Row numbers from 1 and texts, of the rows that are not blank. Raises Unreadable for rows that no sheet has."""
+    if sheet.total_height > MAX_ROWS:
+        raise Unreadable(f"a sheet names row {sheet.total_height}, and no sheet has more than {MAX_ROWS}")
     for number, cells in enumerate(sheet.iter_rows(), start=1):
         texts = [cell if cell.__class__ is str else _TEXTS[cell.__class__](cell) for cell in cells[:MAX_CELLS]]
+        if "\x00" in "".join(texts):  # no XML may hold it, but it is read; the database cannot
+            texts = [text.replace("\x00", "") for text in texts]
         while texts and not texts[-1]:
             texts.pop()
         if texts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -33,8 +34,8 @@ Element: TypeAlias = Any  # of lxml, which ships no types
 
 @lru_cache(maxsize=4096)
 def local_name(tag: str) -> str:
-    """A tag without its namespace."""
-    return tag.rpartition("}")[2]
+    """A tag without its namespace, or without its prefix where that is bound to nothing."""
+    return tag.rpartition("}")[2].rpartition(":")[2]
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,10 @@ class XmlFile:
                     raise UnreadableStatement(reason, [RowError(line, "file", reason)])
 
     def _events(self, parser: etree.XMLPullParser) -> Iterator[tuple[str, Element, int]]:
-        for event, element in parser.read_events():
+        # lxml keeps events that were read for a while, and freeing an element that holds one of theirs takes the square of what is in it.
+        waiting = deque(parser.read_events())
+        while waiting:
+            event, element = waiting.popleft()
             yield event, element, (element.sourceline or 1) + self.skipped_lines
 
     def _broken(self, error: etree.XMLSyntaxError, *, at_end: bool) -> UnreadableStatement:
