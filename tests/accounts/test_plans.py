@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
+from itertools import count
+from statistics import median
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -21,30 +26,43 @@ from services.accounts.balances.repository import SELECT_PAGE as SELECT_BALANCES
 from services.accounts.balances.repository import page_arguments
 from services.accounts.budgets.repository import SELECT_KEPT_PAGE, SELECT_ONE_NOW, SELECT_PAGE_NOW
 from services.accounts.budgets.repository import SELECT_PAGE as SELECT_BUDGETS
-from services.accounts.domain import TransactionFilters, TransactionPosition, TransactionStatus
+from services.accounts.domain import Transaction, TransactionFilters, TransactionPosition, TransactionStatus
+from services.accounts.repository import PostgresAccountsRepository
+from services.accounts.repository.conditions import NO_MEANINGS, read_meanings
 from services.accounts.repository.filters import page_statement
 from services.accounts.repository.suggesting import JOIN_BY_HASH, SELECT_NEAR
+from services.accounts.repository.transactions import NOT_IN_PARALLEL
+from services.accounts.repository.words import SELECT_WORDS
+from services.accounts.search import matching
+from services.kit.postgres import Database
+from services.kit.settings import DatabaseSettings
 from services.local import LocalSystem
 
 pytestmark = pytest.mark.slow
 
-ROWS = 100_000
-FEW_ROWS = 2_000
+ROWS = 60_000
+FEW_ROWS = 1_000
+USERS = 141
+"""With few rows each: 200,000 rows in all, among which one user has a thousand pages."""
 DAYS = 1000
 FIRST_DAY = date(2023, 1, 1)
 PAGE = 51
 TAXONOMY = {"income": "income", "income_salary": "income", "income_pension": "income", "housing": "housing"}
 
 FILL = f"""
-    INSERT INTO accounts.transactions (user_id, id, account_id, transaction_date, amount, currency, description,
+    INSERT INTO accounts.transactions (user_id, id, account_id, transaction_date, amount, currency, description, description_key,
         merchant_name, category, category_source, status, fingerprint, import_id, import_line, raw_data)
-    SELECT $1, gen_random_uuid(), $2, '{FIRST_DAY}'::date + n % {DAYS}, (n % 997 - 500 + 0.25), 'EUR',
-           'CARD PAYMENT ' || n, 'Merchant ' || n % 2000,
+    SELECT user_id, gen_random_uuid(), account_id, '{FIRST_DAY}'::date + n % {DAYS}, (n % 997 - 500 + 0.25), 'EUR',
+           'CARD PAYMENT ' || n, 'card payment ' || n, 'Merchant ' || n % 2000,
            CASE WHEN n % 3 = 0 THEN 'housing' WHEN n % 500 = 1 THEN 'income_salary' END,
            CASE WHEN n % 3 = 0 OR n % 500 = 1 THEN 'file' END,
            CASE WHEN n % 1000 = 0 THEN 'pending' ELSE 'posted' END, n::text, $3, n,
            jsonb_build_object('n', n, 'even', n % 2 = 0)
-      FROM generate_series(1, $4::int) AS n
+      FROM unnest($1::uuid[], $2::uuid[]) AS of_user (user_id, account_id), generate_series(1, $4::int) AS n
+"""
+OPEN = """
+    INSERT INTO accounts.accounts (user_id, id, name, account_type, currency)
+    SELECT user_id, gen_random_uuid(), 'Everyday', 'checking', 'EUR' FROM unnest($1::uuid[]) AS user_id RETURNING id
 """
 
 
@@ -52,7 +70,7 @@ FILL = f"""
 SUSPECT = """
     UPDATE accounts.transactions AS t SET suspected_duplicate_of = earlier.id, suspicion = 'same day'
       FROM accounts.transactions AS earlier
-     WHERE t.user_id = $1 AND earlier.user_id = $1 AND t.import_line % 1000 = 7 AND earlier.import_line = t.import_line - 1
+     WHERE t.user_id = ANY ($1) AND earlier.user_id = t.user_id AND t.import_line % 1000 = 7 AND earlier.import_line = t.import_line - 1
 """
 # As an import brings them: in the transaction that looks for transfers.
 HOT = """
@@ -63,7 +81,7 @@ HOT = """
 
 
 class Users(NamedTuple):
-    """One with 100,000 rows, one with few among them, and the large one's import."""
+    """One with 60,000 rows, and one with a thousand among 140 others that have as many; and the import of them all."""
 
     large: UUID
     small: UUID
@@ -79,46 +97,49 @@ class Ledger:
         self.service = service
         self.migrator = migrator
 
-    async def explain(self, statement: str, *arguments: object, analyze: bool = True) -> dict[str, Any]:
+    async def explain(self, statement: str, *arguments: object, analyze: bool = True, first: str = "") -> dict[str, Any]:
         options = "ANALYZE, BUFFERS, FORMAT JSON" if analyze else "FORMAT JSON"
         async with self.service.transaction():
             await self.service.execute("SELECT set_config('app.user_id', $1, true)", str(self.user_id))
+            if first:
+                await self.service.fetchval(first)
             plan = await self.service.fetchval(f"EXPLAIN ({options}) {statement}", *arguments)
         return json.loads(plan)[0]["Plan"]
 
     async def page(self, *, after: TransactionPosition | None = None, **filters: Any) -> dict[str, Any]:
         wanted = TransactionFilters(**filters)
         categories = [slug for slug, primary in TAXONOMY.items() if wanted.category in (slug, primary)]
-        statement, arguments = page_statement(self.user_id, wanted, categories=categories, after=after, limit=PAGE)
-        return await self.explain(statement, *arguments)
+        searched = matching(wanted)
+        meanings = await read_meanings(self.service, self.user_id, searched) if searched else NO_MEANINGS
+        statement, arguments = page_statement(
+            self.user_id, wanted, categories=categories, after=after, limit=PAGE, matching=searched, meanings=meanings
+        )
+        return await self.explain(statement, *arguments, first=NOT_IN_PARALLEL if searched else "")
 
 
 @pytest.fixture(scope="module")
 def users(servers: LocalSystem) -> Iterator[Users]:
     """The rows go again with the module."""
-    made = Users(uuid7(), uuid7(), uuid7())
+    import_id = uuid7()
+    everyone = [uuid7() for _ in range(USERS)]
 
     async def fill() -> None:
         migrator = await asyncpg.connect(servers.migrator_url)
-        for user_id, rows in ((made.large, ROWS), (made.small, FEW_ROWS)):
-            account = await migrator.fetchval(
-                """INSERT INTO accounts.accounts (user_id, id, name, account_type, currency)
-                   VALUES ($1, gen_random_uuid(), 'Everyday', 'checking', 'EUR') RETURNING id""",
-                user_id,
-            )
-            await migrator.execute(FILL, user_id, account, made.import_id, rows)
-            await migrator.execute(SUSPECT, user_id)
+        accounts = [record["id"] for record in await migrator.fetch(OPEN, everyone)]
+        await migrator.execute(FILL, everyone[:1], accounts[:1], import_id, ROWS)
+        await migrator.execute(FILL, everyone[1:], accounts[1:], import_id, FEW_ROWS)
+        await migrator.execute(SUSPECT, everyone)
         await migrator.execute("ANALYZE accounts.transactions")
         await migrator.close()
 
     async def empty() -> None:
         migrator = await asyncpg.connect(servers.migrator_url)
-        await migrator.execute("DELETE FROM accounts.transactions WHERE user_id = ANY($1)", list(made))
+        await migrator.execute("DELETE FROM accounts.transactions WHERE user_id = ANY($1)", everyone)
         await migrator.execute("VACUUM ANALYZE accounts.transactions")
         await migrator.close()
 
     asyncio.run(fill())
-    yield made
+    yield Users(everyone[0], everyone[70], import_id)
     asyncio.run(empty())
 
 
@@ -173,6 +194,15 @@ async def test_keyset_page_reads_a_page_at_any_depth(ledger: Ledger, depth: int)
         ({"date_from": date(2024, 1, 1), "date_to": date(2024, 1, 31)}, "idx_transactions_pagination", PAGE + 1),
         ({"category": "housing", "date_to": date(2024, 1, 31)}, None, 5 * PAGE),
         ({"category": "uncategorized"}, "idx_transactions_pagination", 5 * PAGE),
+        ({"filter": "category = income_salary"}, "idx_transactions_category_date", PAGE + 1),
+        ({"filter": "merchant = 'MERCHANT 17' amount < 400"}, "idx_transactions_user_merchant", PAGE + 1),
+        ({"filter": "status = pending"}, "idx_transactions_pending", PAGE + 1),
+        ({"filter": "suspected = true"}, "idx_transactions_suspected", ROWS // 1000 + 1),
+        ({"filter": "date:2024-01"}, "idx_transactions_pagination", PAGE + 1),
+        ({"filter": "date >= 2024-01-01 AND date < 2024-02-01 OR date:2025"}, None, 10 * PAGE),
+        ({"filter": "NOT (category = housing OR amount > 0)"}, "idx_transactions_pagination", 10 * PAGE),
+        ({"filter": 'raw:{"even": true} NOT merchant:nobody'}, None, 5 * PAGE),
+        ({"query": "payments"}, None, 5 * PAGE),
     ],
 )
 async def test_each_filter_reads_about_a_page(ledger: Ledger, filters: dict[str, Any], index: str | None, at_most: int) -> None:
@@ -189,12 +219,28 @@ async def test_each_filter_reads_about_a_page(ledger: Ledger, filters: dict[str,
         {"query": "nowhere"},
         {"query": "payment"},
         {"account_id": uuid7()},
+        {"filter": "amount:496.25 type = debit"},
+        {"filter": "currency = JPY"},
+        {"filter": "category IN (housing, income_salary) note:nothing"},
+        {"filter": "merchant:nobody OR description:nothing OR payment_method = card"},
+        {"filter": 'raw:{"n": 77}'},
+        {"filter": f"import = {uuid7()} OR account = {uuid7()}"},
+        {"filter": "NOT card NOT (nothing OR nobody)"},
+        {"filter": "nowhere", "query": "payments", "category": "housing"},
     ],
 )
 async def test_rare_rows_are_found_among_the_users_own(ledger: Ledger, filters: dict[str, Any]) -> None:
     """Comparisons that are not leakproof do not reach an index under the policies: the user's rows are read, and nobody else's."""
     ledger.user_id = ledger.users.small
     plan = await ledger.page(**filters)
+    assert "Seq Scan" not in kinds(plan)
+    assert rows_read(plan) <= FEW_ROWS
+    assert all("user_id" in node["Index Cond"] for node in nodes(plan) if "Index Name" in node)
+
+
+async def test_words_of_a_user_are_looked_for_among_the_users_own(ledger: Ledger) -> None:
+    ledger.user_id = ledger.users.small
+    plan = await ledger.explain(SELECT_WORDS, ledger.user_id, 4, 9, ".,")
     assert "Seq Scan" not in kinds(plan)
     assert rows_read(plan) <= FEW_ROWS
     assert all("user_id" in node["Index Cond"] for node in nodes(plan) if "Index Name" in node)
@@ -240,7 +286,7 @@ async def test_lines_of_an_import_come_from_their_index(ledger: Ledger) -> None:
             WHERE user_id = $1 AND import_id = $2 AND import_line > $3 ORDER BY import_line LIMIT 50""",
         ledger.user_id,
         ledger.users.import_id,
-        70_000,
+        50_000,
     )
     assert indexes(plan) == {"idx_transactions_import"}
     assert rows_read(plan) <= 50
@@ -264,6 +310,75 @@ async def test_amount_index_serves_who_is_above_the_policies(ledger: Ledger) -> 
         ledger.user_id,
     )
     assert "idx_transactions_user_amount" in indexes(json.loads(plan)[0]["Plan"])
+
+
+# Deep pages
+
+
+async def test_page_1000_costs_as_much_as_page_1_while_rows_come_in(servers: LocalSystem, ledger: Ledger) -> None:
+    """Without a gap or a repeat, and with an expression that narrows."""
+    database = Database(servers.service_url("accounts"), DatabaseSettings(DB_POOL_SIZE=2))
+    await database.open()
+    repository = PostgresAccountsRepository(database, bulk_statement_timeout_s=30, lock_timeout_s=1)
+    before = {record["id"] for record in await ledger.migrator.fetch(_IDS, ledger.user_id)}
+    wanted = TransactionFilters(filter="type = debit OR amount > 0")
+    pages = partial(repository.list_transactions, ledger.user_id, wanted, matching=matching(wanted))
+    walked: list[Transaction] = []
+    async with coming_in(ledger):
+        while page := await pages(after=_position(walked), limit=1000):
+            walked += page
+        first, deep = None, _position(walked[: 999 * (PAGE - 1)])
+        ratios = [await _ratio(lambda: pages(after=first, limit=PAGE), lambda: pages(after=deep, limit=PAGE)) for _ in range(3)]
+    await database.close()
+    seen = [one.id for one in walked]
+    assert len(seen) == len(set(seen))
+    assert before <= set(seen)
+    assert walked == sorted(walked, key=lambda one: (one.transaction_date, one.id), reverse=True)
+    # What the machine does beside is in all of them.
+    assert min(ratios) < 1.5
+    plans = [await ledger.page(after=after, filter=wanted.filter) for after in (first, deep)]
+    assert [rows_read(plan) for plan in plans] == [PAGE, PAGE]
+    assert all("Sort" not in " ".join(kinds(plan)) for plan in plans)
+
+
+_IDS = "SELECT id FROM accounts.transactions WHERE user_id = $1"
+
+
+def _position(walked: list[Transaction]) -> TransactionPosition | None:
+    return TransactionPosition(walked[-1].transaction_date, walked[-1].id) if walked else None
+
+
+async def _ratio(one: Callable[[], Awaitable[object]], other: Callable[[], Awaitable[object]]) -> float:
+    """How much longer the other takes, as medians, by turns."""
+    taken: tuple[list[float], list[float]] = [], []
+    for _ in range(25):
+        for times, call in zip(taken, (one, other), strict=True):
+            started = time.perf_counter()
+            await call()
+            times.append(time.perf_counter() - started)
+    return median(taken[1]) / median(taken[0])
+
+
+@asynccontextmanager
+async def coming_in(ledger: Ledger) -> AsyncIterator[None]:
+    """Meanwhile rows are committed on all days."""
+    account = await ledger.migrator.fetchval("SELECT account_id FROM accounts.transactions WHERE user_id = $1 LIMIT 1", ledger.user_id)
+
+    async def insert() -> None:
+        for batch in count():
+            day = FIRST_DAY + timedelta(batch * 37 % DAYS)
+            await ledger.migrator.execute(HOT, ledger.user_id, account, day, Decimal("-1.5"), 5, f"late {batch} ")
+            await asyncio.sleep(0.01)
+
+    inserting = asyncio.create_task(insert())
+    yield
+    assert not inserting.done()
+    inserting.cancel()
+    await asyncio.wait([inserting])
+    late = await ledger.migrator.fetchval(
+        "SELECT count(*) FROM accounts.transactions WHERE user_id = $1 AND fingerprint LIKE 'late %'", ledger.user_id
+    )
+    assert late > 100
 
 
 # Balances and budgets

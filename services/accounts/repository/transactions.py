@@ -26,6 +26,9 @@ _CATEGORY = 7
 """Place of the category in COLUMNS."""
 
 SELECT_ONE = f"SELECT {COLUMNS} FROM accounts.transactions WHERE user_id = $1 AND id = $2"  # nosec B608
+# Of a condition that is not leakproof the planner may not ask the statistics. It takes it for rare, and would send several processes
+# through all the user's rows where the first hundred hold a page.
+NOT_IN_PARALLEL = "SELECT set_config('max_parallel_workers_per_gather', '0', true)"
 _UPDATE = f"""
     UPDATE accounts.transactions
        SET note = COALESCE($3, note),
@@ -58,7 +61,10 @@ class TransactionRows(CategoryRows):
         """At most `limit` transactions after `after`, newest first, that pass both the filters' columns and `matching`."""
         async with self._database.transaction(user_id, read_only=True) as connection:
             categories = await self._slugs_below(connection, user_id, filters.category) if filters.category else []
-            meanings = await read_meanings(connection, user_id, matching) if matching else NO_MEANINGS
+            meanings = NO_MEANINGS
+            if matching is not None:
+                meanings = await read_meanings(connection, user_id, matching)
+                await connection.execute(NOT_IN_PARALLEL)
             statement, arguments = page_statement(
                 user_id, filters, categories=categories, after=after, limit=limit, matching=matching, meanings=meanings
             )
