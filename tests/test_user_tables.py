@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from services.gateway.upstreams import connect
 from services.kit.user_tables import UserTable
 from tests.conftest import AsRole
+from tests.support.gateway_app import gateway_settings
 
 _SERVICES = Path(__file__).resolve().parents[1] / "services"
 _OWNERS = sorted(path.parent.parent.name for path in _SERVICES.glob("*/user_data/tables.py"))
@@ -40,6 +42,16 @@ async def test_every_table_with_a_user_id_is_exported_or_left_out_with_a_reason(
     assert not missing, f"{missing}: name them in services/<service>/user_data/tables.py, in EXPORTED or, with the reason, in LEFT_OUT"
     assert not sorted(set(named) - there)
     assert {name.partition(".")[0] for name in named} == set(named.values())
+
+
+async def test_the_gateway_asks_every_service_that_holds_users_data() -> None:
+    upstreams = connect(gateway_settings(), None)
+    try:
+        clients = upstreams.user_data()
+        assert sorted(clients) == _OWNERS
+        assert {name: client.service for name, client in clients.items()} == {name: f"scale.{name}.v1.UserDataService" for name in clients}
+    finally:
+        await upstreams.close()
 
 
 @pytest.mark.parametrize("owner", _OWNERS)

@@ -17,6 +17,7 @@ from clients.cli import budgets
 from clients.cli.adding import add_transaction
 from clients.cli.balances import show_balances
 from clients.cli.client import FINAL_STATES, ScaleClient, ScaleError
+from clients.cli.erase import erase_everything
 from clients.cli.figures import show_statistics, show_summary
 from clients.cli.flows import show_cash_flow
 from clients.cli.output import show_import, show_rows, show_table, show_unfinished
@@ -158,6 +159,7 @@ app.command("balance")(show_balances)
 app.command("cash-flow")(show_cash_flow)
 app.command("summary")(show_summary)
 app.command("stats")(show_statistics)
+app.command("erase")(erase_everything)
 app.add_typer(budgets.app, name="budgets")
 
 

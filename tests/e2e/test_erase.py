@@ -9,6 +9,8 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import asyncpg
@@ -203,6 +205,39 @@ def test_nothing_of_the_user_is_left_and_nobody_else_notices(system: LocalSystem
     erase(back)
     for one in (back, other):
         one.close()
+
+
+@contextmanager
+def imports_held(system: LocalSystem, user: RestUser) -> Iterator[None]:
+    """Imports of one user wait for each other: here for us, in the middle of the ledger's transaction."""
+    with asyncio.Runner() as runner:
+        connection = runner.run(asyncpg.connect(system.migrator_url))
+        try:
+            key = f"accounts.append {user.user_id}"
+            runner.run(connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", key))
+            yield
+        finally:
+            connection.terminate()
+
+
+@pytest.mark.parametrize("rows", [10, 6000])
+def test_an_import_in_the_middle_is_stopped_and_not_waited_for(system: LocalSystem, user: RestUser, rows: int) -> None:
+    """Within its request, and by a worker."""
+    user.imported(statement(10, "before"))
+    with imports_held(system, user), ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(user.post_import, statement(rows))
+        deadline = time.monotonic() + 30
+        while not [one for one in user.pages("/imports") if (one["progress"] or {}).get("stage") == "storing"]:
+            assert time.monotonic() < deadline, user.pages("/imports")
+            time.sleep(0.1)
+        started = time.monotonic()
+        erase(user)
+        assert time.monotonic() - started < 9
+        assert sent.result(30).status_code in ((401, 409) if rows == 10 else (202,)), sent.result().text
+    deadline = time.monotonic() + 10
+    while left := traces(system, user.user_id):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.2)
 
 
 def test_a_token_without_a_time_of_issue_is_an_old_one(system: LocalSystem, user: RestUser) -> None:
