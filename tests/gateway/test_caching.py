@@ -43,6 +43,7 @@ HEADERS = [
 
 @pytest.mark.parametrize(("path", "policy", "tagged"), HEADERS)
 async def test_cache_headers(gateway: Gateway, path: str, policy: str, tagged: bool) -> None:
+    """ACC-03, ACC-13, GW-14, CACHE-01."""
     response = await gateway.get(path)
     assert response.status_code == 200
     assert response.headers["cache-control"] == policy
