@@ -61,15 +61,15 @@ async def address(servers: LocalSystem, monkeypatch: pytest.MonkeyPatch) -> Asyn
         probe.bind(("127.0.0.1", 0))
         monkeypatch.setenv("SCALE_ACCOUNTS_PORT", str(probe.getsockname()[1]))
     settings = AccountsSettings()
-    database = Database(servers.service_url("accounts"), settings)
+    cache = Cache(servers.redis_url, name="servicer")
+    database = Database(servers.service_url("accounts"), settings, after_write=cache.drop)
     await database.open()
-    server = Server(
-        settings, name="accounts", services=SERVICE_NAMES, register=partial(register, settings, database, Cache(None, name="none"))
-    )
+    server = Server(settings, name="accounts", services=SERVICE_NAMES, register=partial(register, settings, database, cache))
     await server.start()
     yield f"127.0.0.1:{server.port}"
     await server.stop()
     await database.close()
+    await cache.close()
 
 
 class Client:
