@@ -1,4 +1,7 @@
-"""`python -m migrations upgrade | check` on the database that SCALE_DATABASE_URL names. Exits with 1 on failure."""
+"""`python -m migrations upgrade | check` on the database that SCALE_DATABASE_URL names. Exits with 1 on failure.
+
+SCALE_MIGRATIONS_PARTITIONED=true is the same as `upgrade --partitioned`.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from pathlib import Path
 from migrations.index_check import DOCUMENT, compare_indexes
 from migrations.runner import MigrationError, upgrade
 
+TRUE = ("1", "true", "yes", "on")
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
@@ -18,6 +23,12 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     upgrading = commands.add_parser("upgrade", help="apply what is missing; a second run changes nothing")
     upgrading.add_argument("--wait", type=float, default=30.0, metavar="SECONDS", help="for a server that is starting")
+    upgrading.add_argument(
+        "--partitioned",
+        action="store_true",
+        default=os.environ.get("SCALE_MIGRATIONS_PARTITIONED", "").strip().lower() in TRUE,
+        help="give the ledger a table for each month; it keeps them (docs/partitions.md)",
+    )
     checking = commands.add_parser("check", help="compare the documented indexes with the database")
     checking.add_argument("--document", type=Path, default=DOCUMENT, help="default: docs/database.md")
     options = parser.parse_args(arguments)
@@ -27,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail("SCALE_DATABASE_URL is not set: it names the database and the migrator's role.")
     try:
         if options.command == "upgrade":
-            revision = asyncio.run(upgrade(url, wait_s=options.wait))
+            revision = asyncio.run(upgrade(url, wait_s=options.wait, partitioned=options.partitioned))
             sys.stdout.write(f"The database is at revision {revision}.\n")
             return 0
         differences = asyncio.run(compare_indexes(url, options.document))

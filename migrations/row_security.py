@@ -10,12 +10,20 @@ def protect(table: str, role: str) -> None:
 
     `table` carries its schema and has a `user_id uuid` column.
     """
-    op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
-    op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
-    # The sub-select makes PostgreSQL ask once a statement instead of once a row.
-    op.execute(f"""
+    for statement in protection(table, role):
+        op.execute(statement)
+
+
+def protection(table: str, role: str) -> list[str]:
+    """The statements of `protect`."""
+    return [
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+        f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
+        # The sub-select makes PostgreSQL ask once a statement instead of once a row.
+        f"""
         CREATE POLICY own_rows ON {table} FOR ALL TO {role}
         USING ((SELECT auth.uid()) = user_id) WITH CHECK ((SELECT auth.uid()) = user_id)
-    """)
-    op.execute(f"REVOKE ALL ON {table} FROM PUBLIC")
-    op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {role}")
+        """,
+        f"REVOKE ALL ON {table} FROM PUBLIC",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {role}",
+    ]

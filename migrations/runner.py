@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from migrations.layout import VERSION_SCHEMA
+from migrations.partitioning import is_partitioned, keep_partitions, partition_ledger
 from migrations.taxonomy import load_taxonomy
 
 # Any constant serves, as long as every runner uses the same.
@@ -28,9 +29,10 @@ class MigrationError(Exception):
     """The history could not be applied; the message says why and what to do."""
 
 
-async def upgrade(dsn: str, *, wait_s: float = 30.0) -> str:
+async def upgrade(dsn: str, *, wait_s: float = 30.0, partitioned: bool = False) -> str:
     """Brings the database at `dsn` to the newest revision and returns it. A second run changes nothing.
 
+    `partitioned` gives the ledger its partitioned form, which it keeps from then on, whatever later runs say.
     Waits up to `wait_s` seconds for a server that is still starting and as long as it takes for another runner.
     Raises MigrationError.
     """
@@ -55,6 +57,8 @@ async def upgrade(dsn: str, *, wait_s: float = 30.0) -> str:
                 await connection.run_sync(_run_alembic)
                 await connection.commit()
                 await load_taxonomy(connection)
+                await connection.commit()
+                await connection.run_sync(_shape_ledger, partitioned)
                 await connection.commit()
         return newest_revision()
     except Exception as error:
@@ -90,6 +94,13 @@ def _run_alembic(connection: Connection) -> None:
     config = alembic_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _shape_ledger(connection: Connection, partitioned: bool) -> None:
+    if is_partitioned(connection):
+        keep_partitions(connection)
+    elif partitioned:
+        partition_ledger(connection)
 
 
 async def _wait_for_server(dsn: str, wait_s: float) -> None:

@@ -120,7 +120,7 @@ class ReplicatedDatabase(Database):
         """As `Database.transaction`. A replica that fails in the middle of a read gives Unavailable, and the next goes to the primary."""
         async with AsyncExitStack() as stack:
             connection = None
-            if replica:
+            if replica and not snapshot:
                 connection = await self._begin_on_replica(stack, user_id, statement_timeout_s)
                 REPLICA_READS.labels("primary" if connection is None else "replica").inc()
             if connection is None:

@@ -32,6 +32,7 @@ _PASSED_ON = ("PATH", "HOME", "USER", "LANG", "TZ", "LD_LIBRARY_PATH", "ALLOWED_
 _PASSED_ON_PREFIXES = ("PYTHON", "LC_", "OTEL_", "SENTRY_", "SSL_CERT_", "COVERAGE_")
 # Credentials of object storage elsewhere.
 _STORAGE_PREFIXES = ("AWS_", "GOOGLE_", "AZURE_")
+_MIGRATION_SETTINGS = ("SCALE_MIGRATIONS_PARTITIONED",)
 # In the names of settings that are one service's alone.
 _SECRET_WORDS = ("DATABASE_URL", "REPLICA_URL", "SECRET", "PASSWORD", "KEY", "TOKEN")
 _OWNED = (
@@ -124,7 +125,8 @@ def service_key(home: LocalHome, service: str) -> str:
 
 def migration_environment(database_url: str, outer: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The environment of `python -m migrations`: the one process that gets the migration role's URL."""
-    return process_environment(outer) | {"SCALE_DATABASE_URL": database_url, "SCALE_ENVIRONMENT": "development"}
+    chosen = {name: outer[name] for name in _MIGRATION_SETTINGS if name in outer}
+    return process_environment(outer) | chosen | {"SCALE_DATABASE_URL": database_url, "SCALE_ENVIRONMENT": "development"}
 
 
 def outside_database_urls(outer: Mapping[str, str]) -> dict[str, str] | None:

@@ -35,6 +35,10 @@ _SETTINGS = {
     "effective_cache_size": "1GB",
     "random_page_cost": "1.1",
     "jit": "off",
+    "track_activities": "on",
+    "track_counts": "on",
+    "track_io_timing": "on",
+    "max_locks_per_transaction": "256",  # for a ledger with a table for each month of ten years
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
     "timezone": "UTC",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,7 +14,7 @@ from services.kit.settings import DatabaseSettings
 from services.local import LocalSystem
 
 
-async def logged(servers: LocalSystem, user_id: UUID, statement: str, *arguments: object, **settings: object) -> list[dict[str, object]]:
+async def logged(servers: LocalSystem, user_id: UUID, statement: str, *arguments: object, **settings: Any) -> list[dict[str, Any]]:
     """What one transaction with this statement writes about statements."""
     database = Database(servers.migrator_url, DatabaseSettings(DB_POOL_SIZE=1, **settings))
     await database.open()
@@ -38,7 +39,7 @@ async def test_quick_statements_are_not_logged(servers: LocalSystem, user_id: UU
 
 
 async def test_switched_off_slow_ones_are_not_logged_either(servers: LocalSystem, user_id: UUID) -> None:
-    settings = {"DB_SLOW_QUERY_THRESHOLD": 0.1, "DB_ENABLE_QUERY_LOGGING": False}
+    settings: dict[str, Any] = {"DB_SLOW_QUERY_THRESHOLD": 0.1, "DB_ENABLE_QUERY_LOGGING": False}
     assert await logged(servers, user_id, "SELECT pg_sleep(0.2)", **settings) == []
 
 

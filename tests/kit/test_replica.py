@@ -146,10 +146,12 @@ class Pair:
 
     def start(self) -> None:
         options = ["-c", f"port={self.port}", "-c", f"listen_addresses={LOOPBACK}", "-c", "unix_socket_directories=", "-c", "fsync=off"]
-        # A max_connections below the primary's would keep a standby from starting.
+        # Lower ones than the primary has would keep a standby from starting.
         options += [
             "-c",
             "max_connections=200",
+            "-c",
+            "max_locks_per_transaction=256",
             "-c",
             "shared_buffers=32MB",
             "-c",
@@ -163,6 +165,7 @@ class Pair:
         deadline = time.monotonic() + 30
         while subprocess.run(ready, check=False).returncode != 0:
             assert time.monotonic() < deadline
+            assert self._process.poll() is None, "the standby refuses to start: has the primary larger settings?"
             time.sleep(0.05)
 
     def kill(self) -> None:

@@ -57,6 +57,7 @@ _SET_FINGERPRINTS = """
     UPDATE incoming SET fingerprint = given.fingerprint
       FROM unnest($1::bigint[], $2::text[]) AS given (line, fingerprint) WHERE incoming.line = given.line
 """
+# Whatever unique key the ledger's form has: by fingerprint alone, or with the day beside it (docs/partitions.md).
 _INSERT = """
     INSERT INTO accounts.transactions (
         user_id, id, account_id, transaction_date, amount, currency, description, merchant_name, category, category_source,
@@ -65,7 +66,7 @@ _INSERT = """
            CASE WHEN category IS NOT NULL THEN category_source END, payment_method, status, note, fingerprint, $2,
            CASE WHEN $2::uuid IS NOT NULL THEN line END, raw_data, description_key, occurrence
       FROM incoming WHERE NOT EXISTS (SELECT FROM claims WHERE claims.line = incoming.line) ORDER BY line
-    ON CONFLICT (user_id, fingerprint) DO NOTHING
+    ON CONFLICT DO NOTHING
 """
 # The constraint has the last word: what it kept out is the row that holds the fingerprint.
 _CLAIM_CONFLICTS = """

@@ -24,7 +24,8 @@ def columns_of(alias: str) -> str:
 
 _SELECT = f"SELECT {COLUMNS} FROM accounts.transactions WHERE user_id = $1"  # nosec B608
 _ORDER = "ORDER BY transaction_date DESC, id DESC LIMIT {}"
-_AFTER = "AND (transaction_date, id) < ({}, {})"
+# The day by itself says which months of a partitioned ledger may be left out; a comparison of rows does not.
+_AFTER = "AND transaction_date <= {} AND (transaction_date, id) < ({}, {})"
 # Field of TransactionFilters to its condition.
 _CONDITIONS = {
     "account_id": "AND account_id = {}",
@@ -90,6 +91,6 @@ def page_statement(
     if matching is not None:
         parts.append(f"AND {condition(matching, argument, meanings)}")
     if after is not None:
-        add(_AFTER, after.transaction_date, after.id)
+        add(_AFTER, after.transaction_date, after.transaction_date, after.id)
     add(_ORDER, limit)
     return " ".join(parts), arguments

@@ -1,0 +1,1 @@
+from tests.accounts.test_append import *  # noqa: F403

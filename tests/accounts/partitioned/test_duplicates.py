@@ -1,0 +1,1 @@
+from tests.accounts.test_duplicates import *  # noqa: F403

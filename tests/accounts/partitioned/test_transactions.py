@@ -1,0 +1,1 @@
+from tests.accounts.test_transactions import *  # noqa: F403

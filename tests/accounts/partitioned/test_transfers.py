@@ -1,0 +1,1 @@
+from tests.accounts.test_transfers import *  # noqa: F403
