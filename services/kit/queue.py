@@ -212,13 +212,13 @@ class TaskQueue:
             return sum(await pipeline.execute())
 
     async def discard(self, argument: str) -> int:
-        """Takes back every task with this first argument, whatever its queue and priority, and returns how many. One that a worker has in
-        its hands goes on, but comes back no more. Raises Unavailable with reason QUEUE_UNAVAILABLE; harmless to repeat."""
+        """Takes back every task with this first argument, whatever its queue and priority, and returns how many; upkeep has none. One that
+        a worker has in its hands goes on, but comes back no more. Raises Unavailable with reason QUEUE_UNAVAILABLE; harmless to repeat."""
         discarded = 0
         async with within(_DISCARD_TIMEOUT_S, reason="QUEUE_UNAVAILABLE"):
             # Once more after what workers hold: they may just have put something back.
             for _ in range(2):
-                for queue, priority in product(QUEUES, PRIORITIES.values()):
+                for queue, priority in product(_WORK, PRIORITIES.values()):
                     discarded += await self._discard_waiting(_list_of(queue, priority), argument)
                 discarded += await self._discard_held(argument)
         return discarded

@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 CSV = "Date,Amount,Description,Account\n"
 GIRO, SAVINGS = "DE02120300000000202051", "DE02500105170137075030"
+FIGURES = ("/transactions/stats", "/summaries/monthly", "/budgets/utilization", "/cash-flow", "/balance", "/budgets", "/accounts")
 ROWS_WITH = """
     SELECT n.nspname || '.' || c.relname AS name FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
@@ -151,6 +152,18 @@ def rich(user: RestUser) -> None:
     changed = user.http.patch(f"/transactions/{one['id']}", json={"category": category.json()["slug"], "note": str(user.user_id)})
     assert changed.status_code == 200, changed.text
     user.http.patch("/profile", json={"display_name": "Somebody"})
+    typed = {"account_id": one["account_id"], "transaction_date": "2026-01-10", "amount": "-9.99", "description": "By hand"}
+    budget = {
+        "category": "travel",
+        "amount": {"amount": "400.00", "currency": "EUR"},
+        "period_start": "2026-01-01",
+        "period_end": "2026-01-31",
+    }
+    for path, body in (("/transactions", typed), ("/budgets", budget)):
+        made = user.http.post(path, json=body)
+        assert made.status_code == 201, made.text
+    for path in FIGURES:  # what is kept ahead, and what is kept of the answer
+        assert user.http.get(path).status_code == 200
 
 
 def test_nothing_of_the_user_is_left_and_nobody_else_notices(system: LocalSystem, user: RestUser) -> None:
@@ -181,6 +194,7 @@ def test_nothing_of_the_user_is_left_and_nobody_else_notices(system: LocalSystem
     assert {path: other.http.get(path).json() for path in before} == before
     # A token that is still valid brings nothing back.
     assert user.transactions() == []
+    assert [user.http.get(path).json()["items"] for path in FIGURES] == [[]] * len(FIGURES)
     refused = [
         user.http.get("/profile"),
         user.http.patch("/profile", json={"display_name": "Me again"}),

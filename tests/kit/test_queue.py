@@ -329,12 +329,12 @@ async def test_a_users_tasks_are_taken_back_wherever_they_wait(queue: TaskQueue,
         await queue.enqueue("probe.note", ["mine", priority], queue="ingest", priority=priority)
         await queue.enqueue("probe.note", ["theirs", priority], queue="ingest", priority=priority)
     await queue.enqueue("probe.note", ["mine"], queue="training")
-    await queue.enqueue("probe.note", [], queue="upkeep")
+    await queue.enqueue("probe.note", [], queue="inference")
     with Redis.from_url(redis.url) as client:
         client.lpush("ingest", *(b"no message of ours %d" % number for number in range(1500)))
         assert await queue.discard("mine") == 5
         assert await queue.discard("mine") == 0
-        left = [client.lrange(name, 0, -1) for name in ("ingest", "ingest:3", "ingest:6", "training:6", "upkeep")]
+        left = [client.lrange(name, 0, -1) for name in ("ingest", "ingest:3", "ingest:6", "training:6", "inference")]
         assert [len(messages) for messages in left] == [1501, 1, 1, 0, 1]
         assert (client.hlen("unacked"), client.zcard("unacked_index")) == (0, 0)
     assert [first_argument(messages[0]) for messages in left[1:3]] == ["theirs", "theirs"]
