@@ -18,6 +18,7 @@ from clients.cli.adding import add_transaction
 from clients.cli.balances import show_balances
 from clients.cli.client import FINAL_STATES, ScaleClient, ScaleError
 from clients.cli.erase import erase_everything
+from clients.cli.export import export_everything, restore_everything
 from clients.cli.figures import show_statistics, show_summary
 from clients.cli.flows import show_cash_flow
 from clients.cli.output import show_import, show_rows, show_table, show_unfinished
@@ -156,6 +157,8 @@ def list_accounts(limit: Limit = 100, url: Url = None, token: Token = None) -> N
 
 app.command("add")(add_transaction)
 app.command("balance")(show_balances)
+app.command("export")(export_everything)
+app.command("restore")(restore_everything)
 app.command("cash-flow")(show_cash_flow)
 app.command("summary")(show_summary)
 app.command("stats")(show_statistics)

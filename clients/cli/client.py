@@ -81,13 +81,30 @@ class ScaleClient:
     ) -> dict[str, Any]:
         """Uploads a statement; `sent` gets the number of bytes sent so far. The import of a large one goes on: see `follow`."""
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        return self.upload("/api/v1/imports", file, sent=sent, data=dict(options), headers=headers)
+
+    def upload(self, path: str, file: Path, *, sent: Callable[[int], None], **request: Any) -> dict[str, Any]:
+        """Posts a file as a form; `sent` gets the number of bytes sent so far."""
         try:
             handle = file.open("rb")
         except OSError as error:
             raise ScaleError(f"{file}: {error.strerror}.") from error
         with handle:
             upload = cast(IO[bytes], _Upload(handle, sent))
-            return self.ask("POST", "/api/v1/imports", files={"file": (file.name, upload)}, data=dict(options), headers=headers)
+            return self.ask("POST", path, files={"file": (file.name, upload)}, **request)
+
+    def download(self, path: str) -> Iterator[bytes]:
+        """A file, block by block. Raises NotReachable when it breaks off."""
+        try:
+            with self._http.stream("GET", path, headers={"Accept": "*/*"}) as response:
+                if not response.is_success:
+                    response.read()
+                    raise (TryLater if response.status_code in _TRY_LATER else ScaleError)(explain(response))
+                yield from response.iter_raw()
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise NotReachable(f"Nobody answers at {self._http.base_url}: is it running? `make run` starts it.") from error
+        except httpx.HTTPError as error:
+            raise NotReachable(f"The connection to {self._http.base_url} broke: {error!r}. Try again.") from error
 
     def follow(self, import_id: str) -> Iterator[dict[str, Any]]:
         """An import at every step that it makes, the last time when it is done: from its stream, or by asking where that does not work."""

@@ -99,8 +99,20 @@ async def _stage(connection: Connection, table: UserTable, file: IncomingFile) -
     except (asyncpg.DataError, asyncpg.ProgramLimitExceededError, asyncpg.IntegrityConstraintViolationError) as error:
         raise _explained(table, error, constraints) from error
     staged.columns = [one for one in staged.columns if one in stored]
-    await connection.execute(f"ANALYZE {table.staged}")  # sql: the service's own name
+    await _index(connection, table)
     return staged
+
+
+async def _index(connection: Connection, table: UserTable) -> None:
+    """The planner knows nothing yet of the rows that this transaction adds, and takes them for one: whatever it begins with, the rest must
+    be found by an index."""
+    if table.key:
+        keys = ", ".join(table.key)
+        await connection.execute(f"CREATE INDEX ON {table.staged} ({keys})")  # sql: the service's own names
+        for name, reference in table.references.items():
+            if reference.late:
+                await connection.execute(f"CREATE INDEX ON {table.staged} ({keys}) WHERE {name} IS NOT NULL")  # sql: as above
+    await connection.execute(f"ANALYZE {table.staged}")  # sql: as above
 
 
 def _explained(

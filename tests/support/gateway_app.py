@@ -24,6 +24,7 @@ from services.gateway.app import build_app
 from services.gateway.settings import GatewaySettings
 from services.kit.auth import mint_token
 from tests.support.upstream_fakes import SECRET, SUBJECTS, FakeAccounts, FakeIngestion, FakeSubject, fake_server
+from tests.support.user_data_fakes import FakeUserData
 
 
 def free_port() -> int:
@@ -82,6 +83,11 @@ class Gateway:
     """The other services of both processes, by name such as BudgetsService or IngestionUserDataService."""
     ingestion: FakeIngestion
     user_id: UUID
+
+    @property
+    def user_data(self) -> dict[str, FakeUserData]:
+        """What each service holds about users."""
+        return {one.package.split(".")[1]: one for one in self.subjects.values() if isinstance(one, FakeUserData)}
 
     async def get(self, path: str, **options: Any) -> httpx.Response:
         """GET as the user."""
@@ -143,7 +149,9 @@ async def start_gateway(redis_url: str) -> AsyncIterator[StartGateway]:
 
         async def start(*, accounts_up: bool = True, ingestion_up: bool = True, well: Any = None, **changes: Any) -> Gateway:
             accounts, ingestion = FakeAccounts(), FakeIngestion()
-            subjects = {name: FakeSubject(service) for name, service in SUBJECTS.items()}
+            subjects = {
+                name: (FakeUserData if service.name == "UserDataService" else FakeSubject)(service) for name, service in SUBJECTS.items()
+            }
             ports = {}
             for fake, up in ((accounts, accounts_up), (ingestion, ingestion_up)):
                 ports[fake] = free_port()

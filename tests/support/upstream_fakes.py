@@ -305,7 +305,18 @@ class FakeIngestion(_Fake, IngestionServiceServicer):
         self.answer = ingestion_pb.ImportStatementResponse(statement_import=statement_import())
         self.found = statement_import()
         self.created = ingestion_pb.CreateTransactionResponse(transaction_id="019b76da-a800-7000-8000-000000000001")
+        self.repeated = False
         self.steps: list[ingestion_pb.WatchImportResponse | ScaleError | float] = []
+
+    async def BeginRestore(self, request: Any, call: Any) -> Any:
+        """The usual import."""
+        await self._enter(request, call)
+        return ingestion_pb.BeginRestoreResponse(statement_import=self.found, repeated_request=self.repeated)
+
+    async def FinishRestore(self, request: Any, call: Any) -> Any:
+        """The same."""
+        await self._enter(request, call)
+        return ingestion_pb.FinishRestoreResponse(statement_import=self.found)
 
     async def ImportStatement(self, request: AsyncIterator[Any], call: Any) -> Any:
         """Takes the file."""

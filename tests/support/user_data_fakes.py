@@ -6,59 +6,76 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import grpc
 import grpc.aio
+from google.protobuf.message_factory import GetMessageClass
 
-from scale.accounts.v1 import user_data_service_pb2 as accounts_pb
-from scale.accounts.v1.user_data_service_pb2_grpc import add_UserDataServiceServicer_to_server as add_to_accounts
-from scale.ingestion.v1 import user_data_service_pb2 as ingestion_pb
-from scale.ingestion.v1.user_data_service_pb2_grpc import add_UserDataServiceServicer_to_server as add_to_ingestion
 from services.kit.errors import ScaleError
+from tests.support.upstream_fakes import FakeSubject
+
+_CHUNK_BYTES = 50_000
 
 
-class FakeUserData:
-    """`scale.<name>.v1.UserDataService`. `error` is raised at once, `broken_off` after the first chunk."""
+class FakeUserData(FakeSubject):
+    """A `UserDataService`. `error` is raised at once, `broken_off` after the first chunk of an export."""
 
-    def __init__(self, name: str, files: dict[str, bytes]) -> None:
-        self._pb: Any = {"accounts": accounts_pb, "ingestion": ingestion_pb}[name]
-        self._add: Any = {"accounts": add_to_accounts, "ingestion": add_to_ingestion}[name]
-        self.files = files
-        self.error: ScaleError | None = None
+    def __init__(self, service: Any) -> None:
+        super().__init__(service)
+        self.files: dict[str, bytes] = {"notes.jsonl": b"{}\n"}
         self.broken_off: ScaleError | None = None
         self.endless = False
-        self.cancelled = asyncio.Event()
         self.restored: dict[str, bytes] = {}
         self.ended = False
 
-    def register(self, server: grpc.aio.Server) -> None:
-        """Adds its methods."""
-        self._add(self, server)
+    @property
+    def package(self) -> str:
+        """Such as scale.accounts.v1."""
+        return str(self._service.file.package)
 
-    async def ExportUser(self, request: Any, call: Any) -> AsyncIterator[Any]:
-        """The files, in chunks of 50,000 bytes."""
-        if self.error is not None:
-            raise self.error
+    def register(self, server: grpc.aio.Server) -> None:
+        """Adds its methods: the two that stream, and the others as of any service."""
+        streams = {
+            "ExportUser": (grpc.unary_stream_rpc_method_handler, self._export),
+            "RestoreUser": (grpc.stream_unary_rpc_method_handler, self._restore),
+        }
+        handlers = {
+            name: handler(
+                behaviour,
+                request_deserializer=GetMessageClass(self._service.methods_by_name[name].input_type).FromString,
+                response_serializer=lambda message: message.SerializeToString(),
+            )
+            for name, (handler, behaviour) in streams.items()
+        }
+        # The first handler of a method counts.
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(self._service.full_name, handlers),))
+        super().register(server)
+
+    def _message(self, name: str) -> Any:
+        return GetMessageClass(self._service.file.message_types_by_name[name])
+
+    async def _export(self, request: Any, call: Any) -> AsyncIterator[Any]:
+        await self._enter(request, call)
+        response, file = self._message("ExportUserResponse"), self._message("ExportedFile")
         try:
             for name, content in self.files.items():
-                yield self._pb.ExportUserResponse(file_name=name)
-                for start in range(0, len(content), 50_000):
-                    yield self._pb.ExportUserResponse(chunk=content[start : start + 50_000])
+                yield response(file_name=name)
+                for start in range(0, len(content), _CHUNK_BYTES):
+                    yield response(chunk=content[start : start + _CHUNK_BYTES])
                     if self.broken_off is not None:
                         raise self.broken_off
                 while self.endless:
-                    yield self._pb.ExportUserResponse(chunk=b"x" * 65_536)
+                    yield response(chunk=bytes(_CHUNK_BYTES))
                     await asyncio.sleep(0)
         except (asyncio.CancelledError, GeneratorExit):
             self.cancelled.set()
             raise
-        files = [self._pb.ExportedFile(file_name=name, row_count=content.count(b"\n")) for name, content in self.files.items()]
-        yield self._pb.ExportUserResponse(end=self._pb.ExportUserEnd(files=files))
+        files = [file(file_name=name, row_count=content.count(b"\n")) for name, content in self.files.items()]
+        yield response(end=self._message("ExportUserEnd")(files=files))
 
-    async def RestoreUser(self, request: AsyncIterator[Any], call: Any) -> Any:
-        """Keeps the files."""
-        if self.error is not None:
-            raise self.error
+    async def _restore(self, parts: AsyncIterator[Any], call: Any) -> Any:
+        await self._enter(None, call)
         self.restored, name = {}, ""
-        async for part in request:
+        async for part in parts:
             match part.WhichOneof("payload"):
                 case "file_name":
                     name = part.file_name
@@ -67,9 +84,6 @@ class FakeUserData:
                     self.restored[name] += part.chunk
                 case "end":
                     self.ended = part.end.file_count == len(self.restored)
-        tables = [self._pb.RestoredTable(table=one.partition(".")[0], row_count=3, restored_count=2) for one in self.restored]
-        return self._pb.RestoreUserResponse(tables=tables)
-
-    async def EraseUser(self, request: Any, call: Any) -> Any:
-        """Nothing to erase."""
-        return self._pb.EraseUserResponse()
+        table = self._message("RestoredTable")
+        tables = [table(table=one.partition(".")[0], row_count=3, restored_count=2) for one in self.restored]
+        return self._message("RestoreUserResponse")(tables=tables)
