@@ -13,13 +13,14 @@ from uuid import UUID
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from clients.cli import budgets
+from clients.cli import budgets, filters
 from clients.cli.adding import add_transaction
 from clients.cli.balances import show_balances
 from clients.cli.client import FINAL_STATES, ScaleClient, ScaleError
 from clients.cli.erase import erase_everything
 from clients.cli.export import export_everything, restore_everything
 from clients.cli.figures import show_statistics, show_summary
+from clients.cli.filters import saved_filter_id, show_corrections
 from clients.cli.flows import show_cash_flow
 from clients.cli.output import show_import, show_rows, show_table, show_unfinished
 from clients.cli.session import Limit, Token, Url, console, day_option, error_console, fail, open_client, show_items
@@ -118,6 +119,10 @@ def list_transactions(
     suspected: Annotated[
         bool | None, typer.Option("--suspected/--not-suspected", help="What may repeat an earlier one and waits for you, or all others.")
     ] = None,
+    expression: Annotated[
+        str | None, typer.Option("--filter", help="A filter expression, such as 'category = groceries AND NOT merchant:rewe'.")
+    ] = None,
+    saved: Annotated[str | None, typer.Option(help="The name of a saved filter; `scale filters` lists them.")] = None,
     limit: Limit = 50,
     url: Url = None,
     token: Token = None,
@@ -134,6 +139,7 @@ def list_transactions(
         "status": status,
         "account_id": str(account_id) if account_id else None,
         "q": query,
+        "filter": expression,
         "suspected_duplicate": None if suspected is None else str(suspected).lower(),
     }
     headings = {
@@ -145,7 +151,11 @@ def list_transactions(
         "status": "Status",
     } | ({"suspicion": "Why suspected", "id": "Transaction"} if suspected else {})
     given = {name: value for name, value in filters.items() if value}
-    show_items("transactions", headings, given, limit, url, token, nothing="No transactions.")
+    with open_client(url, token) as client:
+        if saved is not None:
+            given["saved_filter"] = saved_filter_id(client, saved)
+        items = client.items("transactions", given, limit, first_page=show_corrections)
+        show_table(console, headings, items, nothing="No transactions.")
 
 
 @app.command("accounts")
@@ -164,6 +174,7 @@ app.command("summary")(show_summary)
 app.command("stats")(show_statistics)
 app.command("erase")(erase_everything)
 app.add_typer(budgets.app, name="budgets")
+app.add_typer(filters.app, name="filters")
 
 
 @app.command("profiles")

@@ -153,11 +153,15 @@ class ScaleClient:
         parameters = {"outcome": outcome, "page_size": str(limit)}
         return list(self.ask("GET", f"/api/v1/imports/{import_id}/rows", params=parameters)["items"])
 
-    def items(self, resource: str, parameters: Mapping[str, str], limit: int) -> Iterator[dict[str, Any]]:
-        """Up to `limit` items of a listing, page by page."""
+    def items(
+        self, resource: str, parameters: Mapping[str, str], limit: int, *, first_page: Callable[[dict[str, Any]], None] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Up to `limit` items of a listing, page by page. `first_page` is called with the first one whole."""
         query = dict(parameters)
         while limit > 0:
             page = self.ask("GET", f"/api/v1/{resource}", params=query | {"page_size": str(min(limit, 1000))})
+            if first_page is not None and "page_token" not in query:
+                first_page(page)
             yield from page["items"][:limit]
             limit -= len(page["items"])
             if not page.get("next_page_token"):

@@ -9,10 +9,12 @@ import grpc.aio
 from scale.accounts.v1 import accounts_service_pb2 as pb
 from scale.accounts.v1 import analytics_service_pb2 as analytics_pb
 from scale.accounts.v1 import budgets_service_pb2 as budgets_pb
+from scale.accounts.v1 import saved_filters_service_pb2 as saved_filters_pb
 from scale.accounts.v1 import user_data_service_pb2 as user_data_pb
 from scale.accounts.v1.accounts_service_pb2_grpc import add_AccountsServiceServicer_to_server
 from scale.accounts.v1.analytics_service_pb2_grpc import add_AnalyticsServiceServicer_to_server
 from scale.accounts.v1.budgets_service_pb2_grpc import add_BudgetsServiceServicer_to_server
+from scale.accounts.v1.saved_filters_service_pb2_grpc import add_SavedFiltersServiceServicer_to_server
 from scale.accounts.v1.user_data_service_pb2_grpc import add_UserDataServiceServicer_to_server
 from services.accounts.analytics.repository import PostgresAnalyticsRepository
 from services.accounts.analytics.service import AnalyticsService
@@ -23,6 +25,9 @@ from services.accounts.budgets.repository import PostgresBudgetsRepository
 from services.accounts.budgets.service import BudgetsService
 from services.accounts.budgets.servicer import BudgetsServicer
 from services.accounts.repository import PostgresAccountsRepository
+from services.accounts.saved_filters.repository import PostgresSavedFiltersRepository
+from services.accounts.saved_filters.service import SavedFiltersService
+from services.accounts.saved_filters.servicer import SavedFiltersServicer
 from services.accounts.service import AccountsService
 from services.accounts.servicer import AccountsServicer
 from services.accounts.settings import AccountsSettings
@@ -46,6 +51,7 @@ SERVICE_NAMES = (
     SERVICE_NAME,
     analytics_pb.DESCRIPTOR.services_by_name["AnalyticsService"].full_name,
     budgets_pb.DESCRIPTOR.services_by_name["BudgetsService"].full_name,
+    saved_filters_pb.DESCRIPTOR.services_by_name["SavedFiltersService"].full_name,
     user_data_pb.DESCRIPTOR.services_by_name["UserDataService"].full_name,
 )
 """One gRPC service for each subject (docs/adr/0016-services-by-subject.md)."""
@@ -81,6 +87,8 @@ def register(settings: AccountsSettings, database: Database, cache: Cache, serve
     add_AnalyticsServiceServicer_to_server(AnalyticsServicer(analytics), server)
     budgets = BudgetsService(PostgresBudgetsRepository(database), page_tokens)
     add_BudgetsServiceServicer_to_server(BudgetsServicer(budgets), server)
+    saved_filters = SavedFiltersService(PostgresSavedFiltersRepository(database), page_tokens)
+    add_SavedFiltersServiceServicer_to_server(SavedFiltersServicer(saved_filters), server)
     add_UserDataServiceServicer_to_server(build_user_data(settings, database), server)
 
 

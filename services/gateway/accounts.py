@@ -8,6 +8,7 @@ from fastapi import APIRouter, Header, Path, Request
 from starlette.responses import Response
 
 from scale.accounts.v1 import accounts_service_pb2 as pb
+from scale.accounts.v1 import saved_filters_service_pb2 as saved_filters_pb
 from services.gateway import accounts_json as shape
 from services.gateway.answers import Cache, json_answer
 from services.gateway.idempotency import short_idempotency_key
@@ -37,7 +38,11 @@ IdempotencyKey = Annotated[
 async def list_transactions(request: Request) -> Response:
     """Your transactions, newest first. Filters narrow; parameters that are not known are refused."""
     filters = read_query(request, schemas.TransactionFilters)
-    page = await upstreams(request).accounts.unary("ListTransactions", shape.list_request(filters))
+    wanted = shape.list_request(filters)
+    if filters.saved_filter is not None:
+        asked = saved_filters_pb.GetSavedFilterRequest(saved_filter_id=str(filters.saved_filter))
+        wanted.filter = (await upstreams(request).saved_filters.unary("GetSavedFilter", asked)).saved_filter.filter
+    page = await upstreams(request).accounts.unary("ListTransactions", wanted)
     return json_answer(request, shape.page_json(page), Cache.LIST)
 
 

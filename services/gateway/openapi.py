@@ -14,7 +14,21 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 
-from services.gateway import accounts, analytics, balances, budgets, erase, export, flows, health, ingestion, problems, restore, typed
+from services.gateway import (
+    accounts,
+    analytics,
+    balances,
+    budgets,
+    erase,
+    export,
+    flows,
+    health,
+    ingestion,
+    problems,
+    restore,
+    saved_filters,
+    typed,
+)
 from services.gateway.answers import Cache, bytes_answer
 from services.gateway.errors import MEDIA_TYPE
 
@@ -37,6 +51,7 @@ _TAGS = [
     {"name": "analytics", "description": "Figures about your ledger."},
     {"name": "accounts", "description": "Where you keep money."},
     {"name": "budgets", "description": "What you mean to spend on a category in a period, and what became of it."},
+    {"name": "saved filters", "description": "Filter expressions that you keep by name."},
     {"name": "categories", "description": "The taxonomy and your own categories."},
     {"name": "profile", "description": "Your settings."},
     {"name": "your data", "description": "What is yours to take with you, and to have erased."},
@@ -61,7 +76,7 @@ def add_routes(app: FastAPI) -> None:
     """Registers every route. A new version of the API is one more line here."""
     # One flat list: with include_router FastAPI would match every request twice and know only the path below the prefix. The first
     # match counts: /transactions/stats comes before /transactions/{transaction_id}.
-    for one in (analytics, accounts, balances, budgets, flows, ingestion, typed, export, restore, erase, health):
+    for one in (analytics, accounts, balances, budgets, flows, saved_filters, ingestion, typed, export, restore, erase, health):
         app.router.routes.extend(one.router.routes)
     app.router.routes.extend(router.routes)
 

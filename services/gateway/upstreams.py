@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceStub
 from scale.accounts.v1.analytics_service_pb2_grpc import AnalyticsServiceStub
 from scale.accounts.v1.budgets_service_pb2_grpc import BudgetsServiceStub
+from scale.accounts.v1.saved_filters_service_pb2_grpc import SavedFiltersServiceStub
 from scale.accounts.v1.user_data_service_pb2_grpc import UserDataServiceStub as AccountsUserDataStub
 from scale.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub
 from scale.ingestion.v1.user_data_service_pb2_grpc import UserDataServiceStub as IngestionUserDataStub
@@ -21,6 +22,7 @@ from services.kit.redis import connect_redis
 ACCOUNTS = "scale.accounts.v1.AccountsService"
 ANALYTICS = "scale.accounts.v1.AnalyticsService"
 BUDGETS = "scale.accounts.v1.BudgetsService"
+SAVED_FILTERS = "scale.accounts.v1.SavedFiltersService"
 INGESTION = "scale.ingestion.v1.IngestionService"
 ACCOUNTS_USER_DATA = "scale.accounts.v1.UserDataService"
 INGESTION_USER_DATA = "scale.ingestion.v1.UserDataService"
@@ -46,6 +48,7 @@ _ACCOUNTS_REPEATABLE = (
 )
 _ANALYTICS_REPEATABLE = ("ListCategoryStatistics", "ListMonthlySummaries", "ListCashFlow", "ListRecurringPayments")
 _BUDGETS_REPEATABLE = ("CreateBudget", "GetBudget", "ListBudgets", "UpdateBudget", "DeleteBudget", "ListBudgetUtilizations")
+_SAVED_FILTERS_REPEATABLE = ("CreateSavedFilter", "GetSavedFilter", "ListSavedFilters", "UpdateSavedFilter", "DeleteSavedFilter")
 _INGESTION_REPEATABLE = (
     "CreateTransaction",
     "GetImport",
@@ -64,6 +67,7 @@ class Upstreams:
     accounts: ServiceClient
     analytics: ServiceClient
     budgets: ServiceClient
+    saved_filters: ServiceClient
     ingestion: ServiceClient
     accounts_user_data: ServiceClient
     ingestion_user_data: ServiceClient
@@ -109,6 +113,13 @@ def connect(settings: GatewaySettings, redis: Redis | None) -> Upstreams:
             settings.accounts_address,
             service=BUDGETS,
             idempotent=_BUDGETS_REPEATABLE,
+            timeout_s=settings.timeout_s,
+        ),
+        saved_filters=ServiceClient(
+            SavedFiltersServiceStub,
+            settings.accounts_address,
+            service=SAVED_FILTERS,
+            idempotent=_SAVED_FILTERS_REPEATABLE,
             timeout_s=settings.timeout_s,
         ),
         ingestion=ServiceClient(

@@ -34,7 +34,7 @@ SKIPPED = {
 PARAMETERS = {
     "category": ["groceries", "uncategorized"],
     "merchant": ["Corner Shop"],
-    "q": ["shop"],
+    "q": ["shop", "shpo"],
     "filter": ["merchant = 'Corner Shop' AND amount < 0"],
     "fresh": ["true"],
     "granularity": ["month"],
@@ -46,6 +46,7 @@ PARAMETERS = {
 VOLATILE = {"figures_time"}
 
 FILL: list[tuple[str, dict[str, Any]]] = [
+    ("/saved-filters", {"name": "Shops", "filter": "merchant:shop"}),
     ("/categories", {"name": "Market stall", "primary_slug": "groceries"}),
     ("/budgets", {"category": "groceries", "amount": {"amount": "100", "currency": "EUR"}, "period_start": "2026-01-01",
                   "period_end": "2026-01-31"}),

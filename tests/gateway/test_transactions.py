@@ -84,7 +84,7 @@ async def test_every_filter_reaches_the_service(gateway: Gateway) -> None:
         "filter": "amount < -5 AND (type = debit OR süß)",
         "suspected_duplicate": "true",
     }
-    assert set(parameters) == set(schemas.TransactionFilters.model_fields)
+    assert set(parameters) == set(schemas.TransactionFilters.model_fields) - {"saved_filter"}
     for path in ("/api/v1/transactions", "/api/v1/accounts/transactions"):
         assert (await gateway.get(path, params=parameters)).status_code == 200
         seen = gateway.accounts.requests[-1]
@@ -135,6 +135,8 @@ async def test_page_size_is_capped(gateway: Gateway, asked: str, sent: int) -> N
         ("merchant=a%00b", "merchant"),
         ("q=", "q"),
         ("filter=", "filter"),
+        (f"filter=rent&saved_filter={TRANSACTION_ID}", "saved_filter"),
+        ("saved_filter=rent", "saved_filter"),
         ("filter=a%00b", "filter"),
         ("filter=" + "x" * 4001, "filter"),
         ("suspected_duplicate=perhaps", "suspected_duplicate"),

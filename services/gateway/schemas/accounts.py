@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from services.gateway.schemas.fields import ABSENT, Amount, ChangesSomething, Currency, Day, Identifier, Input, Output, PageQuery, Text
 
@@ -89,9 +89,17 @@ class TransactionFilters(PageQuery):
         description="A filter expression with AND, OR and NOT: fields, words and lists as docs/filters.md has them.",
         examples=["category = groceries AND (amount < -50 OR merchant:rewe)"],
     )
+    saved_filter: Identifier | None = Field(None, description="One of your saved filters, in place of `filter`.")
     suspected_duplicate: bool | None = Field(
         None, description="True for what may repeat an earlier transaction and waits for you, false for all others.", examples=[True]
     )
+
+    @field_validator("saved_filter")
+    @classmethod
+    def _instead_of_filter(cls, value: UUID | None, given: ValidationInfo) -> UUID | None:
+        if value is not None and given.data.get("filter") is not None:
+            raise ValueError("stands for a `filter`; send one of the two")
+        return value
 
 
 class Transaction(Output):

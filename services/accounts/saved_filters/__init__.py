@@ -1,0 +1,1 @@
+"""Filter expressions that a user keeps by name."""
