@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 
 import grpc.aio
@@ -9,11 +10,15 @@ import grpc.aio
 from scale.accounts.v1 import accounts_service_pb2 as pb
 from scale.accounts.v1 import analytics_service_pb2 as analytics_pb
 from scale.accounts.v1 import budgets_service_pb2 as budgets_pb
+from scale.accounts.v1 import edits_service_pb2 as edits_pb
+from scale.accounts.v1 import rules_service_pb2 as rules_pb
 from scale.accounts.v1 import saved_filters_service_pb2 as saved_filters_pb
 from scale.accounts.v1 import user_data_service_pb2 as user_data_pb
 from scale.accounts.v1.accounts_service_pb2_grpc import add_AccountsServiceServicer_to_server
 from scale.accounts.v1.analytics_service_pb2_grpc import add_AnalyticsServiceServicer_to_server
 from scale.accounts.v1.budgets_service_pb2_grpc import add_BudgetsServiceServicer_to_server
+from scale.accounts.v1.edits_service_pb2_grpc import add_EditsServiceServicer_to_server
+from scale.accounts.v1.rules_service_pb2_grpc import add_RulesServiceServicer_to_server
 from scale.accounts.v1.saved_filters_service_pb2_grpc import add_SavedFiltersServiceServicer_to_server
 from scale.accounts.v1.user_data_service_pb2_grpc import add_UserDataServiceServicer_to_server
 from services.accounts.analytics.repository import PostgresAnalyticsRepository
@@ -24,7 +29,13 @@ from services.accounts.balances.service import BalancesService
 from services.accounts.budgets.repository import PostgresBudgetsRepository
 from services.accounts.budgets.service import BudgetsService
 from services.accounts.budgets.servicer import BudgetsServicer
+from services.accounts.edits.repository.edits import PostgresEditsRepository
+from services.accounts.edits.service import EditsService
+from services.accounts.edits.servicer import EditsServicer
 from services.accounts.repository import PostgresAccountsRepository
+from services.accounts.rules.repository.rules import PostgresRulesRepository
+from services.accounts.rules.service import RulesService
+from services.accounts.rules.servicer import RulesServicer
 from services.accounts.saved_filters.repository import PostgresSavedFiltersRepository
 from services.accounts.saved_filters.service import SavedFiltersService
 from services.accounts.saved_filters.servicer import SavedFiltersServicer
@@ -52,6 +63,8 @@ SERVICE_NAMES = (
     analytics_pb.DESCRIPTOR.services_by_name["AnalyticsService"].full_name,
     budgets_pb.DESCRIPTOR.services_by_name["BudgetsService"].full_name,
     saved_filters_pb.DESCRIPTOR.services_by_name["SavedFiltersService"].full_name,
+    edits_pb.DESCRIPTOR.services_by_name["EditsService"].full_name,
+    rules_pb.DESCRIPTOR.services_by_name["RulesService"].full_name,
     user_data_pb.DESCRIPTOR.services_by_name["UserDataService"].full_name,
 )
 """One gRPC service for each subject (docs/adr/0016-services-by-subject.md)."""
@@ -63,6 +76,7 @@ def build(settings: AccountsSettings, database: Database) -> AccountsServicer:
         database,
         bulk_statement_timeout_s=settings.bulk_statement_timeout_s,
         lock_timeout_s=settings.import_lock_timeout_s,
+        edit_lifetime=timedelta(days=settings.edit_lifetime_days),
     )
     page_tokens = PageTokens(settings.page_token_secret)
     service = AccountsService(repository, page_tokens)
@@ -89,6 +103,11 @@ def register(settings: AccountsSettings, database: Database, cache: Cache, serve
     add_BudgetsServiceServicer_to_server(BudgetsServicer(budgets), server)
     saved_filters = SavedFiltersService(PostgresSavedFiltersRepository(database), page_tokens)
     add_SavedFiltersServiceServicer_to_server(SavedFiltersServicer(saved_filters), server)
+    lifetime, timeout_s = timedelta(days=settings.edit_lifetime_days), settings.bulk_statement_timeout_s
+    edits = EditsService(PostgresEditsRepository(database, bulk_statement_timeout_s=timeout_s, lifetime=lifetime), page_tokens)
+    add_EditsServiceServicer_to_server(EditsServicer(edits), server)
+    rules = RulesService(PostgresRulesRepository(database, bulk_statement_timeout_s=timeout_s, edit_lifetime=lifetime), page_tokens)
+    add_RulesServiceServicer_to_server(RulesServicer(rules), server)
     add_UserDataServiceServicer_to_server(build_user_data(settings, database), server)
 
 

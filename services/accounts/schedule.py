@@ -6,5 +6,9 @@ from services.kit.queue import Every, upkeep_of
 
 UPKEEP = upkeep_of("accounts")
 REFRESH_FIGURES = "accounts.refresh_figures"
+EXPIRE_EDITS = "accounts.expire_edits"
 
-SCHEDULE = (Every(15, REFRESH_FIGURES, UPKEEP),)
+SCHEDULE = (
+    Every(15, REFRESH_FIGURES, UPKEEP),
+    Every(3600, EXPIRE_EDITS, UPKEEP),
+)

@@ -19,6 +19,7 @@ class AccountsSettings(ServiceSettings):
     )
     import_lock_timeout_s: float = Field(30, gt=0, description="Seconds to wait until another import of the same user is in.")
     import_idle_timeout_s: float = Field(60, gt=0, description="Seconds to wait for the next batch of an import before it is given up.")
+    edit_lifetime_days: float = Field(30, gt=0, le=36500, description="Days in which an edit, or what a rule did, can be taken back.")
     export_timeout_s: float = Field(3600, gt=0, description="Seconds that one table may take on its way out or back.")
     max_exports: int = Field(4, ge=1, description="Exports and restores at once in this process; others are told to come back.")
 

@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from services.accounts.analytics.refresh import FiguresRefresh
 from services.accounts.analytics.repository.refresh import PostgresFiguresRepository
+from services.accounts.edits.expiry import EditsExpiry
+from services.accounts.edits.repository.expired import PostgresExpiredEdits
 from services.accounts.settings import AccountsSettings, AccountsWorkerSettings
 from services.kit.cache import Cache
 from services.kit.postgres import Database
@@ -43,6 +45,7 @@ class AccountsWorkerApp:
         self.figures = FiguresRefresh(
             PostgresFiguresRepository(self.database, refresh_timeout_s=settings.refresh_timeout_s), forget=self._cache.drop_all
         )
+        self.expiry = EditsExpiry(PostgresExpiredEdits(self.database, statement_timeout_s=settings.bulk_statement_timeout_s))
 
     @classmethod
     async def close(cls) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
@@ -29,6 +30,7 @@ from services.accounts.repository.categories import CategoryRows
 from services.accounts.repository.locking import lock_user
 from services.accounts.repository.matching import CREATE_CLAIMS, Matches, Suspicion, match, match_known
 from services.accounts.repository.suggesting import suggest_transfers
+from services.accounts.rules.repository.importing import ImportRules
 from services.kit.errors import InvalidArgument, invalid
 from services.kit.postgres import Connection, affected
 
@@ -40,7 +42,7 @@ _CREATE_INCOMING = """
         line bigint, id uuid, account_id uuid, transaction_date date, amount numeric(19,4), currency text,
         description text, merchant text, category text, payment_method text, status text, fingerprint text, raw_data jsonb,
         description_key text, occurrence integer, source_id text, renumbered boolean DEFAULT false, books uuid,
-        category_source text DEFAULT 'file', note text DEFAULT ''
+        category_source text DEFAULT 'file', note text DEFAULT '', note_source text
     ) ON COMMIT DROP
 """
 _COLUMNS = (
@@ -61,9 +63,9 @@ _SET_FINGERPRINTS = """
 _INSERT = """
     INSERT INTO accounts.transactions (
         user_id, id, account_id, transaction_date, amount, currency, description, merchant_name, category, category_source,
-        payment_method, status, note, fingerprint, import_id, import_line, raw_data, description_key, occurrence)
+        payment_method, status, note, note_source, fingerprint, import_id, import_line, raw_data, description_key, occurrence)
     SELECT $1, id, account_id, transaction_date, amount, currency, description, merchant, category,
-           CASE WHEN category IS NOT NULL THEN category_source END, payment_method, status, note, fingerprint, $2,
+           CASE WHEN category IS NOT NULL THEN category_source END, payment_method, status, note, note_source, fingerprint, $2,
            CASE WHEN $2::uuid IS NOT NULL THEN line END, raw_data, description_key, occurrence
       FROM incoming WHERE NOT EXISTS (SELECT FROM claims WHERE claims.line = incoming.line) ORDER BY line
     ON CONFLICT DO NOTHING
@@ -132,6 +134,8 @@ class AppendedRows(CategoryRows):
 
     _bulk_statement_timeout_s: float
     _lock_timeout_s: float
+    _edit_lifetime: timedelta
+    """How long what a rule did to a row can be taken back."""
 
     async def append_transactions(
         self, user_id: UUID, import_id: UUID, batches: AsyncIterator[pl.DataFrame], fingerprints: FingerprintSource
@@ -152,10 +156,15 @@ class AppendedRows(CategoryRows):
             if matches.own_count != held_before:
                 raise import_id_reused(import_id)
             await self._renumber(connection, fingerprints)
+            rules = await ImportRules.load(connection, user_id, import_id, self._edit_lifetime)
+            await rules.change_incoming()
             inserted = matches.own_count + await self._insert(connection, user_id, import_id)
             if inserted < row_count:
                 await self._claim_conflicts(connection, user_id, import_id)
+            await rules.keep_edits()
             await self._remember(connection, user_id, import_id, matches)
+            if matches.with_pending:
+                await rules.change_booked()
             suspected = await self._suspect(connection, user_id, import_id, matches.suspicions)
             if inserted > matches.own_count or matches.with_pending:
                 await suggest_transfers(connection, user_id, *await connection.fetchrow(_SPAN))

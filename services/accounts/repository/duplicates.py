@@ -32,14 +32,16 @@ _MOVE_SUSPICIONS = """
 # What the user said of the later one is not lost: their category and note, where the earlier one has none of theirs.
 _INHERIT = f"""
     UPDATE accounts.transactions AS t
-       SET note = CASE WHEN t.note = '' THEN later.note ELSE t.note END,
+       SET note = CASE WHEN takes_note THEN later.note ELSE t.note END,
+           note_source = CASE WHEN takes_note THEN later.note_source ELSE t.note_source END,
            category = CASE WHEN takes_category THEN later.category ELSE t.category END,
            category_source = CASE WHEN takes_category THEN later.category_source ELSE t.category_source END,
            confidence = CASE WHEN takes_category THEN later.confidence ELSE t.confidence END,
            merchant_name = COALESCE(t.merchant_name, later.merchant_name),
            raw_data = CASE WHEN t.import_id IS NULL AND t.raw_data = '{{}}' THEN later.raw_data ELSE t.raw_data END,
            duplicate_decision = 'merged', updated_at = now()
-      FROM (SELECT later.*, later.category_source = 'user' AND earlier.category_source IS DISTINCT FROM 'user' AS takes_category
+      FROM (SELECT later.*, later.category_source = 'user' AND earlier.category_source IS DISTINCT FROM 'user' AS takes_category,
+                   earlier.note = '' OR (earlier.note_source = 'rule' AND later.note <> '' AND later.note_source IS NULL) AS takes_note
               FROM accounts.transactions AS later, accounts.transactions AS earlier
              WHERE (later.user_id, later.id) = ($1, $2) AND (earlier.user_id, earlier.id) = ($1, $3)) AS later
      WHERE t.user_id = $1 AND t.id = $3
@@ -55,12 +57,14 @@ _KEEP = f"""
 """  # nosec B608
 # What is true of a row of which the user, or a later import, has said something.
 _IS_CHANGED = """
-    (category_source IS NOT DISTINCT FROM 'user' OR note <> '' OR duplicate_decision IS NOT NULL
+    (category_source IS NOT DISTINCT FROM 'user' OR (note <> '' AND note_source IS NULL) OR status_source IS NOT NULL
+     OR duplicate_decision IS NOT NULL
      OR (transfer_id IS NOT NULL AND transfer_id IN (SELECT id FROM accounts.transfers WHERE user_id = $1 AND state = 'confirmed')))
 """
 _SELECT_CHANGED = f"""
     SELECT id, CASE WHEN category_source = 'user' THEN 'you set its category'
-                    WHEN note <> '' THEN 'you wrote a note on it'
+                    WHEN note <> '' AND note_source IS NULL THEN 'you wrote a note on it'
+                    WHEN status_source = 'user' THEN 'you set its status'
                     WHEN duplicate_decision = 'kept' THEN 'you decided to keep it'
                     WHEN duplicate_decision = 'merged' THEN 'you merged another row into it'
                     WHEN duplicate_decision = 'booked' THEN 'a later import booked it'

@@ -32,6 +32,7 @@ NOT_IN_PARALLEL = "SELECT set_config('max_parallel_workers_per_gather', '0', tru
 _UPDATE = f"""
     UPDATE accounts.transactions
        SET note = COALESCE($3, note),
+           note_source = CASE WHEN $3::text IS NULL THEN note_source END,
            category = CASE WHEN $4 THEN $5 ELSE category END,
            category_source = CASE WHEN $4 THEN $6 ELSE category_source END,
            confidence = CASE WHEN $4 THEN NULL ELSE confidence END,

@@ -18,6 +18,7 @@ from services.accounts.repository.append import AppendedRows
 from services.accounts.repository.locking import lock_user
 from services.accounts.repository.matching import match_typed
 from services.accounts.repository.suggesting import suggest_transfers
+from services.accounts.rules.repository.importing import ImportRules
 from services.kit.errors import invalid
 
 _TYPE_IN = "UPDATE incoming SET id = $1, category = $2, category_source = 'user', note = $3"
@@ -49,10 +50,13 @@ class TypedRows(AppendedRows):
                 return AppendOutcome(1, ImportLines())
             suspicion = await match_typed(connection, allow_equal=typed.allow_equal)
             await self._renumber(connection, fingerprints)
+            rules = await ImportRules.load(connection, user_id, None, self._edit_lifetime)
+            await rules.change_incoming()
             inserted = await self._insert(connection, user_id, None)
             if not inserted:
                 await self._claim_conflicts(connection, user_id, None)
                 return AppendOutcome(0, await self._duplicates(connection))
+            await rules.keep_edits()
             if suspicion is not None:
                 await connection.execute(_SUSPECT, user_id, typed.id, suspicion.transaction_id, suspicion.reason)
             day = await connection.fetchval(_SELECT_DAY)

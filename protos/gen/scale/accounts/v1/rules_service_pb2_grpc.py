@@ -119,7 +119,7 @@ class RulesServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PreviewRule(self, request, context):
-        """What a rule that is not saved yet would change in the past: a count, and the newest transactions as they are now.
+        """What a rule that is not saved yet would change in the past: counts, and the newest transactions as they are now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

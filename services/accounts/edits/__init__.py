@@ -1,0 +1,1 @@
+"""Changes of many transactions at once, each of which can be taken back."""

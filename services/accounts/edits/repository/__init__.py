@@ -1,0 +1,1 @@
+"""Edits in PostgreSQL: `changing` changes and restores rows inside a transaction, `edits` has the transactions."""
