@@ -227,10 +227,11 @@ class TaskQueue:
         # From the end at which tasks are added: what comes meanwhile makes us see some twice, and miss none.
         found: set[bytes] = set()
         start = 0
-        while messages := await self._redis.lrange(key, start, start + _PER_LOOK - 1):
+        redis: Any = self._redis  # whose types say that it answers texts
+        while messages := await redis.lrange(key, start, start + _PER_LOOK - 1):
             found.update(message for message in messages if first_argument(message) == argument)
             start += _PER_LOOK
-        return sum([await self._redis.lrem(key, 0, message) for message in found])
+        return sum([int(await redis.lrem(key, 0, message)) for message in found])
 
     async def _discard_held(self, argument: str) -> int:
         held = [tag async for tag, message in self._redis.hscan_iter(_HELD, count=_PER_LOOK) if first_argument(message) == argument]
