@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from services.local import LocalSystem
 from tests.support.rest import RestUser
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 LISTINGS = (
     "/accounts",
@@ -22,6 +23,7 @@ LISTINGS = (
     "/categories",
     "/balance",
     "/budgets",
+    "/saved-filters",
     "/csv-profiles",
 )
 
@@ -47,22 +49,47 @@ STATEMENTS = {
 }
 
 
+OFX = """OFXHEADER:100
+DATA:OFXSGML
+
+<OFX><BANKMSGSRSV1><STMTTRNRS><STMTRS><CURDEF>USD<BANKACCTFROM><BANKID>1<ACCTID>77-1</BANKACCTFROM><BANKTRANLIST>
+<STMTTRN><TRNTYPE>DEBIT<DTPOSTED>20260304<TRNAMT>-12.34<FITID>F1<NAME>Corner Bakery</STMTTRN>
+<STMTTRN><TRNTYPE>CREDIT<DTPOSTED>20260305<TRNAMT>2000.00<FITID>F2<NAME>ACME</STMTTRN>
+</BANKTRANLIST></STMTRS></STMTTRNRS></BANKMSGSRSV1></OFX>
+"""
+QIF = "!Type:Bank\nD2026-03-09\nT-7.77\nPKiosk\n^\n"
+SUSPECTED = [f"2026-01-21,0.01,EUR,Interest first quarter,{SAVINGS_IBAN}", f"2026-01-05,-5.25,EUR,Ünïcödé 😀 ref 1,{GIRO_IBAN}"]
+STATEMENTS |= {"bank.ofx": OFX, "bank.qif": QIF, "suspected.csv": "\n".join([HEADER, *SUSPECTED, ""])}
+TAUGHT = "When;What;Gross\n03.02.2026;Taught;-9,99\n"
+
+
+def made(user: RestUser, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    response = user.http.post(path, json=body)
+    assert response.status_code in (200, 201), response.text
+    return dict(response.json())
+
+
 def fill(user: RestUser) -> None:
+    """A bit of everything, with texts that break what is not careful."""
+    user.http.patch("/profile", json={"default_currency": "CHF", "locale": "de-CH", "time_zone": "Europe/Zurich"})
     for name, content in STATEMENTS.items():
         user.imported(content, name=name)
-    user.imported(
-        "When;What;Gross\n03.02.2026;Taught;-9,99\n", name="taught.csv", columns={"date": "When", "description": "What", "amount": "Gross"}
-    )
-    own = user.http.post("/categories", json={"name": "Ramen nights", "primary_slug": "groceries"})
-    assert own.status_code == 201, own.text
+    user.imported(TAUGHT, name="taught.csv", columns={"date": "When", "description": "What", "amount": "Gross"})
+    assert user.post_import("Date,Amount,Description\nno,row,here\n").status_code == 422
+    own = made(user, "/categories", {"name": "Ramen nights", "primary_slug": "groceries"})["slug"]
     transactions = user.transactions()
-    for one, change in zip(
-        transactions, ({"note": "by hand"}, {"category": "groceries"}, {"note": "", "category": "housing"}), strict=False
-    ):
-        user.http.patch(f"/transactions/{one['id']}", json=change)
+    for one, change in zip(transactions, ({"note": 'by hand, "quoted"\nline'}, {"category": own}, {"category": "housing"}), strict=False):
+        assert user.http.patch(f"/transactions/{one['id']}", json=change).status_code == 200
+    first, second = user.transactions(suspected_duplicate="true")
+    made(user, f"/transactions/{first['id']}/merge", {})
+    made(user, f"/transactions/{second['id']}/keep", {})
     for transfer in user.pages("/transfers"):
         assert user.http.post(f"/transfers/{transfer['id']}/confirm").status_code == 200
-    user.http.patch("/profile", json={"default_currency": "CHF", "locale": "de-CH", "time_zone": "Europe/Zurich"})
+    month = {"period_start": "2026-01-01", "period_end": "2026-01-31", "roll_over": True}
+    made(user, "/budgets", {"category": own, "amount": {"amount": "400.00", "currency": "EUR"}, **month})
+    made(user, "/saved-filters", {"name": "Ramen", "filter": 'description: "ramen" AND amount < 0'})
+    typed = {"account_id": transactions[0]["account_id"], "transaction_date": "2026-01-10", "amount": "-9.99", "description": "=typed"}
+    made(user, "/transactions", typed)
 
 
 def exported(user: RestUser) -> bytes:
@@ -94,6 +121,7 @@ def everything(user: RestUser) -> dict[str, Any]:
 
 def test_an_export_comes_back_the_same(user: RestUser, second: RestUser) -> None:
     fill(user)
+    count = len(user.transactions())
     content = exported(user)
     with zipfile.ZipFile(io.BytesIO(content)) as opened:
         assert opened.testzip() is None
@@ -102,24 +130,57 @@ def test_an_export_comes_back_the_same(user: RestUser, second: RestUser) -> None
         manifest = json.loads(opened.read("manifest.json"))
         rows = {f"{service['name']}/{one['name']}": one["rows"] for service in manifest["services"] for one in service["files"]}
         assert names[1:-1] == list(rows)
-        assert rows["accounts/transactions.csv"] == len(user.transactions()) == 14
-        assert rows["ingestion/imports.jsonl"] == 5
+        assert rows["accounts/transactions.csv"] == count
         assert str(user.user_id).encode() not in b"".join(map(opened.read, names))
     before = everything(user)
+    assert before["/transfers"]
+    assert before["/saved-filters"]
     # A profile made on first sight gives way.
     second.http.get("/profile")
     response = restore(second, content, key="once")
     assert response.status_code == 201, response.text
     body = response.json()
-    assert (body["file_format"], body["state"], body["counts"]["inserted"]) == ("scale-export", "succeeded", 14)
+    assert (body["file_format"], body["state"], body["counts"]["inserted"]) == ("scale-export", "succeeded", count)
     assert everything(second) == before
     assert second.http.get(response.headers["location"].removeprefix("/api/v1")).json() == body
     again = restore(second, content, key="once")
     assert (again.status_code, again.headers["idempotency-replayed"], again.json()) == (201, "true", body)
     anew = restore(second, content, path="/imports").json()
-    assert (anew["counts"]["inserted"], anew["counts"]["duplicates"], anew["same_file_as"]) == (0, 14, body["id"])
+    assert (anew["counts"]["inserted"], anew["counts"]["duplicates"], anew["same_file_as"]) == (0, count, body["id"])
     undo = second.http.delete(f"/imports/{body['id']}")
     assert (undo.status_code, undo.json()["reason"]) == (409, "RESTORE_NOT_UNDOABLE")
-    for name, statement in STATEMENTS.items():
-        assert second.imported(statement, name=name)["counts"]["inserted"] == 0
     assert everything(user) == before
+
+
+def test_export_erase_restore_gives_the_same_ledger(system: LocalSystem, user: RestUser) -> None:
+    fill(user)
+    before, content = everything(user), exported(user)
+    offer = user.http.post("/erase").json()
+    assert user.http.post("/erase", json={"confirmation": offer["confirmation"]}).status_code == 200
+    assert restore(user, content).status_code == 401
+    time.sleep(1.1)  # tokens count whole seconds
+    anew = RestUser(system, user.user_id)
+    assert anew.transactions() == []
+    response = restore(anew, content)
+    assert response.status_code == 201, response.text
+    assert everything(anew) == before
+    for name, statement in STATEMENTS.items():
+        assert anew.imported(statement, name=name)["counts"]["inserted"] == 0, name
+    assert anew.imported(TAUGHT, name="taught.csv")["counts"]["inserted"] == 0
+    anew.close()
+
+
+def test_the_transactions_alone_are_a_statement_like_any_other(user: RestUser, second: RestUser) -> None:
+    for name in ("giro.csv", "savings.csv", "yen.csv"):
+        user.imported(STATEMENTS[name], name=name)
+    one = user.transactions()[0]
+    assert user.http.patch(f"/transactions/{one['id']}", json={"category": "housing"}).status_code == 200
+    with zipfile.ZipFile(io.BytesIO(exported(user))) as opened:
+        ledger = opened.read("accounts/transactions.csv")
+    imported = second.imported(ledger, name="transactions.csv")
+    assert imported["counts"]["inserted"] == len(user.transactions())
+    kept = ("transaction_date", "amount", "currency", "description", "merchant", "category")
+    mine, theirs = ([tuple(row[name] for name in kept) for row in one.transactions()] for one in (user, second))
+    assert sorted(mine, key=repr) == sorted(theirs, key=repr)
+    assert sorted(row["identifier"] for row in user.pages("/accounts")) == sorted(row["identifier"] for row in second.pages("/accounts"))
+    assert second.imported(ledger, name="transactions.csv")["counts"]["inserted"] == 0
