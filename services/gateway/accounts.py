@@ -22,8 +22,8 @@ from services.gateway.upstreams import upstreams
 router = APIRouter(prefix="/api/v1", responses=EVERYWHERE)
 
 TransferId = Annotated[Identifier, Path(description="The transfer.")]
+# The paths of these two say :uuid, so that /transactions/stats and the aliases below /accounts are never taken for ids.
 TransactionId = Annotated[Identifier, Path(description="The transaction.")]
-# Its paths say :uuid, so that the aliases below /accounts are never taken for ids.
 AccountId = Annotated[Identifier, Path(description="The account.")]
 IdempotencyKey = Annotated[
     str | None,
@@ -74,14 +74,14 @@ router.get(
 )(get_profile)
 
 
-@router.get("/transactions/{transaction_id}", tags=["transactions"], response_model=schemas.Transaction, responses=NOT_FOUND)
+@router.get("/transactions/{transaction_id:uuid}", tags=["transactions"], response_model=schemas.Transaction, responses=NOT_FOUND)
 async def get_transaction(request: Request, transaction_id: TransactionId) -> Response:
     """One transaction."""
     answer = await upstreams(request).accounts.unary("GetTransaction", pb.GetTransactionRequest(transaction_id=str(transaction_id)))
     return json_answer(request, shape.transaction_json(answer.transaction), Cache.REVALIDATE)
 
 
-@router.patch("/transactions/{transaction_id}", tags=["transactions"], response_model=schemas.Transaction, responses=NOT_FOUND | CONFLICT)
+@router.patch("/transactions/{transaction_id:uuid}", tags=["transactions"], response_model=schemas.Transaction, responses=NOT_FOUND | CONFLICT)
 async def update_transaction(request: Request, transaction_id: TransactionId, change: schemas.TransactionChange) -> Response:
     """Changes the note or the category. A category set here is your own word, and no model overrules it."""
     answer = await upstreams(request).accounts.unary("UpdateTransaction", shape.update_transaction_request(transaction_id, change))

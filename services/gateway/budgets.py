@@ -86,7 +86,7 @@ async def update_budget(request: Request, budget_id: BudgetId, change: schemas.B
     return json_answer(request, shape.budget_json(answer.budget))
 
 
-@router.delete("/budgets/{budget_id:uuid}", tags=["budgets"], status_code=204, response_model=None)
+@router.delete("/budgets/{budget_id:uuid}", tags=["budgets"], status_code=204, response_model=None, responses=NOT_FOUND)
 async def delete_budget(request: Request, budget_id: BudgetId) -> Response:
     """Takes a budget away. Harmless to repeat. To keep it as it was, switch it off instead."""
     await upstreams(request).budgets.unary("DeleteBudget", pb.DeleteBudgetRequest(budget_id=str(budget_id)))

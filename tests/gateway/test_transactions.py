@@ -169,7 +169,9 @@ async def test_get_and_change_a_transaction(gateway: Gateway) -> None:
     assert_problem(await gateway.patch(f"/api/v1/transactions/{TRANSACTION_ID}", json={}), 422)
     assert_problem(await gateway.patch(f"/api/v1/transactions/{TRANSACTION_ID}", json={"note": "x" * 2001}), 422)
     assert_problem(await gateway.patch(f"/api/v1/transactions/{TRANSACTION_ID}", json={"amount": "1"}), 422)
-    assert_problem(await gateway.get("/api/v1/transactions/not-a-uuid"), 422)
+    assert_problem(await gateway.get("/api/v1/transactions/not-a-uuid"), 404, "NO_SUCH_PATH")
+    # What is no id is no transaction either: /transactions/stats can only be read.
+    assert_problem(await gateway.patch("/api/v1/transactions/stats", json={"note": "x"}), 405)
 
 
 async def test_transfers(gateway: Gateway) -> None:
