@@ -21,6 +21,7 @@ _BAR_WIDTH = 20
 _NEARLY_USED = 80
 
 Day = Annotated[str, typer.Argument(help="YYYY-MM-DD.")]
+BudgetId = Annotated[UUID, typer.Argument(help="As `scale budgets` shows it.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -67,16 +68,21 @@ def add_budget(
 
 
 @app.command("off")
-def switch_off(
-    context: typer.Context,
-    budget_id: Annotated[UUID, typer.Argument(help="As `scale budgets` shows it.")],
-    url: Url = None,
-    token: Token = None,
-) -> None:
-    """Switch a budget off. It is kept, and `PATCH /budgets/{id}` switches it on again."""
+def switch_off(context: typer.Context, budget_id: BudgetId, url: Url = None, token: Token = None) -> None:
+    """Switch a budget off; it is kept."""
+    _switch(context, budget_id, url, token, active=False)
+
+
+@app.command("on")
+def switch_on(context: typer.Context, budget_id: BudgetId, url: Url = None, token: Token = None) -> None:
+    """Switch a budget on again."""
+    _switch(context, budget_id, url, token, active=True)
+
+
+def _switch(context: typer.Context, budget_id: UUID, url: str | None, token: str | None, *, active: bool) -> None:
     with _client(context, url, token) as client:
-        client.ask("PATCH", f"/api/v1/budgets/{budget_id}", json={"active": False})
-    console.print(f"Budget {budget_id} is switched off.", markup=False, soft_wrap=True)
+        client.ask("PATCH", f"/api/v1/budgets/{budget_id}", json={"active": active})
+    console.print(f"Budget {budget_id} is switched {'on' if active else 'off'}.", markup=False, soft_wrap=True)
 
 
 def _client(context: typer.Context, url: str | None, token: str | None) -> ScaleClient:

@@ -81,7 +81,9 @@ async def get_transaction(request: Request, transaction_id: TransactionId) -> Re
     return json_answer(request, shape.transaction_json(answer.transaction), Cache.REVALIDATE)
 
 
-@router.patch("/transactions/{transaction_id:uuid}", tags=["transactions"], response_model=schemas.Transaction, responses=NOT_FOUND | CONFLICT)
+@router.patch(
+    "/transactions/{transaction_id:uuid}", tags=["transactions"], response_model=schemas.Transaction, responses=NOT_FOUND | CONFLICT
+)
 async def update_transaction(request: Request, transaction_id: TransactionId, change: schemas.TransactionChange) -> Response:
     """Changes the note or the category. A category set here is your own word, and no model overrules it."""
     answer = await upstreams(request).accounts.unary("UpdateTransaction", shape.update_transaction_request(transaction_id, change))

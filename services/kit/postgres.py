@@ -40,7 +40,7 @@ def translate(error: BaseException) -> ScaleError | None:
     match error:
         case asyncpg.QueryCanceledError() | asyncpg.LockNotAvailableError():
             return DeadlineExceeded("The database took too long; try again with a smaller request.", reason="DB_STATEMENT_TIMEOUT")
-        case asyncpg.DeadlockDetectedError() | asyncpg.SerializationError():
+        case asyncpg.DeadlockDetectedError() | asyncpg.SerializationError() | asyncpg.ExclusionViolationError():
             return Aborted("Another change came between; try again.", reason="DB_CONFLICT", retry_after_s=1)
         case asyncpg.DiskFullError():
             return Unavailable("The database has no room left; nothing was stored.", reason="DB_DISK_FULL", retry_after_s=60)

@@ -22,11 +22,13 @@ from services.accounts.budgets.service import BudgetsService
 from services.accounts.domain import NewAccount
 from services.accounts.repository import PostgresAccountsRepository
 from services.accounts.service import AccountsService
+from services.accounts.user_data.repository import PostgresUserDataRepository
 from services.kit.errors import AlreadyExists, InvalidArgument, NotFound
 from services.kit.pagination import PageTokens
 from services.kit.postgres import Database
 from tests.conftest import AsRole
 from tests.support.ledger_rows import batches, fingerprints, row
+from tests.support.user_files import KeptFiles, as_incoming
 
 TOKENS = PageTokens(b"a page token key for tests only!")
 JANUARY = NewBudget("groceries", Decimal(400), "EUR", date(2026, 1, 1), date(2026, 1, 31))
@@ -136,6 +138,28 @@ async def test_whoever_writes_past_the_service_is_refused_as_well(budgets: Budge
                        (user_id, id, category, amount, currency, period_start, period_end, request_id, request_hash)
                    SELECT user_id, gen_random_uuid(), category, amount, currency, period_start, period_end, 'r', '' FROM accounts.budgets"""
             )
+
+
+async def test_a_restored_budget_whose_days_are_taken_is_switched_off(
+    budgets: BudgetsService, database: Database, user_id: UUID, other_user_id: UUID
+) -> None:
+    user_data = PostgresUserDataRepository(database, statement_timeout_s=30, lock_timeout_s=0.5)
+    january, february = [await add(budgets, user_id, one) for one in (JANUARY, FEBRUARY)]
+    sink = KeptFiles()
+    await user_data.export_user(user_id, sink)
+    mine = await add(budgets, other_user_id, JANUARY, period_end=date(2026, 1, 2))
+    # As nobody's export has it: the same budget twice, under two ids.
+    twice = sink.files["budgets.jsonl"].splitlines(keepends=True)[-1].replace(str(february.id).encode(), str(uuid7()).encode())
+    for files in (
+        sink.files,
+        sink.files,
+        {"budgets.jsonl": sink.files["budgets.jsonl"] + twice.replace(b'"request_id":"', b'"request_id":"x')},
+    ):
+        await user_data.restore_user(other_user_id, as_incoming(files))
+        active, _ = await budgets.list_budgets(other_user_id, BudgetFilters(), requested_size=0, token="")
+        assert {one.id for one in active} == {mine.id, february.id}
+    assert not (await budgets.get_budget(other_user_id, january.id))[0].active
+    assert (await budgets.get_budget(user_id, january.id))[0].active
 
 
 async def test_budgets_that_cannot_be(budgets: BudgetsService, user_id: UUID) -> None:

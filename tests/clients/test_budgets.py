@@ -69,7 +69,8 @@ def test_a_budget_that_overlaps_is_refused_in_words(scale: Scale, gateway: FakeG
     assert "active on some of these days" in str(result.exception)
 
 
-def test_switch_a_budget_off(scale: Scale, gateway: FakeGateway) -> None:
+def test_switch_a_budget_off_and_on(scale: Scale, gateway: FakeGateway) -> None:
     gateway.answer(f"PATCH /api/v1/budgets/{BUDGET}", budget(spent="0", remaining="0", percent="0"))
-    assert "is switched off" in scale("budgets", "off", BUDGET).output
-    assert json.loads(gateway.seen[0].body) == {"active": False}
+    for word in ("off", "on"):
+        assert f"is switched {word}" in scale("budgets", word, BUDGET).output
+    assert [json.loads(seen.body) for seen in gateway.seen] == [{"active": False}, {"active": True}]

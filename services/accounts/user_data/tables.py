@@ -40,6 +40,22 @@ _TRANSACTIONS = UserTable(
     checks=[Check("fingerprint", "staged.fingerprint ~ '^v[0-9]+:[0-9a-f]{64}$'", "is no fingerprint")],
 )
 
+_SHARES_A_DAY = (
+    "(other.category, other.currency) = (staged.category, staged.currency) AND other.is_active"
+    " AND other.period_start <= staged.period_end AND other.period_end >= staged.period_start"
+)
+_BUDGETS = UserTable(
+    "accounts.budgets",
+    "budgets.jsonl",
+    key=("id",),
+    # Active ones never share a day (docs/budgets.md): one that would comes back switched off.
+    restored_as={
+        "is_active": "staged.is_active"  # nosec B608  # constants
+        f" AND NOT EXISTS (SELECT FROM accounts.budgets AS other WHERE other.user_id = $1 AND other.id <> staged.id AND {_SHARES_A_DAY})"
+        f" AND NOT EXISTS (SELECT FROM staged_budgets AS other WHERE other.row_number < staged.row_number AND {_SHARES_A_DAY})"
+    },
+)
+
 EXPORTED = (
     UserTable(
         "accounts.profiles",
@@ -86,7 +102,7 @@ EXPORTED = (
     ),
     UserTable("accounts.saved_filters", "saved_filters.jsonl", key=("id",)),
     UserTable("accounts.rules", "rules.jsonl", key=("id",)),
-    UserTable("accounts.budgets", "budgets.jsonl", key=("id",)),
+    _BUDGETS,
     UserTable("accounts.edits", "edits.jsonl", key=("id",)),
     # A transaction that is gone has nothing to restore, but is still in the list of what an edit changed: no reference.
     UserTable(
