@@ -30,7 +30,7 @@ _ACCOUNT_TYPES = _names(nouns.AccountType, "ACCOUNT_TYPE_")
 _TRANSFER_STATES = _names(nouns.TransferState, "TRANSFER_STATE_")
 _TRANSFER_STATE_NUMBERS: dict[str | None, Any] = {name: number for number, name in _TRANSFER_STATES.items()}
 _TYPE_NUMBERS: dict[str | None, Any] = {name: number for number, name in _TYPES.items()}
-_STATUS_NUMBERS: dict[str | None, Any] = {name: number for number, name in _STATUSES.items()}
+STATUS_NUMBERS: dict[str | None, Any] = {name: number for number, name in _STATUSES.items()}
 _ACCOUNT_TYPE_NUMBERS: dict[str | None, Any] = {name: number for number, name in _ACCOUNT_TYPES.items()}
 
 
@@ -44,7 +44,7 @@ def list_request(filters: schemas.TransactionFilters) -> pb.ListTransactionsRequ
         category=filters.category,
         merchant=filters.merchant,
         type=_TYPE_NUMBERS[filters.type],
-        status=_STATUS_NUMBERS[filters.status],
+        status=STATUS_NUMBERS[filters.status],
         query=filters.q,
         filter=filters.filter,
         suspected_duplicate=filters.suspected_duplicate,

@@ -19,6 +19,7 @@ from services.gateway import (
     analytics,
     balances,
     budgets,
+    edits,
     erase,
     export,
     flows,
@@ -26,6 +27,7 @@ from services.gateway import (
     ingestion,
     problems,
     restore,
+    rules,
     saved_filters,
     typed,
 )
@@ -51,6 +53,11 @@ _TAGS = [
     {"name": "analytics", "description": "Figures about your ledger."},
     {"name": "accounts", "description": "Where you keep money."},
     {"name": "budgets", "description": "What you mean to spend on a category in a period, and what became of it."},
+    {
+        "name": "rules",
+        "description": "What is done to transactions that a filter finds, as they come in and, when you say so, to the past.",
+    },
+    {"name": "edits", "description": "Changes of many transactions at once, by you or by a rule, each of which can be taken back."},
     {"name": "saved filters", "description": "Filter expressions that you keep by name."},
     {"name": "categories", "description": "The taxonomy and your own categories."},
     {"name": "profile", "description": "Your settings."},
@@ -76,7 +83,22 @@ def add_routes(app: FastAPI) -> None:
     """Registers every route. A new version of the API is one more line here."""
     # One flat list: with include_router FastAPI would match every request twice and know only the path below the prefix. The first
     # match counts: /transactions/stats comes before /transactions/{transaction_id}.
-    for one in (analytics, accounts, balances, budgets, flows, saved_filters, ingestion, typed, export, restore, erase, health):
+    for one in (
+        analytics,
+        accounts,
+        balances,
+        budgets,
+        flows,
+        edits,
+        rules,
+        saved_filters,
+        ingestion,
+        typed,
+        export,
+        restore,
+        erase,
+        health,
+    ):
         app.router.routes.extend(one.router.routes)
     app.router.routes.extend(router.routes)
 

@@ -11,6 +11,8 @@ from redis.asyncio import Redis
 from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceStub
 from scale.accounts.v1.analytics_service_pb2_grpc import AnalyticsServiceStub
 from scale.accounts.v1.budgets_service_pb2_grpc import BudgetsServiceStub
+from scale.accounts.v1.edits_service_pb2_grpc import EditsServiceStub
+from scale.accounts.v1.rules_service_pb2_grpc import RulesServiceStub
 from scale.accounts.v1.saved_filters_service_pb2_grpc import SavedFiltersServiceStub
 from scale.accounts.v1.user_data_service_pb2_grpc import UserDataServiceStub as AccountsUserDataStub
 from scale.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub
@@ -22,6 +24,8 @@ from services.kit.redis import connect_redis
 ACCOUNTS = "scale.accounts.v1.AccountsService"
 ANALYTICS = "scale.accounts.v1.AnalyticsService"
 BUDGETS = "scale.accounts.v1.BudgetsService"
+EDITS = "scale.accounts.v1.EditsService"
+RULES = "scale.accounts.v1.RulesService"
 SAVED_FILTERS = "scale.accounts.v1.SavedFiltersService"
 INGESTION = "scale.ingestion.v1.IngestionService"
 ACCOUNTS_USER_DATA = "scale.accounts.v1.UserDataService"
@@ -48,6 +52,8 @@ _ACCOUNTS_REPEATABLE = (
 )
 _ANALYTICS_REPEATABLE = ("ListCategoryStatistics", "ListMonthlySummaries", "ListCashFlow", "ListRecurringPayments")
 _BUDGETS_REPEATABLE = ("CreateBudget", "GetBudget", "ListBudgets", "UpdateBudget", "DeleteBudget", "ListBudgetUtilizations")
+_EDITS_REPEATABLE = ("EditTransactions", "GetEdit", "ListEdits", "UndoEdit")
+_RULES_REPEATABLE = ("CreateRule", "GetRule", "ListRules", "UpdateRule", "DeleteRule", "PreviewRule", "ApplyRule", "UndoRule")
 _SAVED_FILTERS_REPEATABLE = ("CreateSavedFilter", "GetSavedFilter", "ListSavedFilters", "UpdateSavedFilter", "DeleteSavedFilter")
 _INGESTION_REPEATABLE = (
     "CreateTransaction",
@@ -67,6 +73,8 @@ class Upstreams:
     accounts: ServiceClient
     analytics: ServiceClient
     budgets: ServiceClient
+    edits: ServiceClient
+    rules: ServiceClient
     saved_filters: ServiceClient
     ingestion: ServiceClient
     accounts_user_data: ServiceClient
@@ -113,6 +121,20 @@ def connect(settings: GatewaySettings, redis: Redis | None) -> Upstreams:
             settings.accounts_address,
             service=BUDGETS,
             idempotent=_BUDGETS_REPEATABLE,
+            timeout_s=settings.timeout_s,
+        ),
+        edits=ServiceClient(
+            EditsServiceStub,
+            settings.accounts_address,
+            service=EDITS,
+            idempotent=_EDITS_REPEATABLE,
+            timeout_s=settings.timeout_s,
+        ),
+        rules=ServiceClient(
+            RulesServiceStub,
+            settings.accounts_address,
+            service=RULES,
+            idempotent=_RULES_REPEATABLE,
             timeout_s=settings.timeout_s,
         ),
         saved_filters=ServiceClient(
