@@ -26,17 +26,30 @@ class FiguresRepository(Protocol):
 class FiguresRefresh:
     """Asked by the clock, again and again."""
 
-    def __init__(self, repository: FiguresRepository, *, forget: Callable[[Collection[UUID]], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        repository: FiguresRepository,
+        *,
+        forget: Callable[[Collection[UUID]], Awaitable[None]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`forget` drops what is cached of these users."""
         self._repository = repository
         self._forget = forget
+        self._clock = clock
+        self._rests_until = clock()
 
     async def refresh_figures(self) -> None:
         """Makes all figures anew where a ledger has changed since, unless that was done, or is being done, only now."""
-        if not await self._repository.may_refresh(PAUSE_FACTOR):
+        began = self._clock()
+        if began < self._rests_until or not await self._repository.may_refresh(PAUSE_FACTOR):
             return
-        began = time.monotonic()
-        changed = await self._repository.refresh_figures()
+        try:
+            changed = await self._repository.refresh_figures()
+        except Exception:
+            # One that is not done in time leaves no trace in the database, and would be tried again at once, for ever.
+            self._rests_until = self._clock() + PAUSE_FACTOR * (self._clock() - began)
+            raise
         if changed:
-            log.info("figures made anew", users=len(changed), duration_s=round(time.monotonic() - began, 3))
+            log.info("figures made anew", users=len(changed), duration_s=round(self._clock() - began, 3))
             await self._forget(changed)
