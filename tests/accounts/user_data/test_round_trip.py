@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
+from collections.abc import AsyncIterator
 from datetime import date
 from decimal import Decimal
 from uuid import UUID
@@ -19,7 +21,8 @@ from services.accounts.repository import PostgresAccountsRepository
 from services.accounts.service import AccountsService
 from services.accounts.user_data.repository import PostgresUserDataRepository
 from services.accounts.user_data.tables import EXPORTED
-from services.kit.errors import AlreadyExists, InvalidArgument
+from services.kit.errors import Aborted, AlreadyExists, InvalidArgument
+from services.kit.handover import IncomingFile
 from services.kit.pagination import PageTokens
 from services.kit.postgres import Database
 from tests.support.ledger_rows import batches, fingerprints, row
@@ -223,3 +226,36 @@ async def test_any_text_survives(ledger: AccountsService, user_data: PostgresUse
     assert await exported(user_data, other_user_id) == files
     found, _ = await ledger.list_transactions(other_user_id, TransactionFilters(), requested_size=100, token="")
     assert {one.description for one in found} == set(texts)
+
+
+async def test_whoever_goes_away_in_the_middle_leaves_no_transaction_open(
+    database: Database, ledger: AccountsService, user_data: PostgresUserDataRepository, user_id: UUID, other_user_id: UUID
+) -> None:
+    await fill(ledger, user_id, [f"{number} {'x' * 5000}" for number in range(200)])
+
+    class Stuck(KeptFiles):
+        async def write(self, chunk: bytes) -> None:
+            await super().write(chunk)
+            if "transactions.csv" in self.files:
+                stuck.set()
+                await asyncio.sleep(60)
+
+    stuck = asyncio.Event()
+    exporting = asyncio.create_task(user_data.export_user(user_id, Stuck()))
+    await stuck.wait()
+    exporting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await exporting
+    assert database.figures()["checked_out"] == 0
+    files = await exported(user_data, user_id)
+
+    async def breaks_off() -> AsyncIterator[IncomingFile]:
+        async for file in as_incoming(files):
+            yield file
+            if file.name == "transactions.csv":
+                raise Aborted("gone")
+
+    with pytest.raises(Aborted):
+        await user_data.restore_user(other_user_id, breaks_off())
+    assert database.figures()["checked_out"] == 0
+    assert (await exported(user_data, other_user_id))["accounts.jsonl"] == b""
