@@ -1,7 +1,7 @@
 """Whatever a user does, no answer to another changes, although both have categories, merchants and budgets of the same names.
 
-Every GET route of the API is read, those included that come later: a route that cannot be read here fails the test until FILL makes
-something to read, or SKIPPED says why not.
+Every GET route of the API is read, those included that come later: a route that cannot be read here fails the test until FIRST or LAST
+makes something to read, or SKIPPED says why not.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from tests.support.rest import RestUser
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
+PATHS = openapi.document()["paths"]
 SKIPPED = {
     "/imports/{import_id}/stream": "the same import as in /imports/{import_id}, as events",
     "/export": "a zip that tells when it was made; its content is what the other routes answer",
@@ -35,7 +36,7 @@ PARAMETERS = {
     "category": ["groceries", "uncategorized"],
     "merchant": ["Corner Shop"],
     "q": ["shop", "shpo"],
-    "filter": ["merchant = 'Corner Shop' AND amount < 0"],
+    "filter": ['merchant = "Corner Shop" AND amount < 0'],
     "fresh": ["true"],
     "granularity": ["month"],
     "on_date": ["2026-01-15"],
@@ -45,17 +46,21 @@ PARAMETERS = {
 """Each is tried on every route that takes it."""
 VOLATILE = {"figures_time"}
 
-FILL: list[tuple[str, dict[str, Any]]] = [
-    ("/saved-filters", {"name": "Shops", "filter": "merchant:shop"}),
-    ("/categories", {"name": "Market stall", "primary_slug": "groceries"}),
-    ("/budgets", {"category": "groceries", "amount": {"amount": "100", "currency": "EUR"}, "period_start": "2026-01-01",
-                  "period_end": "2026-01-31"}),
-    ("/budgets", {"category": "groceries", "amount": {"amount": "100", "currency": "EUR"}, "period_start": "2026-02-01",
-                  "period_end": "2026-02-28", "roll_over": True}),
-    ("/budgets", {"category": "market_stall", "amount": {"amount": "5", "currency": "USD"}, "period_start": "2026-01-01",
-                  "period_end": "2026-12-31"}),
+Call = tuple[str, str, dict[str, Any]]
+
+FIRST: list[Call] = [
+    ("POST", "/categories", {"name": "Market stall", "primary_slug": "groceries"}),
+    ("POST", "/budgets", {"category": "groceries", "amount": {"amount": "100", "currency": "EUR"}, "period_start": "2026-01-01",
+                          "period_end": "2026-01-31"}),
+    ("POST", "/budgets", {"category": "groceries", "amount": {"amount": "100", "currency": "EUR"}, "period_start": "2026-02-01",
+                          "period_end": "2026-02-28", "roll_over": True}),
+    ("POST", "/budgets", {"category": "market_stall", "amount": {"amount": "5", "currency": "USD"}, "period_start": "2026-01-01",
+                          "period_end": "2026-12-31"}),
+    ("POST", "/saved-filters", {"name": "Corner", "filter": "merchant = \"Corner Shop\""}),
+    ("POST", "/rules", {"name": "Corner", "filter": "merchant = \"Corner Shop\"", "note": "around the corner"}),
 ]  # fmt: skip
-"""What each user adds, word for word the same."""
+"""What each user asks for, word for word the same, before anything is imported, and after."""
+LAST: list[Call] = [("PATCH", "/transactions", {"filter": "merchant = REWE OR description:Mittagessen", "category": "dining"})]
 
 
 class Row(NamedTuple):
@@ -84,9 +89,7 @@ ROWS = st.lists(
 
 def fill(user: RestUser, rows: list[Row]) -> None:
     """The same for every user, but for the rows."""
-    for path, body in FILL:
-        response = user.http.post(path, json=body)
-        assert response.status_code == 201, response.text
+    ask_for(user, FIRST)
     user.imported(statement(GIRO, OUT, LUNCH))
     user.imported(statement(SAVINGS, IN))
     lines = [
@@ -96,11 +99,21 @@ def fill(user: RestUser, rows: list[Row]) -> None:
     columns = {"date": "When", "amount": "Net", "currency": "Cur", "description": "Text", "merchant": "Shop", "category": "Kind"}
     made = user.imported("\n".join(["When;Net;Cur;Text;Shop;Kind", *lines]) + "\n", columns=columns)
     assert (made["counts"]["inserted"], made["counts"]["suspected_duplicates"]) == (len(rows), 0)
+    ask_for(user, LAST)
+
+
+def ask_for(user: RestUser, calls: list[Call]) -> None:
+    """Each must be granted."""
+    for method, path, body in calls:
+        if method.lower() not in PATHS.get(f"/api/v1{path}", {}):
+            continue
+        response = user.http.request(method, path, json=body)
+        assert response.is_success, response.text
 
 
 def routes() -> Iterator[tuple[str, list[str]]]:
     """Every route that is read as a user, below /api/v1, with the names of its query parameters."""
-    for path, operations in openapi.document()["paths"].items():
+    for path, operations in PATHS.items():
         short = path.removeprefix("/api/v1")
         if "get" in operations and operations["get"]["security"] and short not in SKIPPED:
             yield short, [one["name"] for one in operations["get"].get("parameters", ()) if one["in"] == "query"]
@@ -124,7 +137,7 @@ def everything(user: RestUser) -> dict[str, Any]:
                 concrete = concrete.replace(name, str(user.user_id))
                 continue
             found = ask(concrete.partition("/{")[0])["items"]
-            assert found, f"{path}: nothing to read; let FILL make something"
+            assert found, f"{path}: nothing to read; let FIRST or LAST make something"
             concrete = concrete.replace(name, found[0]["id"])
         ask(concrete)
         for name in set(parameters) & PARAMETERS.keys():
