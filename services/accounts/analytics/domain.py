@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -136,3 +137,58 @@ class MonthlySummaryPage:
     made_at: datetime | None
     outdated: bool
     lasting: bool
+
+
+class RecurrencePeriod(StrEnum):
+    """How often something comes again."""
+
+    WEEKLY = "weekly"
+    BIWEEKLY = "biweekly"
+    FOUR_WEEKLY = "four_weekly"
+    MONTHLY = "monthly"
+    QUARTERLY = "quarterly"
+    HALF_YEARLY = "half_yearly"
+    YEARLY = "yearly"
+
+
+class RecurrenceStatus(StrEnum):
+    """Where a recurring payment stands."""
+
+    ACTIVE = "active"
+    OVERDUE = "overdue"
+    """The next one should have come by now."""
+    ENDED = "ended"
+    """More than one in a row did not come."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecurringPayment:
+    """A payment, or income, that comes again and again."""
+
+    id: UUID
+    """Stable: made from what it is found by."""
+    merchant: str
+    """Who is paid, or pays, as the latest one says."""
+    period: RecurrencePeriod
+    currency: str
+    amount_min: Decimal
+    """Signed, as the two below."""
+    amount_max: Decimal
+    last_amount: Decimal
+    first_date: date
+    last_date: date
+    next_date: date | None
+    """When the next one is expected, or has been missed; None for what has ended."""
+    status: RecurrenceStatus
+    occurrence_count: int
+    category: str | None
+    """Of the latest one."""
+    transaction_ids: Sequence[UUID]
+    """The latest ones, the newest first."""
+    account_id: UUID
+    """Of the latest one."""
+
+    @property
+    def is_debit(self) -> bool:
+        """Whether money leaves."""
+        return self.last_amount < 0
