@@ -21,7 +21,7 @@ from clients.cli.erase import erase_everything
 from clients.cli.export import export_everything, restore_everything
 from clients.cli.figures import show_statistics, show_summary
 from clients.cli.filters import saved_filter_id, show_corrections
-from clients.cli.flows import show_cash_flow
+from clients.cli.flows import show_cash_flow, show_recurring
 from clients.cli.output import show_import, show_rows, show_table, show_unfinished
 from clients.cli.session import Limit, Token, Url, console, day_option, error_console, fail, open_client, show_items
 
@@ -170,6 +170,7 @@ app.command("balance")(show_balances)
 app.command("export")(export_everything)
 app.command("restore")(restore_everything)
 app.command("cash-flow")(show_cash_flow)
+app.command("recurring")(show_recurring)
 app.command("summary")(show_summary)
 app.command("stats")(show_statistics)
 app.command("erase")(erase_everything)

@@ -8,7 +8,8 @@ from uuid import UUID
 
 import typer
 
-from clients.cli.session import Limit, Token, Url, day_option, show_items
+from clients.cli.output import show_table
+from clients.cli.session import Limit, Token, Url, console, day_option, open_client, show_items
 
 
 class Granularity(StrEnum):
@@ -17,6 +18,21 @@ class Granularity(StrEnum):
     DAY = "day"
     WEEK = "week"
     MONTH = "month"
+
+
+class Direction(StrEnum):
+    """Which way money goes."""
+
+    IN = "in"
+    OUT = "out"
+
+
+class Status(StrEnum):
+    """Where a recurring payment stands."""
+
+    ACTIVE = "active"
+    OVERDUE = "overdue"
+    ENDED = "ended"
 
 
 def show_cash_flow(
@@ -47,3 +63,31 @@ def show_cash_flow(
         token,
         nothing="Nothing moved in these days.",
     )
+
+
+def show_recurring(
+    direction: Annotated[Direction | None, typer.Option(help="Income or payments only.")] = None,
+    status: Annotated[Status | None, typer.Option(help="Only what stands so.")] = None,
+    limit: Limit = 100,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Show payments and income that come again and again, the next expected first."""
+    filters = {
+        "type": {Direction.IN: "credit", Direction.OUT: "debit", None: None}[direction],
+        "status": status.value if status else None,
+    }
+    headings = {
+        "next_date": "Next",
+        "amount": "Amount",
+        "currency": "",
+        "period": "Period",
+        "status": "Status",
+        "merchant": "Merchant",
+        "last_date": "Last",
+        "occurrence_count": "Times",
+    }
+    with open_client(url, token) as client:
+        found = client.items("recurring", {name: value for name, value in filters.items() if value}, limit)
+        items = ({**one, "amount": one["last_amount"], "period": one["period"].replace("_", "-")} for one in found)
+        show_table(console, headings, items, nothing="Nothing that comes again and again was found.")

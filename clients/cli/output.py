@@ -14,7 +14,7 @@ from clients.cli.client import where_and_why
 _AMOUNTS = ("amount", "received", "spent", "net", "total", "average", "minimum", "maximum")
 _COUNTS = ("rows", "inserted", "duplicates", "suspected_duplicates", "zero_amount", "rejected")
 
-_MAY_FOLD = ("columns", "header", "description", "suspicion", "file_name", "name", "identifier", "category")
+_MAY_FOLD = ("columns", "header", "description", "merchant", "suspicion", "file_name", "name", "identifier", "category")
 _LENGTHS = {"id": 36, "transaction_date": 10, "created_at": 10, "state": 9, "rows": 4, "rejected": 3, "file_name": 8}
 # An instant shows its day, the first day of a month the month.
 _CUT = {"created_at": 10, "month_start": 7}

@@ -97,7 +97,7 @@ def register(settings: AccountsSettings, database: Database, cache: Cache, serve
     """Adds the servicer of every subject."""
     page_tokens = PageTokens(settings.page_token_secret)
     add_AccountsServiceServicer_to_server(build(settings, database), server)
-    analytics = AnalyticsService(PostgresAnalyticsRepository(database, cache), page_tokens)
+    analytics = AnalyticsService(PostgresAnalyticsRepository(database, cache), page_tokens, cached=cache.cached())
     add_AnalyticsServiceServicer_to_server(AnalyticsServicer(analytics), server)
     budgets = BudgetsService(PostgresBudgetsRepository(database), page_tokens)
     add_BudgetsServiceServicer_to_server(BudgetsServicer(budgets), server)

@@ -7,6 +7,7 @@ from typing import Any
 from google.type import date_pb2, money_pb2
 
 from scale.accounts.v1 import analytics_service_pb2 as pb
+from scale.accounts.v1 import transaction_pb2 as nouns
 from services.gateway.accounts_json import MAX_PAGE_SIZE
 from services.gateway.schemas import flows as schemas
 from services.gateway.wire import day_text
@@ -37,6 +38,46 @@ def cash_flow_json(period: pb.CashFlow) -> dict[str, Any]:
         "spent": _amount(period.spent),
         "net": _amount(period.net),
         "transaction_count": period.transaction_count,
+    }
+
+
+def recurring_request(filters: schemas.RecurringPaymentFilters) -> pb.ListRecurringPaymentsRequest:
+    """The request for a page of recurring payments."""
+    return pb.ListRecurringPaymentsRequest(
+        page_size=min(filters.page_size, MAX_PAGE_SIZE),
+        page_token=filters.page_token,
+        type=f"TRANSACTION_TYPE_{filters.type.upper()}" if filters.type else None,
+        status=f"RECURRENCE_STATUS_{filters.status.upper()}" if filters.status else None,
+    )
+
+
+def recurring_page_json(page: pb.ListRecurringPaymentsResponse) -> dict[str, Any]:
+    """A page of recurring payments."""
+    return {
+        "items": list(map(_recurring_json, page.payments)),
+        "next_page_token": page.next_page_token or None,
+        "as_of": _day(page.as_of_date) if page.HasField("as_of_date") else None,
+    }
+
+
+def _recurring_json(payment: pb.RecurringPayment) -> dict[str, Any]:
+    return {
+        "id": payment.recurring_payment_id,
+        "merchant": payment.merchant,
+        "type": nouns.TransactionType.Name(payment.type).removeprefix("TRANSACTION_TYPE_").lower(),
+        "period": pb.RecurrencePeriod.Name(payment.period).removeprefix("RECURRENCE_PERIOD_").lower(),
+        "currency": payment.last_amount.currency_code,
+        "amount_min": _amount(payment.amount_min),
+        "amount_max": _amount(payment.amount_max),
+        "last_amount": _amount(payment.last_amount),
+        "first_date": _day(payment.first_date),
+        "last_date": _day(payment.last_date),
+        "next_date": _day(payment.next_date) if payment.HasField("next_date") else None,
+        "status": pb.RecurrenceStatus.Name(payment.status).removeprefix("RECURRENCE_STATUS_").lower(),
+        "occurrence_count": payment.occurrence_count,
+        "category": payment.category or None,
+        "account_id": payment.account_id,
+        "transaction_ids": list(payment.transaction_ids),
     }
 
 

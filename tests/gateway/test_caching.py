@@ -27,6 +27,7 @@ HEADERS = [
     ("/api/v1/accounts/profile", "private, max-age=3600", True),
     ("/api/v1/balance", "no-store", False),
     ("/api/v1/cash-flow", "private, no-cache", True),
+    ("/api/v1/recurring", "private, no-cache", True),
     ("/api/v1/transactions/stats", "private, no-cache", True),
     ("/api/v1/summaries/monthly", "private, no-cache", True),
     ("/api/v1/accounts/balance", "no-store", False),

@@ -78,6 +78,7 @@ ROUTES = [
     ("DELETE", f"/api/v1/csv-profiles/{'0' * 64}"),
     ("GET", f"/api/v1/imports/{uuid4()}/stream"),
     ("GET", "/api/v1/cash-flow"),
+    ("GET", "/api/v1/recurring"),
     ("GET", "/api/v1/transactions/stats"),
     ("GET", "/api/v1/accounts/stats/categories"),
     ("GET", "/api/v1/summaries/monthly"),

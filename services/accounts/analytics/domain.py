@@ -192,3 +192,13 @@ class RecurringPayment:
     def is_debit(self) -> bool:
         """Whether money leaves."""
         return self.last_amount < 0
+
+
+@dataclass(frozen=True, slots=True)
+class RecurringPayments:
+    """What was found in a ledger."""
+
+    as_of: date | None
+    """The ledger's latest day, as of which it is said where the payments stand; None for an empty one."""
+    payments: Sequence[RecurringPayment]
+    """The next expected first, those that have ended last."""

@@ -2,12 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from scale.accounts.v1 import analytics_service_pb2 as pb
-from services.accounts.analytics.domain import CashFlow, CategoryStatistics, Granularity, MonthlySummary
+from scale.accounts.v1 import transaction_pb2 as nouns
+from services.accounts.analytics.domain import (
+    CashFlow,
+    CategoryStatistics,
+    Granularity,
+    MonthlySummary,
+    RecurrencePeriod,
+    RecurrenceStatus,
+    RecurringPayment,
+)
 from services.kit.dates import to_date_proto
 from services.kit.money import to_money
 
 GRANULARITIES: dict[int, Granularity] = {pb.Granularity.Value(f"GRANULARITY_{one.name}"): one for one in Granularity}
+RECURRENCE_STATUSES: dict[int, RecurrenceStatus] = {
+    pb.RecurrenceStatus.Value(f"RECURRENCE_STATUS_{one.name}"): one for one in RecurrenceStatus
+}
+_STATUS_NUMBERS: dict[RecurrenceStatus, Any] = {noun: number for number, noun in RECURRENCE_STATUSES.items()}
+_PERIOD_NUMBERS: dict[RecurrencePeriod, Any] = {one: pb.RecurrencePeriod.Value(f"RECURRENCE_PERIOD_{one.name}") for one in RecurrencePeriod}
+
+
+def to_recurring_payment(found: RecurringPayment) -> pb.RecurringPayment:
+    """A payment, or income, that comes again and again."""
+    return pb.RecurringPayment(
+        recurring_payment_id=str(found.id),
+        merchant=found.merchant,
+        type=nouns.TRANSACTION_TYPE_DEBIT if found.is_debit else nouns.TRANSACTION_TYPE_CREDIT,
+        period=_PERIOD_NUMBERS[found.period],
+        amount_min=to_money(found.amount_min, found.currency),
+        amount_max=to_money(found.amount_max, found.currency),
+        last_amount=to_money(found.last_amount, found.currency),
+        first_date=to_date_proto(found.first_date),
+        last_date=to_date_proto(found.last_date),
+        next_date=to_date_proto(found.next_date) if found.next_date else None,
+        status=_STATUS_NUMBERS[found.status],
+        occurrence_count=found.occurrence_count,
+        category=found.category or "",
+        transaction_ids=map(str, found.transaction_ids),
+        account_id=str(found.account_id),
+    )
 
 
 def to_cash_flow(period: CashFlow) -> pb.CashFlow:

@@ -17,7 +17,7 @@ from uuid import UUID, uuid5
 import polars as pl
 
 from services.accounts.analytics.cycles import Cycle, Days, Months
-from services.accounts.analytics.domain import RecurrencePeriod, RecurrenceStatus, RecurringPayment
+from services.accounts.analytics.domain import RecurrencePeriod, RecurrenceStatus, RecurringPayment, RecurringPayments
 
 ROWS = {
     "id": pl.String,
@@ -87,9 +87,9 @@ _PERIODS = (
     _Period(RecurrencePeriod.BIWEEKLY, Days(14), 14, 2, 5, 1.1, 1.5),
     _Period(RecurrencePeriod.FOUR_WEEKLY, Days(28), 28, 3, 4, 1.1, 1.5),
     _Period(RecurrencePeriod.MONTHLY, Months(1), 30.4, 4, 4, 1.5, 4.0),
-    _Period(RecurrencePeriod.QUARTERLY, Months(3), 91.3, 6, 3, 1.25, 2.0),
-    _Period(RecurrencePeriod.HALF_YEARLY, Months(6), 182.6, 8, 3, 1.25, 2.0),
-    _Period(RecurrencePeriod.YEARLY, Months(12), 365.2, 6, 2, 1.15, 1.5),
+    _Period(RecurrencePeriod.QUARTERLY, Months(3), 91.3, 4, 3, 1.25, 2.0),
+    _Period(RecurrencePeriod.HALF_YEARLY, Months(6), 182.6, 4, 3, 1.25, 2.0),
+    _Period(RecurrencePeriod.YEARLY, Months(12), 365.2, 3, 2, 1.15, 1.5),
 )
 _EXACT = 1.02
 """Amounts this near are equal, but for a rate of exchange: then one occurrence less will do."""
@@ -104,23 +104,13 @@ _WORD = r"[^\p{L}\p{N}]+"
 _NO_NAME = rf"\b(?:{_MONTHS}|\p{{L}}*\p{{N}}[\p{{L}}\p{{N}}]*)\b"
 
 
-@dataclass(frozen=True, slots=True)
-class Recurring:
-    """What was found."""
-
-    as_of: date | None
-    """The ledger's latest day, from which on the status is judged; None for an empty one."""
-    payments: Sequence[RecurringPayment]
-    """The next expected first, those that have ended last."""
-
-
-def find_recurring(rows: pl.DataFrame, *, today: date) -> Recurring:
+def find_recurring(rows: pl.DataFrame, *, today: date) -> RecurringPayments:
     """The recurring payments in `rows`, which have the columns of `ROWS` and are those of one user that count. Not one row a second time.
 
     Where they stand is judged as of each account's latest row, never later than `today`.
     """
     if rows.is_empty():
-        return Recurring(None, ())
+        return RecurringPayments(None, ())
     known = _known_until(rows, today)
     rows = _prepared(rows)
     payments: list[RecurringPayment] = []
@@ -131,7 +121,7 @@ def find_recurring(rows: pl.DataFrame, *, today: date) -> Recurring:
         for part in series.partition_by("group", maintain_order=True):
             payments.append(_payment(part, level, known, names))
         rows = rows.join(series.select("group").unique(), on="group", how="anti")
-    return Recurring(known.ledger, tuple(sorted(payments, key=order)))
+    return RecurringPayments(known.ledger, tuple(sorted(payments, key=order)))
 
 
 def order(payment: RecurringPayment) -> tuple[str, str]:

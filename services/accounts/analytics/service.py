@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Protocol
 from uuid import UUID
+
+import polars as pl
 
 from services.accounts.analytics.domain import (
     CashFlow,
@@ -17,7 +21,11 @@ from services.accounts.analytics.domain import (
     MonthlySummaryFilters,
     MonthlySummaryPage,
     MonthPosition,
+    RecurrenceStatus,
+    RecurringPayment,
+    RecurringPayments,
 )
+from services.accounts.analytics.recurring import find_recurring, order
 from services.kit.errors import invalid
 from services.kit.pagination import PageTokens, page_size
 
@@ -37,13 +45,22 @@ class AnalyticsRepository(Protocol):
         self, user_id: UUID, filters: MonthlySummaryFilters, *, fresh: bool, after: MonthPosition | None, limit: int
     ) -> MonthlySummaryPage: ...
 
+    async def recurring_rows(self, user_id: UUID) -> pl.DataFrame: ...
+
+
+Find = Callable[[UUID, date], Awaitable[RecurringPayments]]
+
 
 class AnalyticsService:
     """Figures about the user's ledger."""
 
-    def __init__(self, repository: AnalyticsRepository, page_tokens: PageTokens) -> None:
+    def __init__(
+        self, repository: AnalyticsRepository, page_tokens: PageTokens, *, cached: Callable[[Find], Find] = lambda find: find
+    ) -> None:
+        """`cached` makes a function keep its answers until the user's next change."""
         self._repository = repository
         self._page_tokens = page_tokens
+        self._find = cached(self._find_recurring)
 
     async def list_cash_flow(
         self, user_id: UUID, filters: CashFlowFilters, *, requested_size: int, token: str
@@ -99,6 +116,23 @@ class AnalyticsService:
         position = (last.month.isoformat(), last.category, last.currency)
         page = replace(page, summaries=page.summaries[:size])
         return page, self._page_tokens.encode(user_id=user_id, filters=bound, position=position)
+
+    async def list_recurring_payments(
+        self, user_id: UUID, *, is_debit: bool | None, status: RecurrenceStatus | None, requested_size: int, token: str
+    ) -> tuple[list[RecurringPayment], date | None, str]:
+        """One page, the next expected first; the ledger's latest day; and the token of the next page, empty on the last one."""
+        size = page_size(requested_size)
+        bound = f"recurring {is_debit} {status}"
+        after = self._page_tokens.decode(token, user_id=user_id, filters=bound) if token else ("", "")
+        known = await self._find(user_id, datetime.now(UTC).date())
+        found = [one for one in known.payments if order(one) > after and is_debit in (None, one.is_debit) and status in (None, one.status)]
+        if len(found) <= size:
+            return found, known.as_of, ""
+        return found[:size], known.as_of, self._page_tokens.encode(user_id=user_id, filters=bound, position=order(found[size - 1]))
+
+    async def _find_recurring(self, user_id: UUID, today: date) -> RecurringPayments:
+        rows = await self._repository.recurring_rows(user_id)
+        return await asyncio.to_thread(find_recurring, rows, today=today)
 
 
 def _first_day(month: date | None) -> date | None:

@@ -9,12 +9,20 @@ import grpc.aio
 from scale.accounts.v1 import analytics_service_pb2 as pb
 from scale.accounts.v1.analytics_service_pb2_grpc import AnalyticsServiceServicer
 from services.accounts.analytics.domain import CashFlowFilters, CategoryStatisticsFilters, Granularity, MonthlySummaryFilters
-from services.accounts.analytics.messages import GRANULARITIES, to_cash_flow, to_category_statistics, to_monthly_summary
+from services.accounts.analytics.messages import (
+    GRANULARITIES,
+    RECURRENCE_STATUSES,
+    to_cash_flow,
+    to_category_statistics,
+    to_monthly_summary,
+    to_recurring_payment,
+)
 from services.accounts.analytics.service import AnalyticsService
+from services.accounts.domain import TransactionType
 from services.accounts.fields import currency_field, text_field, uuid_field
-from services.accounts.messages import from_enum
+from services.accounts.messages import TRANSACTION_TYPES, from_enum
 from services.kit.context import identity
-from services.kit.dates import from_date_proto, to_timestamp
+from services.kit.dates import from_date_proto, to_date_proto, to_timestamp
 
 Context: TypeAlias = grpc.aio.ServicerContext
 
@@ -38,6 +46,20 @@ class AnalyticsServicer(AnalyticsServiceServicer):
             identity().user_id, filters, requested_size=request.page_size, token=request.page_token
         )
         return pb.ListCashFlowResponse(periods=map(to_cash_flow, periods), next_page_token=token)
+
+    async def ListRecurringPayments(self, request: pb.ListRecurringPaymentsRequest, context: Context) -> pb.ListRecurringPaymentsResponse:
+        """One page of recurring payments, the next expected first."""
+        kind = from_enum(request.type, TRANSACTION_TYPES, "type")
+        payments, as_of, token = await self._service.list_recurring_payments(
+            identity().user_id,
+            is_debit=kind is TransactionType.DEBIT if kind else None,
+            status=from_enum(request.status, RECURRENCE_STATUSES, "status"),
+            requested_size=request.page_size,
+            token=request.page_token,
+        )
+        return pb.ListRecurringPaymentsResponse(
+            payments=map(to_recurring_payment, payments), next_page_token=token, as_of_date=to_date_proto(as_of) if as_of else None
+        )
 
     async def ListCategoryStatistics(
         self, request: pb.ListCategoryStatisticsRequest, context: Context

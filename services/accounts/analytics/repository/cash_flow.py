@@ -47,5 +47,5 @@ class CashFlowRows:
     ) -> list[CashFlow]:
         """At most `limit` periods after `after`, the earliest first; those in which nothing moved are left out."""
         statement, arguments = cash_flow_statement(user_id, filters, after=after, limit=limit)
-        async with self._database.transaction(user_id, read_only=True) as connection:
+        async with self._database.transaction(user_id, read_only=True, replica=True) as connection:
             return [CashFlow(*record) for record in await connection.fetch(statement, *arguments)]

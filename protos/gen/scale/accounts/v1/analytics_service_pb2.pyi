@@ -28,6 +28,8 @@ class RecurrencePeriod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RECURRENCE_PERIOD_MONTHLY: _ClassVar[RecurrencePeriod]
     RECURRENCE_PERIOD_QUARTERLY: _ClassVar[RecurrencePeriod]
     RECURRENCE_PERIOD_YEARLY: _ClassVar[RecurrencePeriod]
+    RECURRENCE_PERIOD_FOUR_WEEKLY: _ClassVar[RecurrencePeriod]
+    RECURRENCE_PERIOD_HALF_YEARLY: _ClassVar[RecurrencePeriod]
 
 class RecurrenceStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -45,6 +47,8 @@ RECURRENCE_PERIOD_BIWEEKLY: RecurrencePeriod
 RECURRENCE_PERIOD_MONTHLY: RecurrencePeriod
 RECURRENCE_PERIOD_QUARTERLY: RecurrencePeriod
 RECURRENCE_PERIOD_YEARLY: RecurrencePeriod
+RECURRENCE_PERIOD_FOUR_WEEKLY: RecurrencePeriod
+RECURRENCE_PERIOD_HALF_YEARLY: RecurrencePeriod
 RECURRENCE_STATUS_UNSPECIFIED: RecurrenceStatus
 RECURRENCE_STATUS_ACTIVE: RecurrenceStatus
 RECURRENCE_STATUS_OVERDUE: RecurrenceStatus
@@ -143,12 +147,14 @@ class ListRecurringPaymentsRequest(_message.Message):
     def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., type: _Optional[_Union[_transaction_pb2.TransactionType, str]] = ..., status: _Optional[_Union[RecurrenceStatus, str]] = ...) -> None: ...
 
 class ListRecurringPaymentsResponse(_message.Message):
-    __slots__ = ("payments", "next_page_token")
+    __slots__ = ("payments", "next_page_token", "as_of_date")
     PAYMENTS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    AS_OF_DATE_FIELD_NUMBER: _ClassVar[int]
     payments: _containers.RepeatedCompositeFieldContainer[RecurringPayment]
     next_page_token: str
-    def __init__(self, payments: _Optional[_Iterable[_Union[RecurringPayment, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    as_of_date: _date_pb2.Date
+    def __init__(self, payments: _Optional[_Iterable[_Union[RecurringPayment, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., as_of_date: _Optional[_Union[_date_pb2.Date, _Mapping]] = ...) -> None: ...
 
 class CategoryStatistics(_message.Message):
     __slots__ = ("category", "primary_category", "transaction_count", "total", "spent", "received", "first_date", "last_date")
