@@ -33,6 +33,7 @@ from services.accounts.repository.filters import page_statement
 from services.accounts.repository.suggesting import JOIN_BY_HASH, SELECT_NEAR
 from services.accounts.repository.transactions import NOT_IN_PARALLEL
 from services.accounts.repository.words import SELECT_WORDS
+from services.accounts.saved_filters.repository import SELECT_PAGE as SELECT_SAVED_FILTERS
 from services.accounts.search import matching
 from services.kit.postgres import Database
 from services.kit.settings import DatabaseSettings
@@ -310,6 +311,26 @@ async def test_amount_index_serves_who_is_above_the_policies(ledger: Ledger) -> 
         ledger.user_id,
     )
     assert "idx_transactions_user_amount" in indexes(json.loads(plan)[0]["Plan"])
+
+
+ADD_SAVED_FILTERS = """
+    INSERT INTO accounts.saved_filters (user_id, id, name, filter, request_id, request_hash)
+    SELECT user_id, gen_random_uuid(), 'Filter ' || n, 'rent', n::text, '' FROM unnest($1::uuid[]) AS user_id, generate_series(1, 200) AS n
+"""
+
+
+async def test_pages_of_saved_filters_are_read_by_name(ledger: Ledger) -> None:
+    users = [*ledger.users[:2], *(uuid7() for _ in range(20))]
+    await ledger.migrator.execute(ADD_SAVED_FILTERS, users)
+    await ledger.migrator.execute("ANALYZE accounts.saved_filters")
+    plan = await ledger.explain(SELECT_SAVED_FILTERS, ledger.user_id, "Filter 17", PAGE)
+    await ledger.migrator.execute("DELETE FROM accounts.saved_filters WHERE user_id = ANY ($1)", users)
+    assert (plan["Actual Rows"], indexes(plan)) == (PAGE, {"idx_saved_filters_name"})
+    assert "Sort" not in kinds(plan)
+    assert rows_read(plan) <= PAGE
+    scan = next(node for node in nodes(plan) if "Index Name" in node)
+    assert "user_id" in scan["Index Cond"]
+    assert "name_key" in scan["Index Cond"]
 
 
 # Deep pages
