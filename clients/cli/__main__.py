@@ -13,10 +13,11 @@ from uuid import UUID
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from clients.cli import budgets, filters
+from clients.cli import budgets, filters, rules
 from clients.cli.adding import add_transaction
 from clients.cli.balances import show_balances
 from clients.cli.client import FINAL_STATES, ScaleClient, ScaleError
+from clients.cli.edits import edit_transactions, list_edits, undo_edit
 from clients.cli.erase import erase_everything
 from clients.cli.export import export_everything, restore_everything
 from clients.cli.figures import show_statistics, show_summary
@@ -174,8 +175,12 @@ app.command("recurring")(show_recurring)
 app.command("summary")(show_summary)
 app.command("stats")(show_statistics)
 app.command("erase")(erase_everything)
+app.command("edit")(edit_transactions)
+app.command("edits")(list_edits)
+app.command("undo")(undo_edit)
 app.add_typer(budgets.app, name="budgets")
 app.add_typer(filters.app, name="filters")
+app.add_typer(rules.app, name="rules")
 
 
 @app.command("profiles")

@@ -14,10 +14,12 @@ from clients.cli.client import where_and_why
 _AMOUNTS = ("amount", "received", "spent", "net", "total", "average", "minimum", "maximum")
 _COUNTS = ("rows", "inserted", "duplicates", "suspected_duplicates", "zero_amount", "rejected")
 
-_MAY_FOLD = ("columns", "header", "description", "merchant", "suspicion", "file_name", "name", "identifier", "category")
+_MAY_FOLD = frozenset(
+    "columns header description merchant suspicion file_name name identifier category filter actions standing".split(),
+)
 _LENGTHS = {"id": 36, "transaction_date": 10, "created_at": 10, "state": 9, "rows": 4, "rejected": 3, "file_name": 8}
 # An instant shows its day, the first day of a month the month.
-_CUT = {"created_at": 10, "month_start": 7}
+_CUT = {"created_at": 10, "undone_at": 10, "month_start": 7}
 
 
 def show_table(console: Console, columns: Mapping[str, str], items: Iterable[Mapping[str, Any]], *, nothing: str) -> None:
