@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import billiard.pool
 import structlog
 import uuid_utils
 import uvloop
@@ -31,6 +32,9 @@ from services.kit.queue import OUTAGES
 from services.kit.telemetry import TASK_LATENCY, TASKS_RUNNING
 
 log = structlog.get_logger()
+
+_NOTE_TAKEN_TRIES = 10
+"""A tenth of a second each."""
 
 Result = TypeVar("Result")
 Hook = Callable[[], Awaitable[None]]
@@ -170,6 +174,9 @@ def run_worker(
     for warning in (SecurityWarning, CPendingDeprecationWarning):
         warnings.simplefilter("ignore", warning)
     celery.steps["consumer"].add(_PlacesRegained)
+    # A child that ends waits until its parent has taken note of its last task, half a minute at most. A parent that ends just then never
+    # does; the message then goes back, as if the child had died.
+    billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = _NOTE_TAKEN_TRIES
     signals.worker_process_init.connect(_child_starts)
     signals.worker_process_shutdown.connect(_child_stops)
     signals.task_prerun.connect(_task_starts)
