@@ -24,6 +24,8 @@ LISTINGS = (
     "/balance",
     "/budgets",
     "/saved-filters",
+    "/rules",
+    "/edits",
     "/csv-profiles",
 )
 
@@ -71,6 +73,7 @@ def made(user: RestUser, path: str, body: dict[str, Any]) -> dict[str, Any]:
 
 def fill(user: RestUser) -> None:
     """A bit of everything, with texts that break what is not careful."""
+    made(user, "/rules", {"name": "Ramen out", "filter": "description: ramen", "category": "dining", "note": "by rule"})
     user.http.patch("/profile", json={"default_currency": "CHF", "locale": "de-CH", "time_zone": "Europe/Zurich"})
     for name, content in STATEMENTS.items():
         user.imported(content, name=name)
@@ -87,6 +90,8 @@ def fill(user: RestUser) -> None:
         assert user.http.post(f"/transfers/{transfer['id']}/confirm").status_code == 200
     month = {"period_start": "2026-01-01", "period_end": "2026-01-31", "roll_over": True}
     made(user, "/budgets", {"category": own, "amount": {"amount": "400.00", "currency": "EUR"}, **month})
+    edited = user.http.patch("/transactions", json={"filter": "amount > 0", "note": "money in"})
+    assert (edited.status_code, edited.json()["changed"] > 2) == (200, True), edited.text
     made(user, "/saved-filters", {"name": "Ramen", "filter": 'description: "ramen" AND amount < 0'})
     typed = {"account_id": transactions[0]["account_id"], "transaction_date": "2026-01-10", "amount": "-9.99", "description": "=typed"}
     made(user, "/transactions", typed)
@@ -164,6 +169,11 @@ def test_export_erase_restore_gives_the_same_ledger(system: LocalSystem, user: R
     response = restore(anew, content)
     assert response.status_code == 201, response.text
     assert everything(anew) == before
+    # What was edited can still be taken back.
+    (edit,) = (one for one in before["/edits"] if one["filter"] == "amount > 0")
+    undone = anew.http.post(f"/edits/{edit['id']}/undo")
+    assert undone.status_code == 200, undone.text
+    assert not any(one["note"] == "money in" for one in anew.transactions())
     for name, statement in STATEMENTS.items():
         assert anew.imported(statement, name=name)["counts"]["inserted"] == 0, name
     assert anew.imported(TAUGHT, name="taught.csv")["counts"]["inserted"] == 0
