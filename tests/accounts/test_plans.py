@@ -19,8 +19,11 @@ import asyncpg
 import pytest
 from uuid_utils.compat import uuid7
 
-from services.accounts.analytics.domain import MonthlySummaryFilters, MonthPosition
+from services.accounts.analytics.domain import CashFlowFilters, CashFlowPosition, Granularity, MonthlySummaryFilters, MonthPosition
+from services.accounts.analytics.recurring import WINDOW_MONTHS
+from services.accounts.analytics.repository.cash_flow import cash_flow_statement
 from services.accounts.analytics.repository.figures import MONTHS_KEPT, MONTHS_NOW, STATISTICS_KEPT, STATISTICS_NOW, months_arguments
+from services.accounts.analytics.repository.recurring import SELECT_LATEST, SELECT_ROWS
 from services.accounts.balances.domain import BalanceFilters
 from services.accounts.balances.repository import SELECT_PAGE as SELECT_BALANCES
 from services.accounts.balances.repository import page_arguments
@@ -548,3 +551,32 @@ async def test_figures_made_now_read_the_users_rows_once(ledger: Ledger, stateme
     assert scans
     assert all("user_id" in node["Index Cond"] for node in scans)
     assert rows_looked_at(scans) <= FEW_ROWS
+
+
+@pytest.mark.parametrize(
+    ("granularity", "days", "after"),
+    [
+        (Granularity.MONTH, DAYS, None),
+        (Granularity.WEEK, DAYS, None),
+        (Granularity.DAY, 31, None),
+        # The last page but one reads no row of those before it.
+        (Granularity.DAY, DAYS, FIRST_DAY + timedelta(DAYS - 60)),
+    ],
+)
+async def test_cash_flow_reads_the_rows_of_its_days_once(ledger: Ledger, granularity: Granularity, days: int, after: date | None) -> None:
+    filters = CashFlowFilters(granularity, FIRST_DAY, FIRST_DAY + timedelta(days - 1))
+    position = CashFlowPosition(after, "EUR") if after else None
+    statement, arguments = cash_flow_statement(ledger.user_id, filters, after=position, limit=PAGE)
+    plan = await ledger.explain(statement, *arguments, first=NOT_IN_PARALLEL)
+    assert "Seq Scan" not in kinds(plan)
+    assert rows_read(plan) <= ROWS * (60 if after else days) // DAYS
+    assert all("user_id" in node["Index Cond"] for node in nodes(plan) if "Index Name" in node)
+
+
+async def test_recurring_payments_are_looked_for_in_the_users_rows_of_two_years(ledger: Ledger) -> None:
+    latest = await ledger.explain(SELECT_LATEST, ledger.user_id, WINDOW_MONTHS)
+    assert rows_read(latest) <= 2
+    plan = await ledger.explain(SELECT_ROWS, ledger.user_id, FIRST_DAY + timedelta(DAYS - 762), first=NOT_IN_PARALLEL)
+    assert "Seq Scan" not in kinds(plan)
+    assert rows_read(plan) <= ROWS * 762 // DAYS
+    assert all("user_id" in node["Index Cond"] for node in nodes(plan) + nodes(latest) if "Index Name" in node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import date
 from uuid import UUID
 
 import polars as pl
@@ -13,15 +14,15 @@ from services.kit.postgres import Database
 _DESCRIPTION_CHARS = 200
 """What tells who is paid stands at the beginning."""
 
-# For COPY, which takes no parameters: the user is that of the transaction. The index gives the order.
+SELECT_LATEST = """
+    SELECT (transaction_date - $2 * interval '1 month')::date FROM accounts.counted_transactions
+     WHERE user_id = $1 AND transaction_date <= CURRENT_DATE ORDER BY transaction_date DESC LIMIT 1
+"""
+# The index gives the order.
 SELECT_ROWS = f"""
     SELECT id, account_id, transaction_date, (amount * 10000)::bigint, currency, merchant_name, left(description, {_DESCRIPTION_CHARS}),
            category
-      FROM accounts.counted_transactions
-     WHERE user_id = (SELECT auth.uid())
-       AND transaction_date > (SELECT LEAST(max(transaction_date), CURRENT_DATE) FROM accounts.counted_transactions
-                                WHERE user_id = (SELECT auth.uid())) - interval '{WINDOW_MONTHS} months'
-     ORDER BY transaction_date, id
+      FROM accounts.counted_transactions WHERE user_id = $1 AND transaction_date > $2 ORDER BY transaction_date, id
 """  # nosec B608 - only constants
 
 
@@ -38,7 +39,8 @@ class RecurringRows:
             text.write(data)
 
         async with self._database.transaction(user_id, read_only=True) as connection:
-            await connection.copy_from_query(SELECT_ROWS, output=keep, format="csv")
+            after = await connection.fetchval(SELECT_LATEST, user_id, WINDOW_MONTHS)
+            await connection.copy_from_query(SELECT_ROWS, user_id, after or date.min, output=keep, format="csv")
         if not text.tell():
             return pl.DataFrame(schema=ROWS)
         return pl.read_csv(text.getvalue(), has_header=False, schema=ROWS)
