@@ -57,7 +57,7 @@ class IngestionSettings(ServiceSettings, ImportSettings):
         "Without it, and without Redis, every file is read within its request.",
     )
     queue_above_bytes: int = Field(16 * 1024 * 1024, ge=0, description="Larger files are left to a worker: 202 instead of 201.")
-    restore_lease_s: float = Field(60, gt=0, description="Seconds after which an interrupted restore may be sent again.")
+    restore_lease_s: float = Field(600, gt=0, description="Seconds after which the key of a restore whose process died may be used again.")
     restore_idle_timeout_s: float = Field(60, gt=0, description="Seconds to wait for the next part of an export before it is given up.")
     export_timeout_s: float = Field(3600, gt=0, description="Seconds that one table may take on its way out or back.")
     max_exports: int = Field(4, ge=1, description="Exports and restores at once in this process; others are told to come back.")
