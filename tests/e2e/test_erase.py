@@ -21,6 +21,7 @@ from services.kit.auth import mint_token
 from services.local import LocalSystem, free_port_base
 from services.local.environment import AUTH_AUDIENCE, AUTH_ISSUER, SIGNING_KEY
 from tests.e2e.test_large_import import accepted, ledger_held, start_system, statement, wait_until
+from tests.ingestion import ofx_files as ofx
 from tests.support.rest import RestUser
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -144,6 +145,12 @@ def rich(user: RestUser) -> None:
         "When;What;Gross;Net\n02.01.2026;A;1,00;2,00\n", columns={"date": "When", "description": "What", "amount": "Net"}
     )
     assert taught.status_code == 201, taught.text
+    # Ids of a bank, and a row that is known under another text, too.
+    payment = ofx.transaction("DEBIT", "20260111", "-7.00", "FIT-1", NAME="Kiosk")
+    user.imported(ofx.document(ofx.HEADER_2, ofx.bank(payment)), name="bank.ofx")
+    user.imported(CSV + f"2026-01-02,-20.00,Rent ref 4711,{GIRO}\n")
+    (suspected,) = user.transactions(suspected_duplicate="true", q="4711")
+    assert user.http.post(f"/transactions/{suspected['id']}/merge").status_code == 200
     for transfer in user.pages("/transfers"):
         user.http.post(f"/transfers/{transfer['id']}/confirm")
     category = user.http.post("/categories", json={"name": "Holidays", "primary_slug": "travel"})
@@ -159,9 +166,13 @@ def rich(user: RestUser) -> None:
         "period_start": "2026-01-01",
         "period_end": "2026-01-31",
     }
-    for path, body in (("/transactions", typed), ("/budgets", budget)):
+    saved = {"name": "Coffee", "filter": "description:coffee"}
+    rule = {"name": "Coffee", "filter": "description:coffee", "category": "dining"}
+    for path, body in (("/transactions", typed), ("/budgets", budget), ("/saved-filters", saved), ("/rules", rule)):
         made = user.http.post(path, json=body)
         assert made.status_code == 201, made.text
+    edited = user.http.patch("/transactions", json={"filter": "description:rent", "note": "shared"})
+    assert (edited.status_code, edited.json()["changed"]) == (200, 1), edited.text
     for path in FIGURES:  # what is kept ahead, and what is kept of the answer
         assert user.http.get(path).status_code == 200
 
@@ -177,6 +188,8 @@ def test_nothing_of_the_user_is_left_and_nobody_else_notices(system: LocalSystem
     }
     offer = user.http.post("/erase").json()
     assert offer["rows"]["accounts"]["transactions"] == len(user.transactions())
+    # Whoever adds a table adds to `rich`: what is not there cannot be seen to go.
+    assert [table for tables in offer["rows"].values() for table, count in tables.items() if not count] == []
     assert traces(system, user.user_id)
     with ledger_held(system):
         # One that a worker reads just now, and one that waits behind it.
