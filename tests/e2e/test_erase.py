@@ -191,6 +191,7 @@ def test_nothing_of_the_user_is_left_and_nobody_else_notices(system: LocalSystem
     # Whoever adds a table adds to `rich`: what is not there cannot be seen to go.
     assert [table for tables in offer["rows"].values() for table, count in tables.items() if not count] == []
     assert traces(system, user.user_id)
+    copy = user.http.get("/export").content
     with ledger_held(system):
         # One that a worker reads just now, and one that waits behind it.
         held = accepted(user, statement(6000, "held"))
@@ -213,6 +214,7 @@ def test_nothing_of_the_user_is_left_and_nobody_else_notices(system: LocalSystem
         user.http.patch("/profile", json={"display_name": "Me again"}),
         user.post_import(CSV + f"2026-01-02,-20.00,Rent,{GIRO}\n"),
         user.post_import(statement(6000)),
+        user.http.post("/restore", files={"file": ("scale-export.zip", copy, "application/zip")}),
         user.http.post("/accounts", json={"name": "Giro", "type": "checking", "currency": "EUR"}),
         user.http.post("/categories", json={"name": "Mine", "primary_slug": "travel"}),
     ]
