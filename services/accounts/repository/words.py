@@ -14,12 +14,17 @@ _MARKS = '.,;:!?/|*+-_=#&@()[]<>"'
 # The newest transactions have the words that people search for, and to take all apart would take longer than people wait. Numbers and
 # references are nobody's typing mistakes.
 SELECT_WORDS = """
-    SELECT word, count(*)
-      FROM (SELECT translate(description_key || ' ' || COALESCE(merchant_key, ''), $4, rpad('', length($4))) AS texts
-              FROM accounts.transactions WHERE user_id = $1 ORDER BY transaction_date DESC, id DESC LIMIT 20000) AS newest,
-           unnest(string_to_array(texts, ' ')) AS word
-     WHERE length(word) BETWEEN $2 AND $3
-     GROUP BY word HAVING word !~ '[0-9]' ORDER BY count(*) DESC
+    WITH held AS MATERIALIZED (
+        SELECT word, count(*) AS times
+          FROM (SELECT description_key || ' ' || COALESCE(merchant_key, '') AS texts FROM accounts.transactions
+                 WHERE user_id = $1 ORDER BY transaction_date DESC, id DESC LIMIT 20000) AS newest,
+               unnest(string_to_array(texts, ' ')) AS word
+         WHERE length(word) >= $2
+         GROUP BY word)
+    SELECT part, sum(times)::bigint
+      FROM held, unnest(string_to_array(translate(word, $4, rpad('', length($4))), ' ')) AS part
+     WHERE word !~ '[0-9]' AND length(part) BETWEEN $2 AND $3
+     GROUP BY part ORDER BY sum(times) DESC
 """
 
 
