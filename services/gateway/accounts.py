@@ -55,6 +55,7 @@ async def get_profile(request: Request) -> Response:
 _list_documented: dict[str, Any] = {
     "response_model": schemas.TransactionPage,
     "openapi_extra": query_parameters(schemas.TransactionFilters),
+    "responses": NOT_FOUND,
 }
 router.get("/transactions", tags=["transactions"], operation_id="list_transactions", **_list_documented)(list_transactions)
 router.get(

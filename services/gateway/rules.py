@@ -23,6 +23,7 @@ from services.gateway.upstreams import upstreams
 
 router = APIRouter(prefix="/api/v1", tags=["rules"], responses=EVERYWHERE)
 
+# Its paths say :uuid, so that /rules/preview is never taken for an id.
 RuleId = Annotated[Identifier, Path(description="The rule.")]
 
 
@@ -56,21 +57,21 @@ async def preview_rule(request: Request, trial: schemas.RuleTrial) -> Response:
     return json_answer(request, content)
 
 
-@router.get("/rules/{rule_id}", response_model=schemas.Rule, responses=NOT_FOUND)
+@router.get("/rules/{rule_id:uuid}", response_model=schemas.Rule, responses=NOT_FOUND)
 async def get_rule(request: Request, rule_id: RuleId) -> Response:
     """One rule."""
     answer = await upstreams(request).rules.unary("GetRule", pb.GetRuleRequest(rule_id=str(rule_id)))
     return json_answer(request, shape.rule_json(answer.rule), Cache.REVALIDATE)
 
 
-@router.patch("/rules/{rule_id}", response_model=schemas.Rule, responses=NOT_FOUND | CONFLICT)
+@router.patch("/rules/{rule_id:uuid}", response_model=schemas.Rule, responses=NOT_FOUND | CONFLICT)
 async def update_rule(request: Request, rule_id: RuleId, change: schemas.RuleChange) -> Response:
     """Changes a rule. What it has done stays until you take it back."""
     answer = await upstreams(request).rules.unary("UpdateRule", shape.update_rule_request(rule_id, change))
     return json_answer(request, shape.rule_json(answer.rule))
 
 
-@router.delete("/rules/{rule_id}", status_code=204, response_model=None)
+@router.delete("/rules/{rule_id:uuid}", status_code=204, response_model=None, responses=NOT_FOUND)
 async def delete_rule(request: Request, rule_id: RuleId) -> Response:
     """Takes a rule away; what it has done stays. Harmless to repeat."""
     await upstreams(request).rules.unary("DeleteRule", pb.DeleteRuleRequest(rule_id=str(rule_id)))
