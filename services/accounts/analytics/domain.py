@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -183,7 +182,7 @@ class RecurringPayment:
     occurrence_count: int
     category: str | None
     """Of the latest one."""
-    transaction_ids: Sequence[UUID]
+    transaction_ids: tuple[UUID, ...]
     """The latest ones, the newest first."""
     account_id: UUID
     """Of the latest one."""
@@ -200,5 +199,5 @@ class RecurringPayments:
 
     as_of: date | None
     """The ledger's latest day, as of which it is said where the payments stand; None for an empty one."""
-    payments: Sequence[RecurringPayment]
+    payments: tuple[RecurringPayment, ...]
     """The next expected first, those that have ended last."""

@@ -24,9 +24,12 @@ from services.accounts.analytics.repository import PostgresAnalyticsRepository
 from services.accounts.analytics.service import AnalyticsService
 from services.accounts.domain import NewAccount, TransferState
 from services.accounts.repository import PostgresAccountsRepository
+from services.kit.cache import Cache
 from services.kit.errors import InvalidArgument
 from services.kit.pagination import PageTokens
 from services.kit.postgres import Database
+from services.kit.settings import DatabaseSettings
+from services.local import LocalSystem
 from tests.support.ledger_rows import batches, fingerprints, row
 
 TODAY = date(2026, 2, 10)
@@ -256,6 +259,14 @@ def test_any_ledger_is_read(rows: list[dict[str, Any]], today: date) -> None:
 # From the ledger
 
 
+class CountingRepository(PostgresAnalyticsRepository):
+    reads = 0
+
+    async def recurring_rows(self, user_id: UUID) -> pl.DataFrame:
+        self.reads += 1
+        return await super().recurring_rows(user_id)
+
+
 @pytest.fixture
 def analytics(database: Database) -> AnalyticsService:
     return AnalyticsService(PostgresAnalyticsRepository(database), PageTokens(b"a page token key for tests only!"))
@@ -309,6 +320,26 @@ async def test_from_the_ledger(
     assert as_of == max(one["transaction_date"] for one in rows if one["description"] != "Pending")
     with pytest.raises(InvalidArgument, match="page_token"):
         await analytics.list_recurring_payments(user_id, is_debit=True, status=None, requested_size=1, token=token)
+
+
+async def test_what_was_found_is_kept_until_the_next_change(servers: LocalSystem, user_id: UUID) -> None:
+    cache = Cache(servers.redis_url, name=f"test-{user_id}", key=b"key")
+    settings = DatabaseSettings(DB_POOL_SIZE=1, DB_MAX_OVERFLOW=4)
+    database = Database(servers.service_url("accounts"), settings, after_write=cache.drop)
+    await database.open()
+    ledger = PostgresAccountsRepository(database, bulk_statement_timeout_s=30, lock_timeout_s=0.5)
+    repository = CountingRepository(database)
+    analytics = AnalyticsService(repository, PageTokens(b"a page token key for tests only!"), cached=cache.cached())
+    await add(ledger, user_id, "Giro", a_year_of(3, "-900.5", "Rent"))
+    first = await listed(analytics, user_id)
+    assert await listed(analytics, user_id) == first
+    assert [one.merchant for one in first] == ["Rent"]
+    assert repository.reads == 1
+    await add(ledger, user_id, "Giro", a_year_of(9, "-30", "Gym"))
+    assert [one.merchant for one in await listed(analytics, user_id)] == ["Rent", "Gym"]
+    assert repository.reads == 2
+    await database.close()
+    await cache.close()
 
 
 async def test_confirmed_transfers_are_no_payments(
