@@ -8,6 +8,8 @@ from services.accounts.analytics.refresh import FiguresRefresh
 from services.accounts.analytics.repository.refresh import PostgresFiguresRepository
 from services.accounts.edits.expiry import EditsExpiry
 from services.accounts.edits.repository.expired import PostgresExpiredEdits
+from services.accounts.months import MonthsAhead
+from services.accounts.repository.partitions import PostgresPartitionsRepository
 from services.accounts.settings import AccountsSettings, AccountsWorkerSettings
 from services.kit.cache import Cache
 from services.kit.postgres import Database
@@ -46,6 +48,7 @@ class AccountsWorkerApp:
             PostgresFiguresRepository(self.database, refresh_timeout_s=settings.refresh_timeout_s), forget=self._cache.drop_all
         )
         self.expiry = EditsExpiry(PostgresExpiredEdits(self.database, statement_timeout_s=settings.bulk_statement_timeout_s))
+        self.months = MonthsAhead(PostgresPartitionsRepository(self.database))
 
     @classmethod
     async def close(cls) -> None:
