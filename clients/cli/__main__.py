@@ -13,7 +13,7 @@ from uuid import UUID
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from clients.cli import budgets, filters, rules
+from clients.cli import budgets, database, filters, rules
 from clients.cli.adding import add_transaction
 from clients.cli.balances import show_balances
 from clients.cli.client import FINAL_STATES, ScaleClient, ScaleError
@@ -181,6 +181,7 @@ app.command("undo")(undo_edit)
 app.add_typer(budgets.app, name="budgets")
 app.add_typer(filters.app, name="filters")
 app.add_typer(rules.app, name="rules")
+app.add_typer(database.app, name="db")
 
 
 @app.command("profiles")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,8 +18,14 @@ from uuid_utils.compat import uuid7
 from migrations.index_check import compare_indexes
 from migrations.partitioning import conversion
 from migrations.runner import MigrationError, alembic_config, newest_revision, upgrade
+from services.accounts.domain import NewAccount, TransactionChanges, TransactionFilters
+from services.accounts.repository import PostgresAccountsRepository
+from services.kit.errors import Aborted
+from services.kit.postgres import Database
+from services.kit.settings import DatabaseSettings
 from services.local import LocalSystem
 from services.local.postgres import MIGRATOR
+from tests.support.ledger_rows import batches, fingerprints, row
 from tests.support.partitioned import OtherDatabase
 
 ROWS = 600
@@ -421,6 +428,43 @@ async def test_what_cannot_be_kept_is_said_before_anything_is_done(plain: OtherD
     monkeypatch.setattr(conversion, "_MOST_LOCKS", "SELECT 100")
     with pytest.raises(MigrationError, match="max_locks_per_transaction"):
         await upgrade(plain.migrator_url, partitioned=True)
+
+
+async def test_a_service_goes_on_through_the_conversion(plain: OtherDatabase) -> None:
+    """Reads, writes and new rows, prepared before it, on connections that stay: at worst one of them took too long meanwhile."""
+    database = Database(plain.service_url("accounts"), DatabaseSettings(DB_POOL_SIZE=2, DB_MAX_OVERFLOW=0, DB_STATEMENT_TIMEOUT=30))
+    await database.open()
+    ledger = PostgresAccountsRepository(database, bulk_statement_timeout_s=30, lock_timeout_s=5)
+    account, _ = await ledger.ensure_account(FIRST, NewAccount("Second", "EUR"), "EUR")
+    done = 0
+    over = asyncio.Event()
+
+    async def work() -> None:
+        nonlocal done
+        while not over.is_set():
+            try:
+                (first, *_) = await ledger.list_transactions(FIRST, TransactionFilters(), after=None, limit=20)
+                await ledger.update_transaction(FIRST, first.id, TransactionChanges(note=f"seen {done}"))
+                rows = [row(account.id, 1, description=f"meanwhile {done}")]
+                assert (await ledger.append_transactions(FIRST, uuid7(), batches(rows), fingerprints)).inserted_count == 1
+            except Aborted:
+                continue
+            done += 1
+
+    working = asyncio.create_task(work())
+    while done < 8:
+        await asyncio.sleep(0.01)
+    await upgrade(plain.migrator_url, partitioned=True)
+    before, deadline = done, time.monotonic() + 20
+    while done < before + 8:
+        assert time.monotonic() < deadline
+        assert not working.done(), working
+        await asyncio.sleep(0.01)
+    over.set()
+    await working
+    async with as_service(plain, FIRST) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM accounts.transactions WHERE description LIKE 'meanwhile %'") == done
+    await database.close()
 
 
 # The history goes on
