@@ -29,13 +29,18 @@ from services.accounts.balances.repository import SELECT_PAGE as SELECT_BALANCES
 from services.accounts.balances.repository import page_arguments
 from services.accounts.budgets.repository import SELECT_KEPT_PAGE, SELECT_ONE_NOW, SELECT_PAGE_NOW
 from services.accounts.budgets.repository import SELECT_PAGE as SELECT_BUDGETS
-from services.accounts.domain import Transaction, TransactionFilters, TransactionPosition, TransactionStatus
+from services.accounts.domain import CategorySource, Transaction, TransactionFilters, TransactionPosition, TransactionStatus
+from services.accounts.edits.repository.changing import CHANGE, RESTORE, Arguments, RowChanges, Target, counting_statement
+from services.accounts.edits.repository.edits import SELECT_PAGE as SELECT_EDITS
+from services.accounts.filters import parse
 from services.accounts.repository import PostgresAccountsRepository
-from services.accounts.repository.conditions import NO_MEANINGS, read_meanings
+from services.accounts.repository.conditions import NO_MEANINGS, filter_condition, read_meanings
 from services.accounts.repository.filters import page_statement
 from services.accounts.repository.suggesting import JOIN_BY_HASH, SELECT_NEAR
 from services.accounts.repository.transactions import NOT_IN_PARALLEL
 from services.accounts.repository.words import SELECT_WORDS
+from services.accounts.rules.repository.rules import SELECT_EDITS as SELECT_EDITS_OF_RULE
+from services.accounts.rules.repository.rules import SELECT_PAGE as SELECT_RULES
 from services.accounts.saved_filters.repository import SELECT_PAGE as SELECT_SAVED_FILTERS
 from services.accounts.search import matching
 from services.kit.postgres import Database
@@ -580,3 +585,71 @@ async def test_recurring_payments_are_looked_for_in_the_users_rows_of_two_years(
     assert "Seq Scan" not in kinds(plan)
     assert rows_read(plan) <= ROWS * 762 // DAYS
     assert all("user_id" in node["Index Cond"] for node in nodes(plan) + nodes(latest) if "Index Name" in node)
+
+
+# Of every user, so that only a user-led index finds one's own among them.
+FILL_EDITS = """
+    INSERT INTO accounts.edits (user_id, id, filter, changed_count, rule_id, expires_at)
+    SELECT user_id, gen_random_uuid(), 'x', 1, CASE WHEN n % 10 = 0 THEN $2::uuid END, now() + interval '1 day'
+      FROM unnest($1::uuid[]) AS user_id, generate_series(1, 300) AS n
+"""
+FILL_RULES = """
+    INSERT INTO accounts.rules (user_id, id, name, filter, note, position, request_id, request_hash)
+    SELECT user_id, gen_random_uuid(), 'x', 'x', 'x', n, n::text, '' FROM unnest($1::uuid[]) AS user_id, generate_series(1, 100) AS n
+"""
+FILL_EDIT_ROWS = """
+    INSERT INTO accounts.edit_rows (user_id, edit_id, transaction_id, fields, note_before, note_after)
+    SELECT t.user_id, edits.id, t.id, '{note}', '', 'x'
+      FROM accounts.edits JOIN accounts.transactions AS t USING (user_id)
+     WHERE edits.user_id = ANY ($1) AND rule_id IS NOT NULL AND import_line <= 200
+"""
+
+
+@pytest.fixture
+async def edited(ledger: Ledger) -> AsyncIterator[tuple[UUID, UUID]]:
+    """300 edits, 30 of them by one rule and with 200 rows each, and 100 rules of each of 40 users; a rule's id and an edit's of the large
+    one."""
+    everyone = [ledger.user_id, *(uuid7() for _ in range(39))]
+    rule_id = uuid7()
+    await ledger.migrator.execute(FILL_EDITS, everyone, rule_id)
+    await ledger.migrator.execute(FILL_RULES, everyone)
+    await ledger.migrator.execute(FILL_EDIT_ROWS, everyone)
+    await ledger.migrator.execute("ANALYZE accounts.edits, accounts.rules, accounts.edit_rows")
+    yield (
+        rule_id,
+        await ledger.migrator.fetchval("SELECT max(edit_id::text)::uuid FROM accounts.edit_rows WHERE user_id = $1", ledger.user_id),
+    )
+    for table in ("edits", "rules", "edit_rows"):
+        await ledger.migrator.execute(f"DELETE FROM accounts.{table} WHERE user_id = ANY ($1)", everyone)
+
+
+async def test_edits_and_rules_are_read_by_user(ledger: Ledger, edited: tuple[UUID, UUID]) -> None:
+    rule_id, edit_id = edited
+    plan = await ledger.explain(SELECT_EDITS, ledger.user_id, UUID(int=2**128 - 1), PAGE)
+    assert indexes(plan) == {"edits_pkey"}
+    assert "Sort" not in kinds(plan)
+    assert rows_read(plan) <= PAGE
+    plan = await ledger.explain(SELECT_EDITS_OF_RULE, ledger.user_id, rule_id)
+    assert indexes(plan) == {"idx_edits_rule"}
+    assert rows_read(plan) == 30
+    plan = await ledger.explain(SELECT_RULES, ledger.user_id, 1, UUID(int=0), PAGE)
+    assert "idx_rules_position" in indexes(plan)
+    assert all("user_id" in node["Index Cond"] for node in nodes(plan) if node.get("Index Name") == "idx_rules_position")
+    # Whatever the planner takes the rows of an edit for, they are gone through once.
+    for statement in (CHANGE, RESTORE):
+        plan = await ledger.explain(statement, ledger.user_id, edit_id, "rule", "rule", analyze=False, first=JOIN_BY_HASH)
+        assert "Nested Loop" not in kinds(plan["Plans"][0])
+        assert "edit_rows_pkey" in indexes(plan)
+
+
+@pytest.mark.parametrize("text", ["category = income_salary", "merchant = 'merchant 17'", "date:2024-01 AND amount < -100"])
+async def test_an_edit_counts_by_the_index_of_its_filter(ledger: Ledger, text: str) -> None:
+    arguments = Arguments(ledger.user_id)
+    condition = await filter_condition(ledger.service, ledger.user_id, parse(text), arguments.add, table="t")
+    changes = RowChanges(CategorySource.RULE, category="housing", note="x")
+    plan = await ledger.explain(counting_statement(changes, Target(condition, arguments)), *arguments.values)
+    assert "Seq Scan" not in kinds(plan)
+    scans = [node for node in nodes(plan) if "Index Cond" in node]
+    assert scans
+    assert all("user_id" in node["Index Cond"] for node in scans)
+    assert rows_read(plan) <= ROWS // 25

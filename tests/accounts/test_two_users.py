@@ -178,6 +178,8 @@ STEPS = st.one_of(
     st.tuples(st.just("add"), st.just(RENT)),
     st.tuples(st.just("CreateBudget"), BUDGETS),
     st.tuples(st.just("CreateCategory"), st.just({"name": "Mine", "primary_slug": "groceries"})),
+    st.tuples(st.just("CreateRule"), st.just({"rule": {"name": "Shop", "filter": "shop", "category": "housing_rent", "note": "x"}})),
+    st.tuples(st.just("EditTransactions"), st.just({"filter": "merchant = 'corner shop'", "category": "housing_rent", "note": "y"})),
     st.tuples(st.just("UpdateProfile"), st.sampled_from(["USD", "EUR"]).map(lambda code: {"profile": {"default_currency": code}})),
 )
 
@@ -209,7 +211,7 @@ async def test_no_answer_depends_on_the_other_user(
         if action == "add":
             await actor.add(request)
         else:
-            await actor.do(action, {**request, **({"request_id": str(uuid7())} if action.startswith("Create") else {})})
+            await actor.do(action, {**request, **({"request_id": str(uuid7())} if action.startswith(("Create", "Edit")) else {})})
         await refresh()
         assert await other.everything() == seen[not who]
         seen[who] = await actor.everything()

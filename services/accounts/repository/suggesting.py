@@ -26,7 +26,7 @@ _IS_SWITCHED_OFF = "SELECT EXISTS (SELECT FROM accounts.profiles WHERE user_id =
 _SELECT_ACCOUNTS = "SELECT id, name, identifier FROM accounts.accounts WHERE user_id = $1"
 # The planner knows little of rows that just came, and takes thousands for one.
 JOIN_BY_HASH = "SELECT set_config('enable_nestloop', 'off', true)"
-_JOIN_AS_BEFORE = "SELECT set_config('enable_nestloop', 'on', true)"
+JOIN_AS_BEFORE = "SELECT set_config('enable_nestloop', 'on', true)"
 # Conditions on amounts reach no index under row level security: the user's rows of these days are read and joined by hash; by day and
 # not by row, so that thousands of equal amounts do not multiply.
 SELECT_NEAR = f"""
@@ -81,7 +81,7 @@ async def suggest_transfers(connection: Connection, user_id: UUID, first_day: da
         return 0
     await connection.execute(JOIN_BY_HASH)
     near = [Side(*record) for record in await connection.fetch(SELECT_NEAR, user_id, first_day, last_day)]
-    await connection.execute(_JOIN_AS_BEFORE)
+    await connection.execute(JOIN_AS_BEFORE)
     sides = await asyncio.to_thread(with_partners, near)
     if not sides:
         return 0

@@ -11,11 +11,12 @@ from datetime import date, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
+import asyncpg
 from uuid_utils.compat import uuid7
 
 from services.accounts.domain import CategorySource, FirstRequest
 from services.accounts.edits.domain import Edit, Undone
-from services.accounts.repository.suggesting import suggest_transfers
+from services.accounts.repository.suggesting import JOIN_AS_BEFORE, JOIN_BY_HASH, suggest_transfers
 from services.kit.postgres import Connection
 
 EDIT_COLUMNS = "id, filter, matched_count, changed_count, created_at, expires_at, rule_id, import_id, undone_at"
@@ -50,7 +51,7 @@ _KEEP = """
     SELECT (SELECT count(*) FROM found), (SELECT count(*) FROM kept)
 """
 # $3 is whose word the new category is, $4 whose the note.
-_CHANGE = """
+CHANGE = """
     WITH changed AS (
         UPDATE accounts.transactions AS t
            SET category = CASE WHEN 'category' = ANY (fields) THEN category_after ELSE t.category END,
@@ -69,7 +70,7 @@ _CHANGE = """
     SELECT min(transaction_date), max(transaction_date) FROM changed WHERE with_status
 """
 # Rows that still hold what the edit made of them, by the same word. What is restored leaves edit_rows: a second try finds only the rest.
-_RESTORE = """
+RESTORE = """
     WITH restored AS (
              UPDATE accounts.transactions AS t
                 SET category = CASE WHEN 'category' = ANY (fields) THEN category_before ELSE t.category END,
@@ -178,9 +179,14 @@ class Origin(NamedTuple):
 
 async def count_rows(connection: Connection, changes: RowChanges, target: Target) -> tuple[int, int]:
     """How many rows there are, and how many of them would change."""
-    statement = _COUNT.format(find=_FIND.format(condition=target.condition, **_takes(changes, target)), takes_any=_TAKES_ANY)
+    statement = counting_statement(changes, target)
     matched, changed = await connection.fetchrow(statement, *target.arguments.values)
     return matched, changed
+
+
+def counting_statement(changes: RowChanges, target: Target) -> str:
+    """What `count_rows` asks."""
+    return _COUNT.format(find=_FIND.format(condition=target.condition, **_takes(changes, target)), takes_any=_TAKES_ANY)
 
 
 async def change_rows(connection: Connection, user_id: UUID, changes: RowChanges, target: Target) -> Changed:
@@ -197,7 +203,7 @@ async def change_rows(connection: Connection, user_id: UUID, changes: RowChanges
     )
     matched, changed = await connection.fetchrow(statement, *target.arguments.values)
     if changed:
-        first_day, last_day = await connection.fetchrow(_CHANGE, user_id, edit_id, *_words(changes.by_rule))
+        first_day, last_day = await _fetch_by_hash(connection, CHANGE, user_id, edit_id, *_words(changes.by_rule))
         await _settle_transfers(connection, user_id, first_day, last_day)
     return Changed(edit_id, matched, changed)
 
@@ -223,9 +229,9 @@ async def store_edit(connection: Connection, user_id: UUID, changed: Changed, or
 
 async def restore_rows(connection: Connection, user_id: UUID, edit: Edit) -> tuple[Edit, Undone]:
     """Takes an edit back, but for rows that were changed since. Harmless to repeat: the counts are those of all tries together."""
-    first_day, last_day = await connection.fetchrow(_RESTORE, user_id, edit.id, *_words(edit.rule_id is not None))
+    first_day, last_day = await _fetch_by_hash(connection, RESTORE, user_id, edit.id, *_words(edit.rule_id is not None))
     await _settle_transfers(connection, user_id, first_day, last_day)
-    left, still_there = await connection.fetchrow(_COUNT_LEFT, user_id, edit.id)
+    left, still_there = await _fetch_by_hash(connection, _COUNT_LEFT, user_id, edit.id)
     marked = Edit(*await connection.fetchrow(_MARK_UNDONE, user_id, edit.id))
     return marked, Undone(edit.changed_count - left, still_there)
 
@@ -256,6 +262,14 @@ def _takes(changes: RowChanges, target: Target) -> dict[str, str]:
     for name, condition in target.unless.items():
         takes[name] += f" AND ({condition}) IS NOT TRUE"
     return takes
+
+
+async def _fetch_by_hash(connection: Connection, statement: str, *arguments: object) -> asyncpg.Record:
+    """One row. The planner knows nothing of edit_rows that just came: it would go through all of them for each transaction."""
+    await connection.execute(JOIN_BY_HASH)
+    record = await connection.fetchrow(statement, *arguments)
+    await connection.execute(JOIN_AS_BEFORE)
+    return record
 
 
 async def _settle_transfers(connection: Connection, user_id: UUID, first_day: date | None, last_day: date | None) -> None:

@@ -25,7 +25,7 @@ from services.accounts.repository.locking import DECISION_TIMEOUT_S, lock_user
 from services.kit.postgres import Connection, Database
 
 _SELECT_ONE = f"SELECT {EDIT_COLUMNS}, is_expired FROM accounts.edits WHERE user_id = $1 AND id = $2"  # nosec B608 - only constants
-_SELECT_PAGE = f"""
+SELECT_PAGE = f"""
     SELECT {EDIT_COLUMNS} FROM accounts.edits
      WHERE user_id = $1 AND ($2::uuid IS NULL OR id < $2)
      ORDER BY id DESC LIMIT $3
@@ -88,7 +88,7 @@ class PostgresEditsRepository(CategoryRows):
     async def list_edits(self, user_id: UUID, *, after: UUID | None, limit: int) -> list[Edit]:
         """At most `limit` edits after `after`, the newest first."""
         async with self._database.transaction(user_id, read_only=True) as connection:
-            return [Edit(*record) for record in await connection.fetch(_SELECT_PAGE, user_id, after, limit)]
+            return [Edit(*record) for record in await connection.fetch(SELECT_PAGE, user_id, after, limit)]
 
     async def undo_edit(self, user_id: UUID, edit_id: UUID) -> tuple[Edit, Undone]:
         """Takes an edit back, but for transactions that were changed since. Raises NotFound, and FailedPrecondition when it is too old."""

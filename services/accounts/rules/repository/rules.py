@@ -39,7 +39,7 @@ from services.kit.postgres import Connection, Database, affected
 # One change at a time to a user's rules: their positions depend on each other.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('accounts.rules ' || $1, 0))"
 _SELECT_ONE = f"{SELECT} AND id = $2"
-_SELECT_PAGE = f"{SELECT} AND ($2::integer IS NULL OR (position, id) > ($2, $3::uuid)) ORDER BY position, id LIMIT $4"
+SELECT_PAGE = f"{SELECT} AND ($2::integer IS NULL OR (position, id) > ($2, $3::uuid)) ORDER BY position, id LIMIT $4"
 _SELECT_BY_REQUEST = "SELECT id, request_hash FROM accounts.rules WHERE user_id = $1 AND request_id = $2"
 _COUNT = "SELECT count(*) FROM accounts.rules WHERE user_id = $1"
 _INSERT = """
@@ -66,7 +66,7 @@ _SAMPLE = """
      WHERE t.user_id = $1 AND {condition}
      ORDER BY transaction_date DESC, id DESC LIMIT {limit}
 """
-_SELECT_EDITS = f"""
+SELECT_EDITS = f"""
     SELECT {EDIT_COLUMNS} FROM accounts.edits
      WHERE user_id = $1 AND rule_id = $2 AND expires_at > now() AND NOT is_expired ORDER BY id DESC
 """  # nosec B608 - only constants
@@ -114,7 +114,7 @@ class PostgresRulesRepository(TransactionRows):
         """At most `limit` rules by position, behind the place `after`."""
         position, last_id = after or (None, None)
         async with self._database.transaction(user_id, read_only=True) as connection:
-            return [rule_of(record) for record in await connection.fetch(_SELECT_PAGE, user_id, position, last_id, limit)]
+            return [rule_of(record) for record in await connection.fetch(SELECT_PAGE, user_id, position, last_id, limit)]
 
     async def change_rule(self, user_id: UUID, rule_id: UUID, change: Callable[[Rule], Rule]) -> Rule:
         """Stores what `change` makes of the rule. Raises NotFound, InvalidArgument for an unknown category, and what `change` raises."""
@@ -183,7 +183,7 @@ class PostgresRulesRepository(TransactionRows):
         """
         async with self._database.transaction(user_id, statement_timeout_s=self._bulk_statement_timeout_s) as connection:
             await lock_user(connection, user_id)
-            edits = [Edit(*record) for record in await connection.fetch(_SELECT_EDITS, user_id, rule_id)]
+            edits = [Edit(*record) for record in await connection.fetch(SELECT_EDITS, user_id, rule_id)]
             if not edits:
                 await _find(connection, user_id, rule_id)
             undone = [(await restore_rows(connection, user_id, edit))[1] for edit in edits]
