@@ -1,0 +1,1 @@
+from tests.accounts.test_typed import *  # noqa: F403
