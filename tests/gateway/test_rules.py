@@ -110,6 +110,7 @@ async def test_apply_and_undo_rule(gateway: Gateway, fake: FakeSubject) -> None:
         ("/preview", {"filter": "rewe"}),
         ("/preview", {"note": "x"}),
         ("/preview", {"filter": "rewe", "note": "x", "rule_id": "one"}),
+        ("/preview", {"filter": "rewe", "note": "x", "sample_size": False}),
     ],
 )
 async def test_wrong_bodies_are_refused_at_the_door(gateway: Gateway, fake: FakeSubject, path: str, body: dict[str, Any]) -> None:

@@ -42,7 +42,7 @@ class _Actions(Input):
     category: Text | None = Field(None, min_length=1, max_length=100, description=_CATEGORY)
     merchant: Text | None = Field(None, min_length=1, max_length=200, description=_MERCHANT)
     note: Text | None = Field(None, min_length=1, max_length=2000, description=_NOTE)
-    position: int | None = Field(None, ge=1, le=2_147_483_647, description=f"{_POSITION} Absent: behind all others.")
+    position: int | None = Field(None, strict=True, ge=1, le=2_147_483_647, description=f"{_POSITION} Absent: behind all others.")
 
     @model_validator(mode="after")
     def _does_something(self) -> Self:
@@ -68,7 +68,9 @@ class RuleTrial(_Actions):
     )
 
     rule_id: Identifier | None = Field(None, description="The rule whose place it is to take.")
-    sample_size: int = Field(10, ge=0, le=2_147_483_647, description="Transactions to show. 0 means 50; more than 1000 means 1000.")
+    sample_size: int = Field(
+        10, strict=True, ge=0, le=2_147_483_647, description="Transactions to show. 0 means 50; more than 1000 means 1000."
+    )
 
 
 class RuleChange(ChangesSomething):
@@ -83,7 +85,7 @@ class RuleChange(ChangesSomething):
     category: Text | None = Field(None, min_length=1, max_length=100, description=f"{_CATEGORY} Null: sets none any more.")
     merchant: Text | None = Field(None, min_length=1, max_length=200, description=f"{_MERCHANT} Null: no longer.")
     note: Text | None = Field(None, min_length=1, max_length=2000, description=f"{_NOTE} Null: no longer.")
-    position: int = Field(ABSENT, ge=1, le=2_147_483_647, description=_POSITION)
+    position: int = Field(ABSENT, strict=True, ge=1, le=2_147_483_647, description=_POSITION)
     active: bool = Field(ABSENT, strict=True, description="False switches it off.")
 
 
