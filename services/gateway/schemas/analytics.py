@@ -31,7 +31,7 @@ _SUMMARY: dict[str, Any] = {
     "minimum": "3.49",
     "maximum": "118.20",
 }
-_AGE: dict[str, Any] = {"next_page_token": None, "figures_time": "2026-02-01T08:00:00.000000Z", "outdated": False}
+_AGE: dict[str, Any] = {"next_page_token": None, "figures_time": "2026-02-01T08:00:00.000000Z", "outdated": False}  # nosec B105
 
 
 class _FiguresQuery(PageQuery):

@@ -28,7 +28,7 @@ _AS_TRANSACTIONS = f"""
            description, description_key, merchant AS merchant_name, lower(merchant) AS merchant_key, category, payment_method, status,
            note, {{import_id}}::uuid AS import_id, raw_data, NULL::uuid AS suspected_duplicate_of
       FROM incoming WHERE books IS NULL AND {_UNCLAIMED}
-"""
+"""  # nosec B608
 _CREATE_HITS = "CREATE TEMPORARY TABLE rule_hits (line bigint, place integer) ON COMMIT DROP"
 _HITS = """
     INSERT INTO rule_hits SELECT line, unnest(array_remove(ARRAY[{hits}]::integer[], NULL)) FROM ({rows}) AS t
