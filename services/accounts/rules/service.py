@@ -84,6 +84,8 @@ class RulesService:
     async def preview_rule(self, user_id: UUID, rule: NewRule, rule_id: UUID | None, *, requested_size: int) -> Preview:
         """What a rule that is not saved would do to the past. Raises InvalidArgument."""
         _check(rule)
+        if requested_size < 0:
+            raise invalid("sample_size", "must not be negative")
         return await self._repository.preview_rule(
             user_id, rule, parse(rule.filter, "rule.filter"), rule_id, limit=page_size(requested_size)
         )
