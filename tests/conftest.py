@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+import structlog
 import uuid_utils.compat
 from hypothesis import settings
 
@@ -19,6 +20,9 @@ from services.local import LocalSystem, free_port_base
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+# As plain text: structlog's own way prints every local variable of every frame, for seconds where these are whole statements.
+structlog.configure(processors=[structlog.processors.format_exc_info, structlog.dev.ConsoleRenderer(colors=False)])
 
 AsRole = Callable[[str, UUID | None], AbstractAsyncContextManager[asyncpg.Connection]]
 

@@ -29,10 +29,10 @@ ROOT = Path(__file__).resolve().parents[2]
 def restored():
     """Puts logging back as it was."""
     root = logging.getLogger()
-    handlers, level = root.handlers, root.level
+    handlers, level, configured = root.handlers, root.level, structlog.get_config()
     yield
     root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
+    structlog.configure(**configured)
     context.bind_identity(None)
     context.bind_request_id("")
 
