@@ -44,6 +44,7 @@ _SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_min_duration_statement": "1000",
+    "log_error_verbosity": "terse",  # details and contexts of errors hold rows and lines of COPY
     "log_parameter_max_length": "0",  # statements may be logged, a person's data not
     "log_parameter_max_length_on_error": "0",
     "password_encryption": "scram-sha-256",  # nosec B105  # a setting's name, not a password

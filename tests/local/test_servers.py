@@ -82,6 +82,25 @@ async def test_text_is_utf8_and_sorts_by_code_point(system: LocalSystem) -> None
     assert await ask(system.migrator_url, "SELECT lower('ÄÖ')") == "äö"
 
 
+async def test_the_log_of_the_database_holds_no_cell(system: LocalSystem) -> None:
+    connection = await asyncpg.connect(system.migrator_url, timeout=3)
+    try:
+        await connection.execute("CREATE TEMPORARY TABLE refused (amount integer CONSTRAINT never CHECK (amount > 0), note text)")
+        with pytest.raises(asyncpg.CheckViolationError):
+            await connection.copy_records_to_table("refused", records=[(-4711, "secret of a COPY")])
+        with pytest.raises(asyncpg.CheckViolationError):
+            await connection.execute("INSERT INTO refused VALUES ($1, $2)", -4712, "secret of a parameter")
+    finally:
+        await connection.close()
+    log = system.home.logs / "postgres.log"
+    wait_for(lambda: log.read_text(encoding="utf-8").count('violates check constraint "never"') == 2, 5)
+    text = log.read_text(encoding="utf-8")
+    # The statement is still there to look for.
+    assert "INSERT INTO refused VALUES ($1, $2)" in text
+    for cell in ("4711", "4712", "secret of"):
+        assert cell not in text
+
+
 @pytest.mark.chaos
 def test_postgres_is_back_within_five_seconds_though_a_query_was_running(system: LocalSystem) -> None:
     killed = system.pid("postgres")
