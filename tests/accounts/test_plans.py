@@ -23,7 +23,7 @@ from services.accounts.analytics.domain import CashFlowFilters, CashFlowPosition
 from services.accounts.analytics.recurring import WINDOW_MONTHS
 from services.accounts.analytics.repository.cash_flow import cash_flow_statement
 from services.accounts.analytics.repository.figures import MONTHS_KEPT, MONTHS_NOW, STATISTICS_KEPT, STATISTICS_NOW, months_arguments
-from services.accounts.analytics.repository.recurring import SELECT_LATEST, SELECT_ROWS
+from services.accounts.analytics.repository.recurring import SELECT_FIRST_DAY, SELECT_ROWS
 from services.accounts.balances.domain import BalanceFilters
 from services.accounts.balances.repository import SELECT_PAGE as SELECT_BALANCES
 from services.accounts.balances.repository import page_arguments
@@ -579,9 +579,9 @@ async def test_cash_flow_reads_the_rows_of_its_days_once(ledger: Ledger, granula
 
 
 async def test_recurring_payments_are_looked_for_in_the_users_rows_of_two_years(ledger: Ledger) -> None:
-    latest = await ledger.explain(SELECT_LATEST, ledger.user_id, WINDOW_MONTHS)
+    latest = await ledger.explain(SELECT_FIRST_DAY, ledger.user_id, WINDOW_MONTHS)
     assert rows_read(latest) <= 2
-    plan = await ledger.explain(SELECT_ROWS, ledger.user_id, FIRST_DAY + timedelta(DAYS - 762), first=NOT_IN_PARALLEL)
+    plan = await ledger.explain(SELECT_ROWS, ledger.user_id, FIRST_DAY + timedelta(DAYS - 761), first=NOT_IN_PARALLEL)
     assert "Seq Scan" not in kinds(plan)
     assert rows_read(plan) <= ROWS * 762 // DAYS
     assert all("user_id" in node["Index Cond"] for node in nodes(plan) + nodes(latest) if "Index Name" in node)

@@ -252,9 +252,9 @@ def _standing(period: _Period, days: Sequence[date], known_until: date) -> tuple
     """Where a payment stands, and the first day on which it is still expected, or has been missed."""
     first, second = (period.cycle.due(days, after) for after in (1, 2))
     grace = timedelta(days=period.tolerance_days + _GRACE_DAYS)
-    if first is None or first + grace >= known_until:
+    if first is None or known_until - first <= grace:
         return RecurrenceStatus.ACTIVE, first
-    if second is None or second + grace >= known_until:
+    if second is None or known_until - second <= grace:
         return RecurrenceStatus.OVERDUE, first
     return RecurrenceStatus.ENDED, None
 

@@ -297,6 +297,14 @@ async def listed(analytics: AnalyticsService, user_id: UUID, size: int = 0, **fi
         assert len(page) == size
 
 
+@pytest.mark.parametrize("days", [[date(1, month, 1) for month in (1, 2, 3, 4)], [date(9999, month, 28) for month in (8, 9, 10, 11)]])
+async def test_at_both_ends_of_the_calendar(
+    analytics: AnalyticsService, postgres: PostgresAccountsRepository, user_id: UUID, days: list[date]
+) -> None:
+    await add(postgres, user_id, "Giro", [{"transaction_date": day, "amount": Decimal(-5), "description": "Club"} for day in days])
+    assert [(one.first_date, one.last_date) for one in await listed(analytics, user_id)] == [(days[0], days[-1])]
+
+
 async def test_from_the_ledger(
     analytics: AnalyticsService, postgres: PostgresAccountsRepository, user_id: UUID, other_user_id: UUID
 ) -> None:
