@@ -132,6 +132,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"account_id": "mine"}, "account_id: 'mine' is not a UUID"),
     ({"transaction_date": None}, "transaction_date: is required"),
     ({"transaction_date": date_pb2.Date(year=2026, month=2, day=30)}, "transaction_date: 2026-2-30"),
+    ({"transaction_date": date_pb2.Date(year=1, month=1, day=1)}, "transaction_date: 0001-01-01 lies outside the years 1900 to 2100"),
+    ({"transaction_date": date_pb2.Date(year=1899, month=12, day=31)}, "transaction_date: 1899-12-31"),
+    ({"transaction_date": date_pb2.Date(year=2101, month=1, day=1)}, "transaction_date: 2101-01-01"),
     ({"amount": None}, "amount: must not be zero"),
     ({"amount": money_pb2.Money(currency_code="EUR")}, "amount: must not be zero"),
     ({"amount": money_pb2.Money(currency_code="EUR", nanos=1)}, "amount: has more than four decimals"),
@@ -184,6 +187,18 @@ async def test_from_the_wire_to_the_ledger_and_an_import_after_it(stack: Stack, 
     assert (imported.inserted_count, imported.duplicate_count, imported.suspected_duplicate_count) == (1, 2, 0)
     async with as_role("ingestion", stack.wire.user_id) as connection:
         assert await connection.fetchval("SELECT count(*) FROM ingestion.typed_transactions WHERE is_done") == 2
+
+
+async def test_blank_is_nothing_and_the_calendars_ends_are_in(stack: Stack) -> None:
+    account = await open_account(stack)
+    for day in (date(1900, 1, 1), date(2100, 12, 31)):
+        asked = request(
+            account, merchant=" ", payment_method="\t", transaction_date=date_pb2.Date(year=day.year, month=day.month, day=day.day)
+        )
+        made = await stack.wire.call("CreateTransaction", asked)
+        wanted = accounts_pb.GetTransactionRequest(transaction_id=made.transaction_id)
+        found = (await stack.ledger("GetTransaction", wanted)).transaction
+        assert (found.merchant, found.payment_method, found.transaction_date.year) == ("", "", day.year)
 
 
 async def test_users_are_apart(stack: Stack) -> None:

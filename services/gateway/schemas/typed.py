@@ -28,13 +28,15 @@ class NewTransaction(Input):
     )
 
     account_id: Identifier = Field(description="The account that it belongs to.")
-    transaction_date: Day = Field(description="Day, YYYY-MM-DD.")
+    transaction_date: Day = Field(description="Day, YYYY-MM-DD, in the years 1900 to 2100.")
     amount: Amount = Field(description="Signed decimal: negative when money leaves. Not zero.")
     currency: Currency | None = Field(None, description="ISO 4217; absent means the account's.")
     description: Text = Field(min_length=1, max_length=2000, description="What it was.")
-    merchant: Text | None = Field(None, min_length=1, max_length=200, description="Shop or counterparty.")
+    merchant: Text | None = Field(None, min_length=1, max_length=200, description="Shop or counterparty; blank means none.")
     category: Text | None = Field(None, min_length=1, max_length=100, description="A slug that GET /categories knows.")
-    payment_method: Text | None = Field(None, min_length=1, max_length=100, description="How it was paid.")
+    payment_method: Text | None = Field(
+        None, min_length=1, max_length=100, description="How it was paid; blank means that nothing is said."
+    )
     status: Standing = Field("posted", description="Booked, announced or taken back.")
     note: Text | None = Field(None, max_length=2000, description="Your own words.")
     allow_equal: bool = Field(False, strict=True, description="True for another payment that equals one in the ledger.")

@@ -31,7 +31,7 @@ _NAMED = {
     "ymd": re.compile(rf"^(?P<y>\d{{4}}){_GAP}{_NAME}{_GAP}(?P<d>\d{{1,2}})\.?$"),
 }
 _NAMED_TEXT = {"dmy": "%d %b %Y", "mdy": "%b %d %Y", "ymd": "%Y %b %d"}
-_FIRST_YEAR, _LAST_YEAR = 1900, 2100
+FIRST_YEAR, LAST_YEAR = 1900, 2100
 MAX_CELL = 60
 BARE_DIGITS = ("compact6", "day number")  # shapes that are dates only under a name that says so
 
@@ -66,8 +66,8 @@ class DateFormat:
         parts = self._parts(cell)
         if parts is None and not self.has_form(cell):
             return f"is not a date in the file's format {self.text}"
-        if parts and not _FIRST_YEAR <= _year(parts) <= _LAST_YEAR and _build({**parts, "y": "2000"}):
-            return f"lies outside the years {_FIRST_YEAR} to {_LAST_YEAR}"
+        if parts and not FIRST_YEAR <= _year(parts) <= LAST_YEAR and _build({**parts, "y": "2000"}):
+            return f"lies outside the years {FIRST_YEAR} to {LAST_YEAR}"
         return "is not a day of the calendar"
 
 
@@ -76,7 +76,7 @@ class _DayNumbers(DateFormat):
     def parse(self, cell: str) -> date | None:
         text = cell.strip()
         day = _DAY_ZERO + timedelta(int(text[:5])) if _DAY_NUMBER.match(text) else None
-        return day if day and day.year <= _LAST_YEAR else None
+        return day if day and day.year <= LAST_YEAR else None
 
 
 # What a spreadsheet's date is when its cell is not formatted as one: the days since the end of 1899.
@@ -99,7 +99,7 @@ def _build(parts: dict[str, str | None]) -> date | None:
     year = _year(parts)
     name = parts.get("b")
     month = MONTHS.get(fold(name), 0) if name else int(parts.get("m") or 0)
-    if not _FIRST_YEAR <= year <= _LAST_YEAR:
+    if not FIRST_YEAR <= year <= LAST_YEAR:
         return None
     try:
         return date(year, month, int(parts["d"] or 0))
@@ -141,9 +141,9 @@ def _shape_of(text: str) -> str:
         first, mark, middle, last = match.groups()
         mark = mark.strip() or " "
         numbers = int(first), int(middle), int(last)
-        if len(first) == 4 and len(last) <= 2 and _FIRST_YEAR <= numbers[0] <= _LAST_YEAR:
+        if len(first) == 4 and len(last) <= 2 and FIRST_YEAR <= numbers[0] <= LAST_YEAR:
             return f"year first{mark}"
-        if len(first) <= 2 and len(last) == 4 and _FIRST_YEAR <= numbers[2] <= _LAST_YEAR and min(numbers) > 0:
+        if len(first) <= 2 and len(last) == 4 and FIRST_YEAR <= numbers[2] <= LAST_YEAR and min(numbers) > 0:
             return f"year last{mark}" if max(numbers[:2]) <= 31 and min(numbers[:2]) <= 12 else ""
         if len(first) <= 2 and len(last) == 2 and numbers[1] > 0:
             return f"short year{mark}" if any(_valid_short(numbers, order) for order in ("dmy", "mdy", "ymd")) else ""

@@ -9,6 +9,7 @@ import grpc.aio
 from google.type import money_pb2
 
 from scale.ingestion.v1 import ingestion_service_pb2 as pb
+from services.ingestion.readers.dates import FIRST_YEAR, LAST_YEAR
 from services.ingestion.typed.domain import NewTransaction
 from services.ingestion.typed.service import TypedTransactions
 from services.kit import context
@@ -38,6 +39,8 @@ def _new_transaction(request: pb.CreateTransactionRequest) -> NewTransaction:
     day = from_date_proto(request.transaction_date, "transaction_date")
     if day is None:
         raise invalid("transaction_date", "is required")
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise invalid("transaction_date", f"{day} lies outside the years {FIRST_YEAR} to {LAST_YEAR}")
     amount, currency = _amount(request.amount)
     status = request.status or _STATUSES[0]
     if status not in _STATUSES:
