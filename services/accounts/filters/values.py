@@ -146,9 +146,9 @@ def _not_json(found: str) -> NoReturn:
 
 
 def _check(found: Any, levels: int = _MAX_LEVELS) -> None:
-    if not levels:
-        raise NotAValue(f"the JSON object has more than {_MAX_LEVELS} levels")
     match found:
+        case dict() | list() if not levels:
+            raise NotAValue(f"the JSON object has more than {_MAX_LEVELS} levels")
         case dict():
             for key, value in found.items():
                 _check(key)

@@ -17,6 +17,7 @@ from services.kit.errors import InvalidArgument
 from tests.accounts.filters.expressions import EXPRESSIONS
 
 RENT = Condition(Field.TEXT, Operator.HAS, "rent")
+LEVELS_64 = '{"":' * 64 + "1" + "}" * 64
 FLAT = Condition(Field.TEXT, Operator.HAS, "flat")
 SMALL = Condition(Field.AMOUNT, Operator.AT_LEAST, Decimal("-50"))
 
@@ -55,6 +56,7 @@ SMALL = Condition(Field.AMOUNT, Operator.AT_LEAST, Decimal("-50"))
         ('raw:{"k": [1, {"(": "\')"}]}', Condition(Field.RAW, Operator.HAS, '{"k": [1, {"(": "\')"}]}')),
         ('raw @> \'{"k":"v"}\' rent', And((Condition(Field.RAW, Operator.HAS, '{"k":"v"}'), RENT))),
         ("raw@>'{}'", Condition(Field.RAW, Operator.HAS, "{}")),
+        ("raw:" + LEVELS_64, Condition(Field.RAW, Operator.HAS, LEVELS_64)),
         ("me@home", Condition(Field.TEXT, Operator.HAS, "me@home")),
         ("Yahoo!", Condition(Field.TEXT, Operator.HAS, "Yahoo!")),
         ("date", Condition(Field.TEXT, Operator.HAS, "date")),
@@ -93,7 +95,7 @@ def test_what_an_expression_means(text: str, expression: Expression) -> None:
         (r'raw:{"k": "\u0000"}', 5, "NUL"),
         (r'raw:{"k": "\ud800"}', 5, "half a character"),
         ("raw:'{} x'", 5, "expected a JSON object"),
-        ("raw:" + '{"":' * 70 + "1" + "}" * 70, 5, "more than 64 levels"),
+        ("raw:" + '{"":' * 65 + "1" + "}" * 65, 5, "more than 64 levels"),
         ("raw:" + '{"":[' + "[" * 3000, 5, "expected a JSON object"),
         ("acount = 1", 1, "there is no field 'acount'; there are date, amount"),
         ('"date" = 1', 8, "expected AND, OR or the end, found '='"),
