@@ -88,5 +88,5 @@ class UndoneEdit(Edit):
         json_schema_extra={"examples": [EDIT_EXAMPLE | {"undone_at": "2026-02-01T08:05:00.000000Z", "restored": 115, "kept": 3}]},
     )
 
-    restored: int = Field(description="Transactions that are as before.")
-    kept: int = Field(description="Transactions that were changed since, and were left.")
+    restored: int = Field(description="Transactions that are as before: those of all tries together, so that a repeat says the same.")
+    kept: int = Field(description="Transactions that were changed since, and are still left after this try.")

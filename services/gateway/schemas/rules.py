@@ -137,5 +137,5 @@ class UndoneRule(Output):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"restored": 115, "kept": 3}]})
 
-    restored: int = Field(description="Transactions that are as before.")
-    kept: int = Field(description="Transactions that were changed since, and were left.")
+    restored: int = Field(description="Transactions that are as before, once for each edit: those of all tries together.")
+    kept: int = Field(description="Transactions that were changed since, and are still left after this try.")
