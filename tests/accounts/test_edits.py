@@ -153,6 +153,37 @@ async def test_an_edit_below_a_later_one(service: AccountsService, edits: EditsS
     assert {one.category for one in (await ledger(service, user_id)).values()} == {None}
 
 
+async def test_an_edit_below_later_ones_that_set_the_same_again(
+    service: AccountsService, edits: EditsService, user_id: UUID, account: Account
+) -> None:
+    await fill(service, user_id, account, 2)
+
+    async def change(text: str, changes: EditChanges) -> UUID:
+        edit = await edits.edit_transactions(user_id, text, changes, str(uuid7()))
+        assert edit.id is not None
+        return edit.id
+
+    async def categories() -> list[str | None]:
+        found = await ledger(service, user_id)
+        return [found[f"Groceries {n}"].category for n in (1, 2)]
+
+    first = await change(ALL, TRAVEL)
+    second = await change('description = "groceries 1"', EditChanges(category="housing"))
+    third = await change('description = "groceries 1"', TRAVEL)
+    # Another field holds nothing of the category.
+    await change(ALL, EditChanges(note="x"))
+    assert (await edits.undo_edit(user_id, second))[1] == Undone(0, 1)
+    assert (await edits.undo_edit(user_id, first))[1] == Undone(1, 1)
+    assert await categories() == ["travel", None]
+    # From the latest to the first, all is as before.
+    assert (await edits.undo_edit(user_id, third))[1] == Undone(1, 0)
+    assert await categories() == ["housing", None]
+    assert (await edits.undo_edit(user_id, first))[1] == Undone(1, 1)
+    assert (await edits.undo_edit(user_id, second))[1] == Undone(1, 0)
+    assert (await edits.undo_edit(user_id, first))[1] == Undone(2, 0)
+    assert await categories() == [None, None]
+
+
 async def test_what_the_user_sets_again_by_hand_is_not_taken_back_by_a_second_undo(
     service: AccountsService, edits: EditsService, user_id: UUID, account: Account
 ) -> None:

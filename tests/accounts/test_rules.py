@@ -241,6 +241,18 @@ async def test_preview_counts_and_shows_what_would_change_and_applying_does_it(
     assert await rules.undo_rule(user_id, rule.id) == Undone(1, 1)
 
 
+async def test_all_that_a_rule_did_is_taken_back_though_it_set_the_same_twice(
+    service: AccountsService, rules: RulesService, user_id: UUID, account: Account
+) -> None:
+    await fill(service, user_id, account, "Train 1", "Train 2")
+    (rule,) = await create(rules, user_id, TRAIN)
+    for category in ("travel", "housing", "travel"):
+        await rules.update_rule(user_id, rule.id, RuleChanges(category=category))
+        await rules.apply_rule(user_id, rule.id, str(uuid7()))
+    assert await rules.undo_rule(user_id, rule.id) == Undone(6, 0)
+    assert {one.category for one in (await ledger(service, user_id)).values()} == {None}
+
+
 async def test_the_past_is_changed_as_an_import_would_be(
     service: AccountsService, rules: RulesService, user_id: UUID, account: Account
 ) -> None:

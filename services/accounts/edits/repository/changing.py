@@ -69,7 +69,8 @@ CHANGE = """
         RETURNING t.transaction_date, 'status' = ANY (fields) AS with_status)
     SELECT min(transaction_date), max(transaction_date) FROM changed WHERE with_status
 """
-# Rows that still hold what the edit made of them, by the same word. What is restored leaves edit_rows: a second try finds only the rest.
+# Rows that still hold what the edit made of them, by the same word, and that no later edit holds, though it may have set the same again.
+# What is restored leaves edit_rows: a second try finds only the rest, and a later edit that was taken back holds nothing.
 RESTORE = """
     WITH restored AS (
              UPDATE accounts.transactions AS t
@@ -89,6 +90,9 @@ RESTORE = """
                 AND ('merchant' <> ALL (fields) OR t.merchant_name IS NOT DISTINCT FROM merchant_name_after)
                 AND ('note' <> ALL (fields) OR (t.note, t.note_source) IS NOT DISTINCT FROM (note_after, $4::text))
                 AND ('status' <> ALL (fields) OR (t.status, t.status_source) IS NOT DISTINCT FROM (status_after, 'user'))
+                AND NOT EXISTS (SELECT FROM accounts.edit_rows AS later
+                                 WHERE later.user_id = $1 AND later.edit_id > $2 AND later.transaction_id = kept.transaction_id
+                                   AND later.fields && kept.fields)
              RETURNING t.id, t.transaction_date, 'status' = ANY (fields) AS with_status),
          forgotten AS (
              DELETE FROM accounts.edit_rows AS kept USING restored
