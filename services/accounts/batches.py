@@ -35,7 +35,7 @@ _TYPES: dict[str, tuple[pa.DataType, ...]] = {
 }
 _NULLABLE = frozenset({"merchant", "category", "payment_method", "source_id"})
 # In characters. Indexed texts must fit an index page, whatever the script.
-_MAX_LENGTHS = {
+MAX_LENGTHS = {
     "description": 10_000,
     "merchant": 500,
     "category": 500,
@@ -123,7 +123,7 @@ def _check_lines(frame: pl.DataFrame, after_line: int) -> None:
 
 
 def _check_texts(frame: pl.DataFrame) -> None:
-    for name, at_most in _MAX_LENGTHS.items():
+    for name, at_most in MAX_LENGTHS.items():
         too_long = pl.col(name).str.len_chars() > at_most
         # PostgreSQL's text cannot hold it.
         nul = pl.col(name).str.contains("\x00", literal=True)

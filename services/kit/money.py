@@ -28,6 +28,8 @@ _TWO_DECIMALS = (
     "ATS BEF CSK CUC CYP DEM EEK ESP FIM FRF GRD HRK IEP ITL LTL LUF LVL MTL NLG PTE SIT SKK SLL VEF ZWL ANG BYR GHC ROL TRL"
 )
 _DECIMALS |= dict.fromkeys(_TWO_DECIMALS.split(), 2)
+CURRENCIES = frozenset(_DECIMALS)
+"""All codes that `is_currency` knows."""
 
 
 def is_currency(code: str) -> bool:

@@ -7,30 +7,35 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
-import orjson
 
 from services.kit.errors import AlreadyExists, FieldError, InvalidArgument
 from services.kit.handover import IncomingFile, RestoredTable
 from services.kit.postgres import Connection, affected
+from services.kit.user_bounds import bounds_of
 from services.kit.user_export import JSON_DELIMITER, JSON_QUOTE
 from services.kit.user_tables import Column, Constraint, UserTable, columns_of, constraints_of
 
 _MAX_HEAD_BYTES = 64 * 1024
-_PLACE = re.compile(r"line (\d+)(?:, column ([^:]+))?")
+_PLACE = re.compile(r"COPY \w+, line (\d+)(?:, column ([^:]+))?")
 _IGNORED = "only_shown_"
+_DOCUMENT = "document"
 
 _MAKE_DOCUMENTS = "CREATE TEMPORARY TABLE documents (line bigint GENERATED ALWAYS AS IDENTITY, document jsonb) ON COMMIT DROP"
 _NO_OBJECT = "SELECT line FROM documents WHERE jsonb_typeof(document) IS DISTINCT FROM 'object' ORDER BY line LIMIT 1"
+_NAMES = "SELECT jsonb_object_keys(document) FROM documents WHERE line = 1"
 _OTHER_NAMES = """
     SELECT line FROM documents
      WHERE NOT document ?& $1::text[] OR (SELECT count(*) FROM jsonb_object_keys(document)) <> cardinality($1::text[])
      ORDER BY line LIMIT 1
 """
+_REFUSED = (asyncpg.DataError, asyncpg.ProgramLimitExceededError, asyncpg.IntegrityConstraintViolationError)
+"""What PostgreSQL says to values of a file that it does not take."""
 
 
 @dataclass(slots=True)
@@ -66,13 +71,26 @@ async def restore_tables(
         staged[table.name] = await _stage(connection, table, file)
     if before_writing is not None:
         await before_writing()
-    restored = [
-        await _insert(connection, user_id, staged[table.name], staged) if table.name in staged else RestoredTable(table.short_name, 0, 0)
-        for table in tables
-    ]
+    restored = []
+    for table in tables:
+        done = RestoredTable(table.short_name, 0, 0)
+        if table.name in staged:
+            with _told(table):
+                done = await _insert(connection, user_id, staged[table.name], staged)
+        restored.append(done)
     for one in staged.values():
-        await _set_late(connection, user_id, one)
+        with _told(one.table):
+            await _set_late(connection, user_id, one)
     return restored
+
+
+@contextmanager
+def _told(table: UserTable, constraints: Mapping[str, Constraint] | None = None) -> Iterator[None]:
+    """Says what PostgreSQL refuses as a fault of the file."""
+    try:
+        yield
+    except _REFUSED as error:
+        raise _explained(table, error, constraints or {}) from error
 
 
 def _wrong(file: str, line: int | None, name: str, reason: str) -> InvalidArgument:
@@ -91,15 +109,13 @@ async def _stage(connection: Connection, table: UserTable, file: IncomingFile) -
     await connection.execute(
         f"ALTER TABLE {table.staged} DROP COLUMN user_id{made}, ADD COLUMN row_number bigint GENERATED ALWAYS AS IDENTITY"  # sql: catalogue
     )
-    try:
+    with _told(table, constraints):
         if table.is_csv:
             staged = await _stage_csv(connection, table, file, known)
         else:
             staged = await _stage_documents(connection, table, file, known, constraints)
-    except (asyncpg.DataError, asyncpg.ProgramLimitExceededError, asyncpg.IntegrityConstraintViolationError) as error:
-        raise _explained(table, error, constraints) from error
-    staged.columns = [one for one in staged.columns if one in stored]
-    await _index(connection, table)
+        staged.columns = [one for one in staged.columns if one in stored]
+        await _index(connection, table)
     return staged
 
 
@@ -127,7 +143,7 @@ def _explained(
         return _wrong(table.file, at, table.headings.get(check.field, check.field), f"does not satisfy {check.text}")
     if isinstance(error, asyncpg.NotNullViolationError):
         return _wrong(table.file, at, table.headings.get(name or "", name or "row"), "is missing")
-    shown = (name or "row").removeprefix(_IGNORED)
+    shown = "row" if name in (None, _DOCUMENT) else name.removeprefix(_IGNORED)
     return _wrong(table.file, at, table.headings.get(shown, shown), str(error).splitlines()[0][:300])
 
 
@@ -187,23 +203,15 @@ async def _stage_documents(
 ) -> _Staged:
     await connection.execute("DROP TABLE IF EXISTS documents")
     await connection.execute(_MAKE_DOCUMENTS)
-    first = bytearray()
-
-    async def watched() -> AsyncIterator[bytes]:
-        async for chunk in file.chunks:
-            if b"\n" not in first:
-                first.extend(chunk)
-            yield chunk
-
     done = await connection.copy_to_table(
-        "documents", source=watched(), columns=["document"], format="csv", quote=JSON_QUOTE, escape=JSON_QUOTE, delimiter=JSON_DELIMITER
+        "documents", source=file.chunks, columns=[_DOCUMENT], format="csv", quote=JSON_QUOTE, escape=JSON_QUOTE, delimiter=JSON_DELIMITER
     )
     row_count = affected(done)
     if not row_count:
         return _Staged(table, [], 0)
     if (line := await connection.fetchval(_NO_OBJECT)) is not None:
         raise _wrong(table.file, line, "row", "is no JSON object")
-    names = list(orjson.loads(bytes(first).partition(b"\n")[0]))
+    names = [record[0] for record in await connection.fetch(_NAMES)]
     for name in names:
         if name not in known:
             raise _wrong(table.file, 1, name[:100], "is no column of this file")
@@ -303,7 +311,7 @@ async def _check_rows(connection: Connection, user_id: UUID, staged: _Staged, ot
     keys = f"GROUP BY {', '.join(table.key)}" if table.key else ""
     twice = f"SELECT max(row_number) FROM {table.staged} {keys} HAVING count(*) > 1 ORDER BY 1 LIMIT 1"  # nosec B608  # as below
     await _refuse(connection, staged, table.key[0] if table.key else "row", "is there twice", twice)
-    for check in table.checks:
+    for check in (*bounds_of(staged.columns), *table.checks):
         broken = f"SELECT row_number FROM {table.staged} AS staged WHERE NOT ({check.condition}) ORDER BY 1 LIMIT 1"  # nosec B608
         await _refuse(connection, staged, check.column, check.reason, broken)
     present = {one.name for one in staged.columns}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -33,7 +34,7 @@ FIRST, SECOND = uuid7(), uuid7()
 FILL = """
     INSERT INTO accounts.transactions (user_id, id, account_id, transaction_date, amount, currency, description, merchant_name, category,
         category_source, status, note, fingerprint, import_id, import_line, raw_data)
-    SELECT $1, gen_random_uuid(), $2, (ARRAY['2009-05-05', '1970-01-01', 'infinity', '9999-12-31']::date[])[1 + n % 50]
+    SELECT $1, gen_random_uuid(), $2, (ARRAY['2009-05-05', '1970-01-01', '0001-01-01', '9999-12-31']::date[])[1 + n % 50]
                , n % 97 - 48 + 0.0625, 'EUR', E'Zahlung\\t' || n || ' "ä"', 'Shop ' || n % 7, CASE WHEN n % 3 = 0 THEN 'housing' END,
            CASE WHEN n % 3 = 0 THEN 'user' END, CASE WHEN n % 40 = 0 THEN 'pending' ELSE 'posted' END, repeat('n', n % 5), n::text, $3, n,
            jsonb_build_object('n', n)
@@ -208,6 +209,24 @@ async def test_keys_hold_the_day_and_the_documented_indexes_are_there(database: 
         }
         assert await connection.fetchval("SELECT bool_and(indisvalid) FROM pg_index")
     assert await compare_indexes(database.migrator_url) == []
+
+
+async def test_days_that_no_service_can_read_are_kept_out_of_every_partition(database: OtherDatabase) -> None:
+    async with connected(database.migrator_url) as connection:
+        kept_out = "SELECT count(*) FROM pg_constraint WHERE conname = 'transactions_date_bounds' AND convalidated"
+        tables = await connection.fetchval("SELECT 1 + count(*) FROM pg_inherits WHERE inhparent = 'accounts.transactions'::regclass")
+        assert await connection.fetchval(kept_out) == tables
+        transaction = connection.transaction()
+        await transaction.start()
+        # The revision on a ledger that has this form already.
+        for statement in importlib.import_module("migrations.versions.0014_bounds").statements():
+            await connection.execute(statement)
+        assert await connection.fetchval(kept_out) == tables
+        await transaction.rollback()
+    for day in ("infinity", "10000-01-01", "0001-12-31 BC"):
+        async with as_service(database, FIRST) as connection:
+            with pytest.raises(asyncpg.CheckViolationError):
+                await connection.execute(f"UPDATE accounts.transactions SET transaction_date = '{day}' WHERE import_line = 5")
 
 
 async def test_months_follow_each_other_without_a_gap_and_two_are_ahead(database: OtherDatabase) -> None:

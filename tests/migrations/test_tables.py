@@ -122,6 +122,14 @@ async def test_wrong_values_are_refused(as_role: AsRole, user_id: UUID, column: 
             await connection.execute(INSERT, user_id, account, *{**values, column: value}.values())
 
 
+@pytest.mark.parametrize("value", ["NaN", "922337203685477.5808"])
+async def test_an_opening_balance_is_an_amount(as_role: AsRole, user_id: UUID, value: str) -> None:
+    async with as_role("accounts", user_id) as connection:
+        await connection.fetchval(NEW_ACCOUNT, user_id)
+        with pytest.raises(asyncpg.CheckViolationError):
+            await connection.execute("UPDATE accounts.accounts SET opening_balance = $1", Decimal(value))
+
+
 async def test_a_succeeded_import_must_add_up(as_role: AsRole, user_id: UUID) -> None:
     insert = """
         INSERT INTO ingestion.imports (user_id, id, request_id, request_hash, state, row_count, inserted_count)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from services.accounts.batches import MAX_LENGTHS
+from services.kit.user_bounds import at_most, iso_currency
 from services.kit.user_tables import Check, Reference, UserTable
 
+_CATEGORY = MAX_LENGTHS["category"]
+_MERCHANT = MAX_LENGTHS["merchant"]
+_NOTE = 2000
 _ACCOUNT = Reference("accounts.accounts")
 _TRANSACTION = Reference("accounts.transactions")
 
@@ -37,7 +42,14 @@ _TRANSACTIONS = UserTable(
     },
     # Made by ingestion alone, which this service cannot ask here. One that was tampered with misleads only the search for duplicates of
     # whoever tampered with it: docs/data-rights.md.
-    checks=[Check("fingerprint", "staged.fingerprint ~ '^v[0-9]+:[0-9a-f]{64}$'", "is no fingerprint")],
+    checks=[
+        Check("fingerprint", "staged.fingerprint ~ '^v[0-9]+:[0-9a-f]{64}$'", "is no fingerprint"),
+        iso_currency(),
+        at_most("description", MAX_LENGTHS["description"]),
+        at_most("merchant_name", _MERCHANT),
+        at_most("category", _CATEGORY),
+        at_most("payment_method", MAX_LENGTHS["payment_method"]),
+    ],
 )
 
 _SHARES_A_DAY = (
@@ -48,6 +60,7 @@ _BUDGETS = UserTable(
     "accounts.budgets",
     "budgets.jsonl",
     key=("id",),
+    checks=[iso_currency(), at_most("category", _CATEGORY)],
     # Active ones never share a day (docs/budgets.md): one that would comes back switched off.
     restored_as={
         "is_active": "staged.is_active"  # nosec B608  # constants
@@ -62,6 +75,7 @@ EXPORTED = (
         "profile.jsonl",
         key=(),
         checks=[
+            iso_currency("default_currency"),
             Check("locale", "staged.locale ~ '^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$'", "is not a BCP 47 tag such as en-GB"),
             Check("time_zone", "staged.time_zone ~ '^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$'", "is not an IANA time zone such as Europe/Berlin"),
         ],
@@ -73,11 +87,13 @@ EXPORTED = (
         "categories.jsonl",
         key=("slug",),
         references={"primary_slug": Reference("accounts.categories", "slug", own=False)},
+        checks=[at_most("slug", _CATEGORY)],
     ),
     UserTable(
         "accounts.accounts",
         "accounts.jsonl",
         key=("id",),
+        checks=[iso_currency()],
         required="you have an account with this identifier, or this name and currency, already, under another id. "
         "Its transactions could not be told from those of the export: restore into an empty ledger instead.",
     ),
@@ -92,16 +108,18 @@ EXPORTED = (
         "accounts.source_ids",
         "source_ids.jsonl",
         key=("account_id", "source_id", "transaction_id"),
+        checks=[at_most("source_id", MAX_LENGTHS["source_id"])],
         references={"account_id": _ACCOUNT, "transaction_id": _TRANSACTION},
     ),
     UserTable(
         "accounts.transaction_aliases",
         "transaction_aliases.jsonl",
         key=("id",),
+        checks=[iso_currency(), at_most("description_key", MAX_LENGTHS["description_key"])],
         references={"account_id": _ACCOUNT, "transaction_id": _TRANSACTION},
     ),
     UserTable("accounts.saved_filters", "saved_filters.jsonl", key=("id",)),
-    UserTable("accounts.rules", "rules.jsonl", key=("id",)),
+    UserTable("accounts.rules", "rules.jsonl", key=("id",), checks=[at_most("category", _CATEGORY)]),
     _BUDGETS,
     UserTable("accounts.edits", "edits.jsonl", key=("id",)),
     # A transaction that is gone has nothing to restore, but is still in the list of what an edit changed: no reference.
@@ -110,6 +128,14 @@ EXPORTED = (
         "edit_rows.jsonl",
         key=("edit_id", "transaction_id"),
         references={"edit_id": Reference("accounts.edits")},
+        # What an undo brings back must be what a transaction may be.
+        checks=[
+            at_most("category_before", _CATEGORY),
+            at_most("merchant_name_before", _MERCHANT),
+            at_most("note_before", _NOTE),
+            Check("confidence_before", "staged.confidence_before BETWEEN 0 AND 1", "lies outside 0 to 1"),
+            Check("status_before", "staged.status_before IN ('posted', 'pending', 'void')", "is none of posted, pending, void"),
+        ],
     ),
 )
 

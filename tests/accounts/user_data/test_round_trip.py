@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+import secrets
 from collections.abc import AsyncIterator
 from datetime import date
 from decimal import Decimal
@@ -155,6 +156,48 @@ TAMPERED = [
 ]
 
 
+def budget(**values: object) -> bytes:
+    fields = {
+        "id": str(uuid7()),
+        "category": "groceries",
+        "amount": "10",
+        "currency": "EUR",
+        "period_start": "2026-01-01",
+        "period_end": "2026-01-31",
+        "roll_over": False,
+        "is_active": True,
+        "request_id": str(uuid7()),
+        "request_hash": "\\x00",
+        "created_at": "2026-01-01T00:00:00Z",
+        "updated_at": "2026-01-01T00:00:00Z",
+    }
+    return json.dumps(fields | values).encode() + b"\n"
+
+
+UNREADABLE = [
+    ("transactions.csv", b"2026-01-31,", b"300000-01-05,", 2, "date"),
+    ("transactions.csv", b"2026-01-31,", b"0044-01-05 BC,", 2, "date"),
+    ("transactions.csv", b"2026-01-31,", b"infinity,", 2, "date"),
+    ("transactions.csv", b",EUR,", b",QQQ,", 2, "currency"),
+    ("transactions.csv", b"Second", b"x" * 10_001, 3, "description"),
+    ("transactions.csv", b'{""text"": ""Second""}', b'{""text"": 1e400}', 3, "raw_data"),
+    ("transactions.csv", b'{""text"": ""Second""}', b'{""text"": ' + b"[" * 1500 + b"]" * 1500 + b"}", 3, "raw_data"),
+    ("accounts.jsonl", b'"opening_balance":"0.0000"', b'"opening_balance":"NaN"', 1, "opening_balance"),
+    ("accounts.jsonl", b'"opening_balance":"0.0000"', b'"opening_balance":"922337203685477.5808"', 1, "opening_balance"),
+    ("accounts.jsonl", b'"created_at":"2', b'"created_at":"20002', 1, "created_at"),
+    ("accounts.jsonl", b'"currency":"EUR"', b'"currency":"QQQ"', 1, "currency"),
+    ("profile.jsonl", b'"default_currency":"EUR"', b'"default_currency":"QQQ"', 1, "default_currency"),
+    ("budgets.jsonl", b"", budget(amount="NaN"), 1, "amount"),
+    ("budgets.jsonl", b"", budget(amount="999999999999999.9999"), 1, "amount"),
+    ("budgets.jsonl", b"", budget().replace(b'"10"', b"1e400"), 1, "amount"),
+    ("budgets.jsonl", b"", budget(period_start="0044-01-01 BC"), 1, "period_start"),
+    ("budgets.jsonl", b"", budget() + budget(period_end="infinity"), 2, "period_end"),
+    ("budgets.jsonl", b"", budget(updated_at="infinity"), 1, "updated_at"),
+    ("budgets.jsonl", b"", budget(category="x" * 501), 1, "category"),
+    ("budgets.jsonl", b"", b'{"id":' + b"[" * 1500 + b"]" * 1500 + b"}\n", 1, "id"),
+]
+
+
 @pytest.fixture
 async def small(ledger: AccountsService, user_data: PostgresUserDataRepository, user_id: UUID) -> dict[str, bytes]:
     await ledger.get_profile(user_id)
@@ -165,7 +208,7 @@ async def small(ledger: AccountsService, user_data: PostgresUserDataRepository, 
 async def test_what_was_tampered_with_is_named_and_nothing_is_stored(
     user_data: PostgresUserDataRepository, small: dict[str, bytes], other_user_id: UUID
 ) -> None:
-    for file, old, new, line, field in TAMPERED:
+    for file, old, new, line, field in TAMPERED + UNREADABLE:
         assert old in small[file], (file, old)
         with pytest.raises(InvalidArgument) as refused:
             await user_data.restore_user(other_user_id, as_incoming(small | {file: small[file].replace(old, new)}))
@@ -173,6 +216,31 @@ async def test_what_was_tampered_with_is_named_and_nothing_is_stored(
         assert (wrong.line, wrong.field.split(": ")[0]) == (line, file), refused.value.message
         assert field in wrong.field or field in refused.value.message, refused.value.message
     assert not any(content.count(b"\n") > file.endswith(".csv") for file, content in (await exported(user_data, other_user_id)).items())
+
+
+async def test_what_no_index_can_hold_is_a_fault_of_the_file(
+    user_data: PostgresUserDataRepository, small: dict[str, bytes], other_user_id: UUID
+) -> None:
+    long = budget(request_id=secrets.token_hex(6000))
+    with pytest.raises(InvalidArgument, match=r"budgets.jsonl: row: index row ") as refused:
+        await user_data.restore_user(other_user_id, as_incoming(small | {"budgets.jsonl": long}))
+    assert refused.value.reason == "EXPORT_INVALID"
+    # A key is in an index as soon as the file is in.
+    name = b'{"account_id":"%b","source_id":"%b","transaction_id":"%b"}\n'
+    ids = name % (str(uuid7()).encode(), secrets.token_hex(6000).encode(), str(uuid7()).encode())
+    with pytest.raises(InvalidArgument, match=r"source_ids.jsonl: row: index row "):
+        await user_data.restore_user(other_user_id, as_incoming(small | {"source_ids.jsonl": ids}))
+
+
+async def test_the_first_and_the_last_day_come_back_and_figures_are_made(
+    user_data: PostgresUserDataRepository, small: dict[str, bytes], database: Database, other_user_id: UUID
+) -> None:
+    rows = small["transactions.csv"].replace(b"2026-01-31,", b"0001-01-01,", 1).replace(b"2026-01-31,", b"9999-12-31,", 1)
+    await user_data.restore_user(other_user_id, as_incoming(small | {"transactions.csv": rows}))
+    async with database.transaction(other_user_id) as connection:
+        await connection.execute("SELECT accounts.refresh_figures(true)")
+    assert (await exported(user_data, other_user_id))["transactions.csv"] == rows
+    await user_data.erase_user(other_user_id)
 
 
 async def test_rows_that_name_nothing_are_refused_by_their_line(
