@@ -26,6 +26,7 @@ SERVICER = "servicer.py: no SQL, no network"
 REPOSITORY = "repository.py: SQL without rules and without the wire"
 NETWORK = "predictor.py and trainer.py: the network, without wire and without SQL"
 TASKS = "tasks.py: unwraps ids and calls the service, nothing else"
+MODELS = "models: networks know no service, contract, wire or database"
 
 # What a well-behaved service imports: must pass.
 CLEAN = {
@@ -46,16 +47,18 @@ CLEAN = {
     "forecasting/predictor.py": "import torch\nimport models",
     "training/trainer.py": "import torch\nimport models",
     "gateway/app.py": "import fastapi\nfrom scale.accounts.v1 import x\nfrom services.kit import client",
+    "models/network.py": "import torch\nfrom models import features",
+    "models/features.py": "import numpy",
 }
 
 
 def lint(tree: Path, files: dict[str, str]) -> dict[str, bool]:
-    """Writes the stand-in services and runs import-linter with the project's own contracts; contract name → kept."""
+    """Writes the stand-in services and models and runs import-linter with the project's own contracts; contract name → kept."""
     for name, text in files.items():
-        path = tree / "services" / name
+        path = tree / (name if name.startswith("models/") else f"services/{name}")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text + "\n", encoding="utf-8")
-    for folder in {tree / "services", *(path.parent for path in (tree / "services").rglob("*.py"))}:
+    for folder in {tree / "services", *(path.parent for path in tree.rglob("*.py"))}:
         (folder / "__init__.py").touch()
     (tree / "pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
     done = subprocess.run(
@@ -111,6 +114,10 @@ def test_a_well_behaved_tree_passes(tmp_path: Path) -> None:
         (NETWORK, "training/trainer.py", "import asyncpg"),
         (TASKS, "ingestion/tasks.py", "import grpc"),
         (TASKS, "ingestion/tasks.py", "import asyncpg"),
+        (MODELS, "models/network.py", "import services.kit.money"),
+        (MODELS, "models/network.py", "import scale.accounts.v1"),
+        (MODELS, "models/features.py", "import asyncpg"),
+        (MODELS, "models/features.py", "import grpc"),
     ],
 )
 def test_each_contract_refuses(tmp_path: Path, contract: str, file: str, line: str) -> None:

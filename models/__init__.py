@@ -1,0 +1,1 @@
+"""The networks: arrays in, arrays out. No service, no contract, no database."""
