@@ -96,6 +96,50 @@ class AppendTransactionsResponse(_message.Message):
     suspected_duplicates: _containers.RepeatedCompositeFieldContainer[SuspectedDuplicate]
     def __init__(self, duplicate_lines: _Optional[_Iterable[int]] = ..., duplicate_transaction_ids: _Optional[_Iterable[str]] = ..., inserted_count: _Optional[int] = ..., renumbered_rows: _Optional[_Iterable[_Union[RenumberedRow, _Mapping]]] = ..., suspected_duplicates: _Optional[_Iterable[_Union[SuspectedDuplicate, _Mapping]]] = ...) -> None: ...
 
+class SetCategoryRequest(_message.Message):
+    __slots__ = ("transaction_id", "category")
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    transaction_id: str
+    category: str
+    def __init__(self, transaction_id: _Optional[str] = ..., category: _Optional[str] = ...) -> None: ...
+
+class SetCategoryResponse(_message.Message):
+    __slots__ = ("transaction", "previous_category", "previous_source")
+    TRANSACTION_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    transaction: _transaction_pb2.Transaction
+    previous_category: str
+    previous_source: _transaction_pb2.CategorySource
+    def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., previous_category: _Optional[str] = ..., previous_source: _Optional[_Union[_transaction_pb2.CategorySource, str]] = ...) -> None: ...
+
+class SetCategoriesRequest(_message.Message):
+    __slots__ = ("categories",)
+    CATEGORIES_FIELD_NUMBER: _ClassVar[int]
+    categories: _containers.RepeatedCompositeFieldContainer[WorkedOutCategory]
+    def __init__(self, categories: _Optional[_Iterable[_Union[WorkedOutCategory, _Mapping]]] = ...) -> None: ...
+
+class WorkedOutCategory(_message.Message):
+    __slots__ = ("transaction_id", "category", "confidence", "source")
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    transaction_id: str
+    category: str
+    confidence: float
+    source: _transaction_pb2.CategorySource
+    def __init__(self, transaction_id: _Optional[str] = ..., category: _Optional[str] = ..., confidence: _Optional[float] = ..., source: _Optional[_Union[_transaction_pb2.CategorySource, str]] = ...) -> None: ...
+
+class SetCategoriesResponse(_message.Message):
+    __slots__ = ("changed_count", "kept_count")
+    CHANGED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    KEPT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    changed_count: int
+    kept_count: int
+    def __init__(self, changed_count: _Optional[int] = ..., kept_count: _Optional[int] = ...) -> None: ...
+
 class MergeTransactionRequest(_message.Message):
     __slots__ = ("transaction_id",)
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]

@@ -60,6 +60,16 @@ class AccountsServiceStub:
                 request_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UpdateTransactionRequest.SerializeToString,
                 response_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UpdateTransactionResponse.FromString,
                 _registered_method=True)
+        self.SetCategory = channel.unary_unary(
+                '/scale.accounts.v1.AccountsService/SetCategory',
+                request_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.SetCategoryRequest.SerializeToString,
+                response_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.SetCategoryResponse.FromString,
+                _registered_method=True)
+        self.SetCategories = channel.unary_unary(
+                '/scale.accounts.v1.AccountsService/SetCategories',
+                request_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.SetCategoriesRequest.SerializeToString,
+                response_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.SetCategoriesResponse.FromString,
+                _registered_method=True)
         self.MergeTransaction = channel.unary_unary(
                 '/scale.accounts.v1.AccountsService/MergeTransaction',
                 request_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.MergeTransactionRequest.SerializeToString,
@@ -184,6 +194,23 @@ class AccountsServiceServicer:
 
     def UpdateTransaction(self, request, context):
         """Changes the note or the category of one transaction. A category set here is the user's own word: its source becomes USER.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetCategory(self, request, context):
+        """The user's own word on one transaction's category, as the categorization service passes it on: its source becomes USER. Answers the
+        transaction as it was before, too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetCategories(self, request, context):
+        """Categories that were worked out for transactions which are in the ledger already, in one transaction. What the user, a rule or the bank's
+        file said stays as it is, and so does a transaction that is gone. With source USER, of a suggestion that the user has accepted, only what
+        the user said stays.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -337,6 +364,16 @@ def add_AccountsServiceServicer_to_server(servicer, server):
                     servicer.UpdateTransaction,
                     request_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UpdateTransactionRequest.FromString,
                     response_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UpdateTransactionResponse.SerializeToString,
+            ),
+            'SetCategory': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetCategory,
+                    request_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.SetCategoryRequest.FromString,
+                    response_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.SetCategoryResponse.SerializeToString,
+            ),
+            'SetCategories': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetCategories,
+                    request_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.SetCategoriesRequest.FromString,
+                    response_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.SetCategoriesResponse.SerializeToString,
             ),
             'MergeTransaction': grpc.unary_unary_rpc_method_handler(
                     servicer.MergeTransaction,
@@ -560,6 +597,60 @@ class AccountsService:
             '/scale.accounts.v1.AccountsService/UpdateTransaction',
             scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UpdateTransactionRequest.SerializeToString,
             scale_dot_accounts_dot_v1_dot_accounts__service__pb2.UpdateTransactionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetCategory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scale.accounts.v1.AccountsService/SetCategory',
+            scale_dot_accounts_dot_v1_dot_accounts__service__pb2.SetCategoryRequest.SerializeToString,
+            scale_dot_accounts_dot_v1_dot_accounts__service__pb2.SetCategoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetCategories(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scale.accounts.v1.AccountsService/SetCategories',
+            scale_dot_accounts_dot_v1_dot_accounts__service__pb2.SetCategoriesRequest.SerializeToString,
+            scale_dot_accounts_dot_v1_dot_accounts__service__pb2.SetCategoriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

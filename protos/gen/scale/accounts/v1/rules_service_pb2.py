@@ -24,51 +24,61 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from google.type import date_pb2 as google_dot_type_dot_date__pb2
+from google.type import money_pb2 as google_dot_type_dot_money__pb2
 from scale.accounts.v1 import edits_service_pb2 as scale_dot_accounts_dot_v1_dot_edits__service__pb2
 from scale.accounts.v1 import transaction_pb2 as scale_dot_accounts_dot_v1_dot_transaction__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%scale/accounts/v1/rules_service.proto\x12\x11scale.accounts.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%scale/accounts/v1/edits_service.proto\x1a#scale/accounts/v1/transaction.proto\"N\n\x11\x43reateRuleRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12%\n\x04rule\x18\x02 \x01(\x0b\x32\x17.scale.accounts.v1.Rule\";\n\x12\x43reateRuleResponse\x12%\n\x04rule\x18\x01 \x01(\x0b\x32\x17.scale.accounts.v1.Rule\"!\n\x0eGetRuleRequest\x12\x0f\n\x07rule_id\x18\x01 \x01(\t\"8\n\x0fGetRuleResponse\x12%\n\x04rule\x18\x01 \x01(\x0b\x32\x17.scale.accounts.v1.Rule\"9\n\x10ListRulesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"T\n\x11ListRulesResponse\x12&\n\x05rules\x18\x01 \x03(\x0b\x32\x17.scale.accounts.v1.Rule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"k\n\x11UpdateRuleRequest\x12%\n\x04rule\x18\x01 \x01(\x0b\x32\x17.scale.accounts.v1.Rule\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\";\n\x12UpdateRuleResponse\x12%\n\x04rule\x18\x01 \x01(\x0b\x32\x17.scale.accounts.v1.Rule\"$\n\x11\x44\x65leteRuleRequest\x12\x0f\n\x07rule_id\x18\x01 \x01(\t\"\x14\n\x12\x44\x65leteRuleResponse\"P\n\x12PreviewRuleRequest\x12%\n\x04rule\x18\x01 \x01(\x0b\x32\x17.scale.accounts.v1.Rule\x12\x13\n\x0bsample_size\x18\x02 \x01(\x05\"y\n\x13PreviewRuleResponse\x12\x15\n\rmatched_count\x18\x01 \x01(\x03\x12\x15\n\rchanged_count\x18\x02 \x01(\x03\x12\x34\n\x0ctransactions\x18\x03 \x03(\x0b\x32\x1e.scale.accounts.v1.Transaction\"7\n\x10\x41pplyRuleRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07rule_id\x18\x02 \x01(\t\":\n\x11\x41pplyRuleResponse\x12%\n\x04\x65\x64it\x18\x01 \x01(\x0b\x32\x17.scale.accounts.v1.Edit\"\"\n\x0fUndoRuleRequest\x12\x0f\n\x07rule_id\x18\x01 \x01(\t\">\n\x10UndoRuleResponse\x12\x16\n\x0erestored_count\x18\x01 \x01(\x03\x12\x12\n\nkept_count\x18\x02 \x01(\x03\"\x8c\x02\n\x04Rule\x12\x0f\n\x07rule_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x04 \x01(\t\x12\x10\n\x08merchant\x18\x05 \x01(\t\x12\x0c\n\x04note\x18\x06 \x01(\t\x12\x10\n\x08position\x18\x07 \x01(\x05\x12\x13\n\x06\x61\x63tive\x18\x08 \x01(\x08H\x00\x88\x01\x01\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07problem\x18\x0b \x01(\tB\t\n\x07_active2\xd4\x05\n\x0cRulesService\x12Y\n\nCreateRule\x12$.scale.accounts.v1.CreateRuleRequest\x1a%.scale.accounts.v1.CreateRuleResponse\x12P\n\x07GetRule\x12!.scale.accounts.v1.GetRuleRequest\x1a\".scale.accounts.v1.GetRuleResponse\x12V\n\tListRules\x12#.scale.accounts.v1.ListRulesRequest\x1a$.scale.accounts.v1.ListRulesResponse\x12Y\n\nUpdateRule\x12$.scale.accounts.v1.UpdateRuleRequest\x1a%.scale.accounts.v1.UpdateRuleResponse\x12Y\n\nDeleteRule\x12$.scale.accounts.v1.DeleteRuleRequest\x1a%.scale.accounts.v1.DeleteRuleResponse\x12\\\n\x0bPreviewRule\x12%.scale.accounts.v1.PreviewRuleRequest\x1a&.scale.accounts.v1.PreviewRuleResponse\x12V\n\tApplyRule\x12#.scale.accounts.v1.ApplyRuleRequest\x1a$.scale.accounts.v1.ApplyRuleResponse\x12S\n\x08UndoRule\x12\".scale.accounts.v1.UndoRuleRequest\x1a#.scale.accounts.v1.UndoRuleResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%scale/accounts/v1/rules_service.proto\x12\x11scale.accounts.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x17google/type/money.proto\x1a%scale/accounts/v1/edits_service.proto\x1a#scale/accounts/v1/transaction.proto\"N\n\x11\x43reateRuleRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12%\n\x04rule\x18\x02 \x01(\x0b\x32\x17.scale.accounts.v1.Rule\";\n\x12\x43reateRuleResponse\x12%\n\x04rule\x18\x01 \x01(\x0b\x32\x17.scale.accounts.v1.Rule\"!\n\x0eGetRuleRequest\x12\x0f\n\x07rule_id\x18\x01 \x01(\t\"8\n\x0fGetRuleResponse\x12%\n\x04rule\x18\x01 \x01(\x0b\x32\x17.scale.accounts.v1.Rule\"9\n\x10ListRulesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"T\n\x11ListRulesResponse\x12&\n\x05rules\x18\x01 \x03(\x0b\x32\x17.scale.accounts.v1.Rule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"k\n\x11UpdateRuleRequest\x12%\n\x04rule\x18\x01 \x01(\x0b\x32\x17.scale.accounts.v1.Rule\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\";\n\x12UpdateRuleResponse\x12%\n\x04rule\x18\x01 \x01(\x0b\x32\x17.scale.accounts.v1.Rule\"$\n\x11\x44\x65leteRuleRequest\x12\x0f\n\x07rule_id\x18\x01 \x01(\t\"\x14\n\x12\x44\x65leteRuleResponse\"P\n\x12PreviewRuleRequest\x12%\n\x04rule\x18\x01 \x01(\x0b\x32\x17.scale.accounts.v1.Rule\x12\x13\n\x0bsample_size\x18\x02 \x01(\x05\"y\n\x13PreviewRuleResponse\x12\x15\n\rmatched_count\x18\x01 \x01(\x03\x12\x15\n\rchanged_count\x18\x02 \x01(\x03\x12\x34\n\x0ctransactions\x18\x03 \x03(\x0b\x32\x1e.scale.accounts.v1.Transaction\"7\n\x10\x41pplyRuleRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07rule_id\x18\x02 \x01(\t\":\n\x11\x41pplyRuleResponse\x12%\n\x04\x65\x64it\x18\x01 \x01(\x0b\x32\x17.scale.accounts.v1.Edit\"D\n\x14\x45valuateRulesRequest\x12,\n\x06inputs\x18\x01 \x03(\x0b\x32\x1c.scale.accounts.v1.RuleInput\"\x83\x01\n\tRuleInput\x12\x13\n\x0b\x64\x65scription\x18\x01 \x01(\t\x12\x10\n\x08merchant\x18\x02 \x01(\t\x12\"\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x12.google.type.Money\x12+\n\x10transaction_date\x18\x04 \x01(\x0b\x32\x11.google.type.Date\"I\n\x15\x45valuateRulesResponse\x12\x30\n\x08verdicts\x18\x01 \x03(\x0b\x32\x1e.scale.accounts.v1.RuleVerdict\"C\n\x0bRuleVerdict\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12\x0f\n\x07rule_id\x18\x02 \x01(\t\x12\x11\n\trule_name\x18\x03 \x01(\t\"\"\n\x0fUndoRuleRequest\x12\x0f\n\x07rule_id\x18\x01 \x01(\t\">\n\x10UndoRuleResponse\x12\x16\n\x0erestored_count\x18\x01 \x01(\x03\x12\x12\n\nkept_count\x18\x02 \x01(\x03\"\x8c\x02\n\x04Rule\x12\x0f\n\x07rule_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x04 \x01(\t\x12\x10\n\x08merchant\x18\x05 \x01(\t\x12\x0c\n\x04note\x18\x06 \x01(\t\x12\x10\n\x08position\x18\x07 \x01(\x05\x12\x13\n\x06\x61\x63tive\x18\x08 \x01(\x08H\x00\x88\x01\x01\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07problem\x18\x0b \x01(\tB\t\n\x07_active2\xb8\x06\n\x0cRulesService\x12Y\n\nCreateRule\x12$.scale.accounts.v1.CreateRuleRequest\x1a%.scale.accounts.v1.CreateRuleResponse\x12P\n\x07GetRule\x12!.scale.accounts.v1.GetRuleRequest\x1a\".scale.accounts.v1.GetRuleResponse\x12V\n\tListRules\x12#.scale.accounts.v1.ListRulesRequest\x1a$.scale.accounts.v1.ListRulesResponse\x12Y\n\nUpdateRule\x12$.scale.accounts.v1.UpdateRuleRequest\x1a%.scale.accounts.v1.UpdateRuleResponse\x12Y\n\nDeleteRule\x12$.scale.accounts.v1.DeleteRuleRequest\x1a%.scale.accounts.v1.DeleteRuleResponse\x12\\\n\x0bPreviewRule\x12%.scale.accounts.v1.PreviewRuleRequest\x1a&.scale.accounts.v1.PreviewRuleResponse\x12V\n\tApplyRule\x12#.scale.accounts.v1.ApplyRuleRequest\x1a$.scale.accounts.v1.ApplyRuleResponse\x12\x62\n\rEvaluateRules\x12\'.scale.accounts.v1.EvaluateRulesRequest\x1a(.scale.accounts.v1.EvaluateRulesResponse\x12S\n\x08UndoRule\x12\".scale.accounts.v1.UndoRuleRequest\x1a#.scale.accounts.v1.UndoRuleResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'scale.accounts.v1.rules_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CREATERULEREQUEST']._serialized_start=203
-  _globals['_CREATERULEREQUEST']._serialized_end=281
-  _globals['_CREATERULERESPONSE']._serialized_start=283
-  _globals['_CREATERULERESPONSE']._serialized_end=342
-  _globals['_GETRULEREQUEST']._serialized_start=344
-  _globals['_GETRULEREQUEST']._serialized_end=377
-  _globals['_GETRULERESPONSE']._serialized_start=379
-  _globals['_GETRULERESPONSE']._serialized_end=435
-  _globals['_LISTRULESREQUEST']._serialized_start=437
-  _globals['_LISTRULESREQUEST']._serialized_end=494
-  _globals['_LISTRULESRESPONSE']._serialized_start=496
-  _globals['_LISTRULESRESPONSE']._serialized_end=580
-  _globals['_UPDATERULEREQUEST']._serialized_start=582
-  _globals['_UPDATERULEREQUEST']._serialized_end=689
-  _globals['_UPDATERULERESPONSE']._serialized_start=691
-  _globals['_UPDATERULERESPONSE']._serialized_end=750
-  _globals['_DELETERULEREQUEST']._serialized_start=752
-  _globals['_DELETERULEREQUEST']._serialized_end=788
-  _globals['_DELETERULERESPONSE']._serialized_start=790
-  _globals['_DELETERULERESPONSE']._serialized_end=810
-  _globals['_PREVIEWRULEREQUEST']._serialized_start=812
-  _globals['_PREVIEWRULEREQUEST']._serialized_end=892
-  _globals['_PREVIEWRULERESPONSE']._serialized_start=894
-  _globals['_PREVIEWRULERESPONSE']._serialized_end=1015
-  _globals['_APPLYRULEREQUEST']._serialized_start=1017
-  _globals['_APPLYRULEREQUEST']._serialized_end=1072
-  _globals['_APPLYRULERESPONSE']._serialized_start=1074
-  _globals['_APPLYRULERESPONSE']._serialized_end=1132
-  _globals['_UNDORULEREQUEST']._serialized_start=1134
-  _globals['_UNDORULEREQUEST']._serialized_end=1168
-  _globals['_UNDORULERESPONSE']._serialized_start=1170
-  _globals['_UNDORULERESPONSE']._serialized_end=1232
-  _globals['_RULE']._serialized_start=1235
-  _globals['_RULE']._serialized_end=1503
-  _globals['_RULESSERVICE']._serialized_start=1506
-  _globals['_RULESSERVICE']._serialized_end=2230
+  _globals['_CREATERULEREQUEST']._serialized_start=252
+  _globals['_CREATERULEREQUEST']._serialized_end=330
+  _globals['_CREATERULERESPONSE']._serialized_start=332
+  _globals['_CREATERULERESPONSE']._serialized_end=391
+  _globals['_GETRULEREQUEST']._serialized_start=393
+  _globals['_GETRULEREQUEST']._serialized_end=426
+  _globals['_GETRULERESPONSE']._serialized_start=428
+  _globals['_GETRULERESPONSE']._serialized_end=484
+  _globals['_LISTRULESREQUEST']._serialized_start=486
+  _globals['_LISTRULESREQUEST']._serialized_end=543
+  _globals['_LISTRULESRESPONSE']._serialized_start=545
+  _globals['_LISTRULESRESPONSE']._serialized_end=629
+  _globals['_UPDATERULEREQUEST']._serialized_start=631
+  _globals['_UPDATERULEREQUEST']._serialized_end=738
+  _globals['_UPDATERULERESPONSE']._serialized_start=740
+  _globals['_UPDATERULERESPONSE']._serialized_end=799
+  _globals['_DELETERULEREQUEST']._serialized_start=801
+  _globals['_DELETERULEREQUEST']._serialized_end=837
+  _globals['_DELETERULERESPONSE']._serialized_start=839
+  _globals['_DELETERULERESPONSE']._serialized_end=859
+  _globals['_PREVIEWRULEREQUEST']._serialized_start=861
+  _globals['_PREVIEWRULEREQUEST']._serialized_end=941
+  _globals['_PREVIEWRULERESPONSE']._serialized_start=943
+  _globals['_PREVIEWRULERESPONSE']._serialized_end=1064
+  _globals['_APPLYRULEREQUEST']._serialized_start=1066
+  _globals['_APPLYRULEREQUEST']._serialized_end=1121
+  _globals['_APPLYRULERESPONSE']._serialized_start=1123
+  _globals['_APPLYRULERESPONSE']._serialized_end=1181
+  _globals['_EVALUATERULESREQUEST']._serialized_start=1183
+  _globals['_EVALUATERULESREQUEST']._serialized_end=1251
+  _globals['_RULEINPUT']._serialized_start=1254
+  _globals['_RULEINPUT']._serialized_end=1385
+  _globals['_EVALUATERULESRESPONSE']._serialized_start=1387
+  _globals['_EVALUATERULESRESPONSE']._serialized_end=1460
+  _globals['_RULEVERDICT']._serialized_start=1462
+  _globals['_RULEVERDICT']._serialized_end=1529
+  _globals['_UNDORULEREQUEST']._serialized_start=1531
+  _globals['_UNDORULEREQUEST']._serialized_end=1565
+  _globals['_UNDORULERESPONSE']._serialized_start=1567
+  _globals['_UNDORULERESPONSE']._serialized_end=1629
+  _globals['_RULE']._serialized_start=1632
+  _globals['_RULE']._serialized_end=1900
+  _globals['_RULESSERVICE']._serialized_start=1903
+  _globals['_RULESSERVICE']._serialized_end=2727
 # @@protoc_insertion_point(module_scope)

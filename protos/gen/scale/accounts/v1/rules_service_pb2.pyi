@@ -2,6 +2,8 @@ import datetime
 
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.type import date_pb2 as _date_pb2
+from google.type import money_pb2 as _money_pb2
 from scale.accounts.v1 import edits_service_pb2 as _edits_service_pb2
 from scale.accounts.v1 import transaction_pb2 as _transaction_pb2
 from google.protobuf.internal import containers as _containers
@@ -109,6 +111,40 @@ class ApplyRuleResponse(_message.Message):
     EDIT_FIELD_NUMBER: _ClassVar[int]
     edit: _edits_service_pb2.Edit
     def __init__(self, edit: _Optional[_Union[_edits_service_pb2.Edit, _Mapping]] = ...) -> None: ...
+
+class EvaluateRulesRequest(_message.Message):
+    __slots__ = ("inputs",)
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    inputs: _containers.RepeatedCompositeFieldContainer[RuleInput]
+    def __init__(self, inputs: _Optional[_Iterable[_Union[RuleInput, _Mapping]]] = ...) -> None: ...
+
+class RuleInput(_message.Message):
+    __slots__ = ("description", "merchant", "amount", "transaction_date")
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    MERCHANT_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_DATE_FIELD_NUMBER: _ClassVar[int]
+    description: str
+    merchant: str
+    amount: _money_pb2.Money
+    transaction_date: _date_pb2.Date
+    def __init__(self, description: _Optional[str] = ..., merchant: _Optional[str] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., transaction_date: _Optional[_Union[_date_pb2.Date, _Mapping]] = ...) -> None: ...
+
+class EvaluateRulesResponse(_message.Message):
+    __slots__ = ("verdicts",)
+    VERDICTS_FIELD_NUMBER: _ClassVar[int]
+    verdicts: _containers.RepeatedCompositeFieldContainer[RuleVerdict]
+    def __init__(self, verdicts: _Optional[_Iterable[_Union[RuleVerdict, _Mapping]]] = ...) -> None: ...
+
+class RuleVerdict(_message.Message):
+    __slots__ = ("category", "rule_id", "rule_name")
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    RULE_ID_FIELD_NUMBER: _ClassVar[int]
+    RULE_NAME_FIELD_NUMBER: _ClassVar[int]
+    category: str
+    rule_id: str
+    rule_name: str
+    def __init__(self, category: _Optional[str] = ..., rule_id: _Optional[str] = ..., rule_name: _Optional[str] = ...) -> None: ...
 
 class UndoRuleRequest(_message.Message):
     __slots__ = ("rule_id",)

@@ -71,6 +71,11 @@ class RulesServiceStub:
                 request_serializer=scale_dot_accounts_dot_v1_dot_rules__service__pb2.ApplyRuleRequest.SerializeToString,
                 response_deserializer=scale_dot_accounts_dot_v1_dot_rules__service__pb2.ApplyRuleResponse.FromString,
                 _registered_method=True)
+        self.EvaluateRules = channel.unary_unary(
+                '/scale.accounts.v1.RulesService/EvaluateRules',
+                request_serializer=scale_dot_accounts_dot_v1_dot_rules__service__pb2.EvaluateRulesRequest.SerializeToString,
+                response_deserializer=scale_dot_accounts_dot_v1_dot_rules__service__pb2.EvaluateRulesResponse.FromString,
+                _registered_method=True)
         self.UndoRule = channel.unary_unary(
                 '/scale.accounts.v1.RulesService/UndoRule',
                 request_serializer=scale_dot_accounts_dot_v1_dot_rules__service__pb2.UndoRuleRequest.SerializeToString,
@@ -132,6 +137,13 @@ class RulesServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EvaluateRules(self, request, context):
+        """What the caller's rules say of payments that are in no ledger: the category, and which rule. Changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UndoRule(self, request, context):
         """Undoes all that a rule has done, at imports and to the past, but for what the user has changed since. Harmless to repeat.
         """
@@ -176,6 +188,11 @@ def add_RulesServiceServicer_to_server(servicer, server):
                     servicer.ApplyRule,
                     request_deserializer=scale_dot_accounts_dot_v1_dot_rules__service__pb2.ApplyRuleRequest.FromString,
                     response_serializer=scale_dot_accounts_dot_v1_dot_rules__service__pb2.ApplyRuleResponse.SerializeToString,
+            ),
+            'EvaluateRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.EvaluateRules,
+                    request_deserializer=scale_dot_accounts_dot_v1_dot_rules__service__pb2.EvaluateRulesRequest.FromString,
+                    response_serializer=scale_dot_accounts_dot_v1_dot_rules__service__pb2.EvaluateRulesResponse.SerializeToString,
             ),
             'UndoRule': grpc.unary_unary_rpc_method_handler(
                     servicer.UndoRule,
@@ -374,6 +391,33 @@ class RulesService:
             '/scale.accounts.v1.RulesService/ApplyRule',
             scale_dot_accounts_dot_v1_dot_rules__service__pb2.ApplyRuleRequest.SerializeToString,
             scale_dot_accounts_dot_v1_dot_rules__service__pb2.ApplyRuleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EvaluateRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scale.accounts.v1.RulesService/EvaluateRules',
+            scale_dot_accounts_dot_v1_dot_rules__service__pb2.EvaluateRulesRequest.SerializeToString,
+            scale_dot_accounts_dot_v1_dot_rules__service__pb2.EvaluateRulesResponse.FromString,
             options,
             channel_credentials,
             insecure,
