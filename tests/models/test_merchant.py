@@ -1,0 +1,73 @@
+"""merchant_key: payments of one merchant meet under one name."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.hypcd.merchant import MAX_KEY, merchant_key, merchant_keys
+
+
+@pytest.mark.parametrize(
+    ("printed", "key"),
+    [
+        ("CARD PAYMENT TO TESCO STORES 3456      BIRMINGHAM  GBR", "tesco stores"),
+        ("tesco-stores (6810)", "tesco stores"),
+        ("PAYPAL *EBAY 4029357733", "ebay"),
+        ("paypal wilkoretail", "wilkoretail"),
+        ("SQ *JOE'S COFFEE", "joe's coffee"),
+        ("IZ *PIZZA VAN", "pizza van"),
+        ("AMZN Mktp UK*2K4WX1AB", "amazon marketplace uk"),
+        ("www.bakerross.co.uk", "bakerross"),
+        ("www.bakerross.co.u", "bakerross"),
+        ("UBER* EATS", "uber eats"),
+        ("43033820 COSTA COFFEE", "costa coffee"),
+        ("43035135costa coffee", "costa coffee"),
+        ("7eleven b 056", "7eleven b"),
+        ("99p stores ltd", "99p stores"),
+        ("B&Q 1072", "b q"),
+        ("b and q 1243", "b q"),
+        ("VISA SHELL KINGS 12JAN", "shell kings"),
+        ("CB CARREFOUR MARKET 12/03/24", "carrefour market"),
+        ("PRLV SEPA EDF CLIENTS PARTICULIERS 00012", "edf clients particuliers"),
+        ("KARTENZAHLUNG REWE SAGT DANKE 44512", "rewe sagt danke"),
+        ("Platba kartou ALBERT VAM DEKUJE", "albert vam dekuje"),
+        ("/TRTP/SEPA OVERBOEKING/IBAN/NL12ABNA/BIC/ABNANL2A/NAME/Albert Heijn BV/REMI/klant 123", "albert heijn"),
+        ("Netflix.com 12.99 EUR", "netflix"),
+        ("Café Müller GmbH", "cafe muller"),
+        ("スターバックス 1234", "スターバックス"),
+        # What is left where nothing else is.
+        ("Visa", "visa"),
+        ("PAYPAL", "paypal"),
+        ("123456", "123456"),
+        ("***", ""),
+        ("", ""),
+    ],
+)
+def test_printed_names(printed, key):
+    assert merchant_key(printed) == key
+
+
+def test_merchant_goes_before_description():
+    assert merchant_key("Tesco", "CARD PAYMENT 123") == "tesco"
+    assert merchant_key("  ", "CARD PAYMENT TO TESCO 123") == "tesco"
+    assert merchant_key(None, "") == ""
+    assert merchant_keys(["Aldi", None], ["", "LIDL 77"]) == ["aldi", "lidl"]
+
+
+@given(st.text())
+def test_any_text_has_a_short_key_that_does_not_depend_on_case_or_edges(text):
+    key = merchant_key(text)
+    assert len(key) <= MAX_KEY
+    assert key == key.strip() == merchant_key(f"  {text}\n")
+    if text.isascii():
+        assert key == merchant_key(text.upper())
+
+
+@given(st.sampled_from(["tesco stores", "costa coffee", "shell kings norton", "bakerross"]), st.integers(1000, 99_999_999))
+def test_numbers_of_stores_do_not_count(name, number):
+    assert merchant_key(f"{name} {number}") == merchant_key(f"{number} {name}") == merchant_key(f"{name}-{number}") == name
+
+
+def test_long_text_is_read_in_front_only():
+    assert merchant_key("aldi   " + "x" * 10_000_000) == "aldi"
+    assert len(merchant_key("a" * 10_000)) == MAX_KEY
