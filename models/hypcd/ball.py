@@ -6,6 +6,8 @@ and is the reference in the tests; these skip its stages, so that a forward pass
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
 # Nearer to the rim float32 can no longer tell points apart.
@@ -21,16 +23,16 @@ def clip(vectors: Tensor, radius: float) -> Tensor:
 
 def expmap0(vectors: Tensor, c: float) -> Tensor:
     """Tangent vectors [n, d] at the origin to points of the ball."""
-    root = c**0.5
-    norms = vectors.norm(dim=-1, keepdim=True).clamp_min(_TINY)
-    return vectors * ((root * norms).tanh().clamp_max(MAX_NORM) / (root * norms))
+    root = math.sqrt(c)
+    norms = vectors.norm(dim=-1, keepdim=True).clamp_min(_TINY) * root
+    return vectors * (norms.tanh().clamp_max(MAX_NORM) / norms)
 
 
 def logmap0(points: Tensor, c: float) -> Tensor:
     """Points [n, d] to tangent vectors at the origin; the inverse of `expmap0`."""
-    root = c**0.5
-    norms = points.norm(dim=-1, keepdim=True).clamp_min(_TINY)
-    return points * ((root * norms).clamp_max(MAX_NORM).atanh() / (root * norms))
+    root = math.sqrt(c)
+    norms = points.norm(dim=-1, keepdim=True).clamp_min(_TINY) * root
+    return points * (norms.clamp_max(MAX_NORM).atanh() / norms)
 
 
 def pairwise_distance(left: Tensor, right: Tensor, c: float) -> Tensor:
@@ -40,10 +42,10 @@ def pairwise_distance(left: Tensor, right: Tensor, c: float) -> Tensor:
     apart = (left_square + right_square - 2 * left @ right.T).clamp_min(0.0)
     room = ((1 - c * left_square) * (1 - c * right_square)).clamp_min(_TINY)
     # acosh has an infinite slope at 1: two equal points get a distance of nearly, not exactly, zero, and a gradient.
-    return (1 + 2 * c * apart / room).clamp_min(1 + _TINY).acosh() / c**0.5
+    return (apart / room * (2 * c) + 1).clamp_min(1 + _TINY).acosh() / math.sqrt(c)
 
 
 def distance0(points: Tensor, c: float) -> Tensor:
     """Distances [n] from the origin: near it lies what the network is unsure of."""
-    root = c**0.5
-    return 2 * (root * points.norm(dim=-1)).clamp_max(MAX_NORM).atanh() / root
+    root = math.sqrt(c)
+    return (points.norm(dim=-1) * root).clamp_max(MAX_NORM).atanh() * (2 / root)

@@ -1,0 +1,98 @@
+"""Artefacts that are missing, cut, exchanged, or hold more than weights are refused with a reason; good ones are read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from models import artifact
+from models.artifact import ArtifactError, load, read_manifest, save
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    save(tmp_path, "test-1", {"a.pt": {"weights": torch.arange(3), "names": ["x"]}}, {"data": {"rows": 3}})
+    return tmp_path
+
+
+def sign(folder: Path, name: str) -> None:
+    """Makes the manifest agree with a file, as one who can write both could."""
+    path = folder / artifact.MANIFEST
+    manifest = json.loads(path.read_text())
+    manifest["files"][name] = {"sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest()}
+    path.write_text(json.dumps(manifest))
+
+
+def test_what_was_saved_is_read(folder: Path) -> None:
+    manifest = read_manifest(folder)
+    assert (manifest.version, manifest.facts) == ("test-1", {"data": {"rows": 3}})
+    content = load(manifest, "a.pt")
+    assert (content["weights"].tolist(), content["names"]) == ([0, 1, 2], ["x"])
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (lambda path: path.unlink(), "is missing"),
+        (lambda path: path.write_bytes(b""), "is damaged"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "is damaged"),
+        (lambda path: path.write_bytes(path.read_bytes() + b"x"), "is damaged"),
+        (lambda path: (path.unlink(), path.mkdir()), "cannot be read"),
+    ],
+)
+def test_a_damaged_file_is_refused(folder: Path, harm: Callable[[Path], object], reason: str) -> None:
+    harm(folder / "a.pt")
+    with pytest.raises(ArtifactError, match=reason):
+        load(read_manifest(folder), "a.pt")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "{}", "[]", "null", "\x00", '{"format": 1, "version": "v"}', '{"format": 1, "version": "", "files": {}}',
+        '{"format": 2, "version": "v", "files": {}}', '{"format": 1, "version": "v", "files": {"a.pt": "x"}}',
+        "[" * 60_000, '{"a": "' + "x" * 70_000,
+    ],
+)  # fmt: skip
+def test_a_damaged_manifest_is_refused(folder: Path, text: str) -> None:
+    (folder / artifact.MANIFEST).write_text(text)
+    with pytest.raises(ArtifactError, match=r"manifest\.json"):
+        read_manifest(folder)
+
+
+def test_a_file_that_no_manifest_lists_is_refused(folder: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"does not list b\.pt"):
+        load(read_manifest(folder), "b.pt")
+
+
+class Payload:
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path("/nonexistent/never").touch, ())
+
+
+@pytest.mark.parametrize("write", [lambda path: torch.save({"x": Payload()}, path), lambda path: path.write_bytes(pickle.dumps(Payload()))])
+def test_code_in_a_file_is_not_run_even_where_its_hash_fits(folder: Path, write: Callable[[Path], object]) -> None:
+    write(folder / "a.pt")
+    sign(folder, "a.pt")
+    with pytest.raises(ArtifactError, match="something other than weights"):
+        load(read_manifest(folder), "a.pt")
+
+
+def test_a_file_without_a_dictionary_is_refused(folder: Path) -> None:
+    torch.save([1, 2], folder / "a.pt")
+    sign(folder, "a.pt")
+    with pytest.raises(ArtifactError, match="holds a list"):
+        load(read_manifest(folder), "a.pt")
+
+
+def test_a_file_beyond_the_cap_is_not_read_whole(folder: Path) -> None:
+    with (folder / "a.pt").open("r+b") as file:
+        file.truncate(artifact.MAX_BYTES + 1)
+    with pytest.raises(ArtifactError, match="larger than"):
+        load(read_manifest(folder), "a.pt")

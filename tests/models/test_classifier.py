@@ -1,0 +1,106 @@
+"""The classifier over a small random network: shapes, order, reading and refusing artefacts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from models.artifact import ArtifactError, save
+from models.hypcd.ball import expmap0
+from models.hypcd.classifier import ANCHORS_FILE, MODEL_FILE, Classifier, Items, packed, unpacked
+from models.hypcd.network import Config, Encoder
+
+CONFIG = Config(bucket_bits=12, gram_width=32, hidden=16, dimension=8)
+CATEGORIES = ["groceries_supermarket", "transport_fuel", "dining"]
+COLUMNS: tuple[list[Any], ...] = (
+    ["TESCO STORES 1", "shell", "", "🍕" * 3_000],
+    ["", "SHELL UK", "", ""],
+    [-12.5, 40.0, 0.0, float("nan")],
+    [0, 6, -1, 3],
+)
+ITEMS = Items(*COLUMNS)
+
+
+def files(config: Config = CONFIG, categories: list[str] = CATEGORIES) -> dict[str, dict[str, object]]:
+    torch.manual_seed(0)
+    anchors = expmap0(torch.randn(len(CATEGORIES), config.dimension), 1.0)
+    return {
+        MODEL_FILE: {"config": asdict(config), "state": packed(Encoder(config).state_dict())},
+        ANCHORS_FILE: {"anchors": anchors, "categories": categories, "temperature": 0.5, "threshold": 0.6},
+    }
+
+
+@pytest.fixture
+def classifier(tmp_path: Path) -> Classifier:
+    save(tmp_path, "test-1", files(), {})
+    return Classifier.load(tmp_path)
+
+
+def test_every_item_gets_a_point_inside_the_ball_and_probabilities(classifier: Classifier) -> None:
+    predictions = classifier.predict(ITEMS)
+    assert predictions.points.shape == (4, classifier.dimension)
+    assert (np.linalg.norm(predictions.points, axis=1) < 1).all()
+    assert predictions.probabilities.shape == (4, 3)
+    np.testing.assert_allclose(predictions.probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert (classifier.version, classifier.categories, classifier.threshold) == ("test-1", tuple(CATEGORIES), 0.6)
+
+
+def test_an_item_has_the_same_answer_alone_and_in_any_order(classifier: Classifier) -> None:
+    together = classifier.predict(ITEMS)
+    for place in range(4):
+        alone = classifier.predict(Items(*([column[place]] for column in COLUMNS)))
+        np.testing.assert_allclose(alone.points[0], together.points[place], rtol=1e-5, atol=1e-6)
+    turned = classifier.predict(Items(*(column[::-1] for column in COLUMNS)))
+    np.testing.assert_allclose(turned.probabilities[::-1], together.probabilities, rtol=1e-4, atol=1e-6)
+
+
+def test_no_items_no_answers(classifier: Classifier) -> None:
+    assert classifier.predict(Items([], [], [], [])).probabilities.shape == (0, 3)
+
+
+def test_the_nearest_anchor_is_the_likeliest_category(classifier: Classifier) -> None:
+    predictions = classifier.predict(ITEMS)
+    for point, probabilities in zip(predictions.points, predictions.probabilities, strict=True):
+        nearest = classifier.nearest_anchors(point, 5)
+        assert [category for category, _ in nearest] == [CATEGORIES[place] for place in np.argsort(-probabilities)]
+        assert nearest == sorted(nearest, key=lambda pair: pair[1])
+
+
+def test_columns_of_unequal_length_are_refused(classifier: Classifier) -> None:
+    with pytest.raises(ValueError, match="unequal length"):
+        classifier.predict(Items(["a", "b"], ["", ""], [1.0], [0, 0]))
+
+
+def test_packing_keeps_a_weight_to_half_a_step() -> None:
+    weights = torch.randn(1 << 12, 32, generator=torch.Generator().manual_seed(3))
+    small = packed({"table": weights, "bias": torch.ones(3)})
+    assert small["table"].dtype == torch.int8
+    again = unpacked(small)
+    assert set(again) == {"table", "bias"}
+    assert float((again["table"] - weights).abs().max()) <= float(small["table/scale"].max()) * 0.51
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {ANCHORS_FILE: {}},
+        {MODEL_FILE: {"config": {"width": 3}, "state": {}}},
+        {MODEL_FILE: {"config": {}, "state": {}}},
+        {MODEL_FILE: {"config": None, "state": None}},
+        files(categories=CATEGORIES[:2]),
+    ],
+)
+def test_artefacts_that_do_not_fit_are_refused(tmp_path: Path, content: dict[str, dict[str, object]]) -> None:
+    save(tmp_path, "test-1", {**files(), **content}, {})
+    with pytest.raises(ArtifactError, match="no model that this version knows"):
+        Classifier.load(tmp_path)
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"manifest\.json is missing"):
+        Classifier.load(tmp_path)
