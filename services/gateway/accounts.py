@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import structlog
+import uuid_utils
 from fastapi import APIRouter, Header, Path, Request
 from starlette.responses import Response
 
 from scale.accounts.v1 import accounts_service_pb2 as pb
 from scale.accounts.v1 import saved_filters_service_pb2 as saved_filters_pb
+from scale.categorization.v1 import categorization_service_pb2 as categorization_pb
 from services.gateway import accounts_json as shape
 from services.gateway.answers import Cache, json_answer
 from services.gateway.idempotency import short_idempotency_key
@@ -18,7 +21,11 @@ from services.gateway.schemas import accounts as schemas
 from services.gateway.schemas import transfers as transfer_schemas
 from services.gateway.schemas.fields import Identifier
 from services.gateway.upstreams import upstreams
+from services.kit.errors import DeadlineExceeded, Unavailable
 
+log = structlog.get_logger()
+_NO_CATEGORY = "uncategorized"
+"""A correction to it takes back what the user said."""
 router = APIRouter(prefix="/api/v1", responses=EVERYWHERE)
 
 TransferId = Annotated[Identifier, Path(description="The transfer.")]
@@ -86,9 +93,31 @@ async def get_transaction(request: Request, transaction_id: TransactionId) -> Re
     "/transactions/{transaction_id:uuid}", tags=["transactions"], response_model=schemas.Transaction, responses=NOT_FOUND | CONFLICT
 )
 async def update_transaction(request: Request, transaction_id: TransactionId, change: schemas.TransactionChange) -> Response:
-    """Changes the note or the category. A category set here is your own word, and no model overrules it."""
-    answer = await upstreams(request).accounts.unary("UpdateTransaction", shape.update_transaction_request(transaction_id, change))
+    """Changes the note or the category. A category set here is your own word: no model overrules it, and what is paid at this merchant next
+    is put there, too."""
+    ledger = upstreams(request).accounts
+    fields = set(change.model_fields_set)
+    if "category" in fields and await _learned(request, str(transaction_id), change.category or _NO_CATEGORY):
+        fields.remove("category")
+    if fields:
+        answer = await ledger.unary("UpdateTransaction", shape.update_transaction_request(transaction_id, change, fields))
+    else:
+        answer = await ledger.unary("GetTransaction", pb.GetTransactionRequest(transaction_id=str(transaction_id)))
     return json_answer(request, shape.transaction_json(answer.transaction))
+
+
+async def _learned(request: Request, transaction_id: str, category: str) -> bool:
+    """Whether the user's word has reached the ledger by way of categorization, which learns from it. While that is down the ledger takes it
+    itself: what a user says is never refused for what might have been learned from it."""
+    correction = categorization_pb.RecordCorrectionRequest(
+        request_id=str(uuid_utils.uuid7()), transaction_id=transaction_id, category=category
+    )
+    try:
+        await upstreams(request).categorization.unary("RecordCorrection", correction)
+    except (Unavailable, DeadlineExceeded) as error:
+        log.warning("a category was set, and nothing was learned from it", transaction_id=transaction_id, reason=error.reason)
+        return False
+    return True
 
 
 @router.post(

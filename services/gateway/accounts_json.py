@@ -92,13 +92,13 @@ def transaction_json(row: nouns.Transaction) -> dict[str, Any]:
     }
 
 
-def update_transaction_request(transaction_id: UUID, change: schemas.TransactionChange) -> pb.UpdateTransactionRequest:
-    """The request for a change of one transaction."""
+def update_transaction_request(transaction_id: UUID, change: schemas.TransactionChange, fields: set[str]) -> pb.UpdateTransactionRequest:
+    """The request for a change of these fields of one transaction."""
     return pb.UpdateTransactionRequest(
         transaction_id=str(transaction_id),
         note=change.note,
         category=change.category,
-        update_mask=FieldMask(paths=sorted(change.model_fields_set)),
+        update_mask=FieldMask(paths=sorted(fields)),
     )
 
 

@@ -23,8 +23,13 @@ class Cache(Enum):
     REVALIDATE = "private, no-cache"
     """Keep it, but ask every time: an ETag makes that cheap."""
     NEVER = "no-store"
+    PREDICTION = "no-cache, no-store"
+    """The next answer may be another one, without anything of the user having changed."""
     PUBLIC_HOUR = "public, max-age=3600"
     PUBLIC_DAY = "public, max-age=86400"
+
+
+_UNKEPT = (Cache.NEVER, Cache.PREDICTION)
 
 
 def json_answer(
@@ -45,7 +50,7 @@ def bytes_answer(
 ) -> Response:
     """The same for content of any type."""
     named = {"Cache-Control": cache.value, "Vary": _VARY, **(headers or {})}
-    if cache is not Cache.NEVER and status == 200:
+    if cache not in _UNKEPT and status == 200:
         # Weak: a proxy that compresses sends other bytes for the same content.
         tag = named["ETag"] = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
         known = request.headers.get("if-none-match")

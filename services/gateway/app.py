@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from services.gateway import openapi
+from services.gateway.categorization import BATCH_PATH
 from services.gateway.confirmations import Confirmations
 from services.gateway.errors import add_handlers
 from services.gateway.event_streams import EventStreams
@@ -62,7 +63,7 @@ def build_app(settings: GatewaySettings) -> FastAPI:
             Middleware(AuthMiddleware, require_aal2=settings.require_aal2),
             Middleware(AccessLogMiddleware),
             Middleware(DisconnectMiddleware),
-            Middleware(BodyMiddleware, max_bytes=settings.max_body_bytes),
+            Middleware(BodyMiddleware, max_bytes=settings.max_body_bytes, of_path={BATCH_PATH: settings.max_batch_bytes}),
             Middleware(HeadMiddleware),
         ],
     )

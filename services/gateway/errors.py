@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,12 +70,19 @@ def status_of(error: errors.ScaleError) -> int:
 
 # What the contracts call otherwise than REST does.
 _RENAMED = {"query": "q", "currency_code": "currency", "request_id": "Idempotency-Key", "after_event_id": "Last-Event-ID"}
-_TOLD = {"TRANSACTION_EXISTS": ("transaction_id",)}
+_TOLD = {"TRANSACTION_EXISTS": ("transaction_id",), "JOB_OPEN": ("job_id",)}
 _CONTAINERS = ("account.", "profile.", "metadata.")
+# A payment to classify, alone or one of many.
+_PAYMENT = re.compile(r"input(s(?:\[\d+\])?)?(?:\.([\w.]+))?")
+_OF_PAYMENT = {"transaction_date": "date", "amount.currency_code": "currency"}
 
 
 def rest_name(name: str) -> str:
     """What REST calls a field of the contracts."""
+    if found := _PAYMENT.fullmatch(name):
+        which, field = found.groups(default="")
+        field = _OF_PAYMENT.get(field, _RENAMED.get(field, field))
+        return ".".join(part for part in (f"item{which}" if which else "", field) if part) or "body"
     for container in _CONTAINERS:
         name = name.removeprefix(container)
     return _RENAMED.get(name, name)
@@ -113,6 +121,9 @@ def needs_of(metadata: Mapping[str, str]) -> dict[str, Any]:
         return {}
 
 
+_KINDS_OF_INPUT = {("query",), ("path",), ("body",), ("header",)}
+# Of fifty thousand items that are all wrong, the first ones say it.
+_MOST_FIELDS = 100
 INTERNAL = Problem(500, "INTERNAL", "Something went wrong here. Name the request id when you report it.")
 
 
@@ -156,18 +167,18 @@ async def send_problem(problem: Problem, scope: Scope, receive: Receive, send: S
 
 
 def field_errors(failures: Sequence[Any]) -> list[errors.FieldError]:
-    """pydantic's errors as ours. The place is a dotted path without `query`, `path` and `body`, which the reader can see."""
+    """pydantic's errors as ours. The place is a path such as items[17].amount, without `query`, `path` and `body`, which the reader can
+    see."""
     found = []
-    for failure in failures:
-        place = [str(part) for part in failure["loc"]]
-        if place and place[0] in {"query", "path", "body", "header"}:
-            place = place[1:]
+    for failure in failures[:_MOST_FIELDS]:
+        parts = failure["loc"][1:] if failure["loc"][:1] in _KINDS_OF_INPUT else failure["loc"]
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
         if failure["type"] == "json_invalid":
             found.append(errors.FieldError("body", f"is not JSON: {failure['ctx']['error']} at character {failure['loc'][-1]}"))
         elif failure["type"] == "extra_forbidden":
-            found.append(errors.FieldError(".".join(place), "is not known here"))
+            found.append(errors.FieldError(place, "is not known here"))
         else:
-            found.append(errors.FieldError(".".join(place) or "body", failure["msg"].removeprefix("Value error, ")))
+            found.append(errors.FieldError(place or "body", failure["msg"].removeprefix("Value error, ")))
     return found
 
 
@@ -187,7 +198,7 @@ def add_handlers(app: FastAPI) -> None:
 
     async def validation_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # nosec B101  # tells mypy what the line above made sure of
-        if request.method in {"POST", "PUT", "PATCH"} and not _is_json(request):
+        if request.method in {"POST", "PUT", "PATCH"} and not is_json(request):
             return problem_response(
                 request.scope, Problem(415, "UNSUPPORTED_MEDIA_TYPE", "Send JSON, with Content-Type: application/json.")
             )
@@ -214,7 +225,8 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, http_error)
 
 
-def _is_json(request: Request) -> bool:
+def is_json(request: Request) -> bool:
+    """Whether the body says that it is JSON."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     return media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json"))
 

@@ -29,6 +29,8 @@ router = APIRouter()
 
 _TIMEOUT_S = 1.0
 _KEEP_S = 0.5
+# Among a service's figures: what answers, where that is a model or what stands in for it.
+_MODEL = "model"
 
 Report = dict[str, Any]
 
@@ -86,6 +88,8 @@ async def _check(ask: Callable[[], Awaitable[Report | None]]) -> Report:
     if error:
         report["error"] = error
     if figures is not None:
+        if _MODEL in figures:
+            report[_MODEL] = figures.pop(_MODEL)
         report["database"] = figures
     return report
 

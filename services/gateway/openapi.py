@@ -19,6 +19,7 @@ from services.gateway import (
     analytics,
     balances,
     budgets,
+    categorization,
     edits,
     erase,
     export,
@@ -59,7 +60,8 @@ _TAGS = [
     },
     {"name": "edits", "description": "Changes of many transactions at once, by you or by a rule, each of which can be taken back."},
     {"name": "saved filters", "description": "Filter expressions that you keep by name."},
-    {"name": "categories", "description": "The taxonomy and your own categories."},
+    {"name": "categories", "description": "The taxonomy, your own categories, and those that your payments suggest."},
+    {"name": "categorization", "description": "What payments were for, why, and what you say to it."},
     {"name": "profile", "description": "Your settings."},
     {"name": "your data", "description": "What is yours to take with you, and to have erased."},
     {"name": "health", "description": "Whether the system is well. Without a token."},
@@ -69,6 +71,7 @@ _ANSWER_HEADERS = {
     "X-Request-ID": {"description": "Id of this request.", "schema": {"type": "string", "format": "uuid"}},
 }
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds after which another try makes sense.", "schema": {"type": "integer"}}}
+_NEVER_KEPT = ("/api/v1/imports", "/api/v1/classify/jobs")
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>SCALE API</title><link rel="stylesheet" href="/docs/swagger-ui.css"></head>
@@ -94,6 +97,7 @@ def add_routes(app: FastAPI) -> None:
         saved_filters,
         ingestion,
         typed,
+        categorization,
         export,
         restore,
         erase,
@@ -131,14 +135,14 @@ def _complete(operation: dict[str, Any], path: str, method: str) -> None:
         answers.update({str(status): {"description": text["description"]} for status, text in problems.WITH_JSON.items()})
     if needs_token and "408" not in answers:
         answers.update({str(status): {"description": text["description"]} for status, text in problems.SLOW_DATABASE.items()})
-    if method == "get" and needs_token and not path.startswith("/api/v1/imports") and not path.endswith(("/balance", "/export")):
+    if method == "get" and needs_token and not path.startswith(_NEVER_KEPT) and not path.endswith(("/balance", "/export")):
         answers["304"] = {"description": "You have it already: If-None-Match names its ETag."}
     for status, answer in answers.items():
         answer["headers"] = dict(_ANSWER_HEADERS)
         if status in {"201", "202"} and path.endswith(("/imports", "/import", "/restore")):
             answer["headers"]["Location"] = {"description": "The import.", "schema": {"type": "string"}}
-        if status == "202":
-            answer["headers"] |= _RETRY_AFTER
+        elif status == "202":
+            answer["headers"]["Location"] = {"description": "The job.", "schema": {"type": "string"}}
         if status == "202":
             answer["headers"] |= _RETRY_AFTER
         if int(status) >= 400:

@@ -27,6 +27,11 @@ class GatewaySettings(ProcessSettings):
         validation_alias=AliasChoices("SCALE_INGESTION_ADDRESS"),
         description="host:port of ingestion, or any gRPC target.",
     )
+    categorization_address: str = Field(
+        "127.0.0.1:8083",
+        validation_alias=AliasChoices("SCALE_CATEGORIZATION_ADDRESS"),
+        description="host:port of categorization, or any gRPC target.",
+    )
 
     rate_limit: int = Field(100, ge=1, description="Requests per user (or address, without a token) and window.")
     rate_limit_window_s: int = Field(60, ge=1, le=3600, description="Length of the window, in seconds.")
@@ -49,6 +54,7 @@ class GatewaySettings(ProcessSettings):
     )
 
     max_body_bytes: int = Field(MEBIBYTE, ge=1024, description="Largest JSON body.")
+    max_batch_bytes: int = Field(8 * MEBIBYTE, ge=1024, description="Largest body of POST /api/v1/classify/batch.")
     max_file_bytes: int = Field(
         256 * MEBIBYTE,
         ge=1,

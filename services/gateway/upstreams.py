@@ -15,6 +15,8 @@ from scale.accounts.v1.edits_service_pb2_grpc import EditsServiceStub
 from scale.accounts.v1.rules_service_pb2_grpc import RulesServiceStub
 from scale.accounts.v1.saved_filters_service_pb2_grpc import SavedFiltersServiceStub
 from scale.accounts.v1.user_data_service_pb2_grpc import UserDataServiceStub as AccountsUserDataStub
+from scale.categorization.v1.categorization_service_pb2_grpc import CategorizationServiceStub
+from scale.categorization.v1.user_data_service_pb2_grpc import UserDataServiceStub as CategorizationUserDataStub
 from scale.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub
 from scale.ingestion.v1.user_data_service_pb2_grpc import UserDataServiceStub as IngestionUserDataStub
 from services.gateway.settings import GatewaySettings
@@ -28,8 +30,10 @@ EDITS = "scale.accounts.v1.EditsService"
 RULES = "scale.accounts.v1.RulesService"
 SAVED_FILTERS = "scale.accounts.v1.SavedFiltersService"
 INGESTION = "scale.ingestion.v1.IngestionService"
+CATEGORIZATION = "scale.categorization.v1.CategorizationService"
 ACCOUNTS_USER_DATA = "scale.accounts.v1.UserDataService"
 INGESTION_USER_DATA = "scale.ingestion.v1.UserDataService"
+CATEGORIZATION_USER_DATA = "scale.categorization.v1.UserDataService"
 
 # Reads, and writes that say what shall be: a second one changes nothing. Creates carry a request id and are safe too.
 _ACCOUNTS_REPEATABLE = (
@@ -64,6 +68,20 @@ _INGESTION_REPEATABLE = (
     "ListImportRows",
     "FinishRestore",
 )
+_CATEGORIZATION_REPEATABLE = (
+    "Classify",
+    "ClassifyBatch",
+    "RecordCorrection",
+    "StartClassification",
+    "StartRecategorization",
+    "StartDiscovery",
+    "GetJob",
+    "ListJobResults",
+    "ListSuggestions",
+    "AcceptSuggestion",
+    "DismissSuggestion",
+    "GetModelInfo",
+)
 
 
 @dataclass(frozen=True)
@@ -77,8 +95,10 @@ class Upstreams:
     rules: ServiceClient
     saved_filters: ServiceClient
     ingestion: ServiceClient
+    categorization: ServiceClient
     accounts_user_data: ServiceClient
     ingestion_user_data: ServiceClient
+    categorization_user_data: ServiceClient
     redis: Redis | None
 
     def user_data(self) -> dict[str, ServiceClient]:
@@ -151,6 +171,13 @@ def connect(settings: GatewaySettings, redis: Redis | None) -> Upstreams:
             idempotent=_INGESTION_REPEATABLE,
             timeout_s=settings.timeout_s,
         ),
+        categorization=ServiceClient(
+            CategorizationServiceStub,
+            settings.categorization_address,
+            service=CATEGORIZATION,
+            idempotent=_CATEGORIZATION_REPEATABLE,
+            timeout_s=settings.timeout_s,
+        ),
         accounts_user_data=ServiceClient(
             AccountsUserDataStub,
             settings.accounts_address,
@@ -161,6 +188,12 @@ def connect(settings: GatewaySettings, redis: Redis | None) -> Upstreams:
             IngestionUserDataStub,
             settings.ingestion_address,
             service=INGESTION_USER_DATA,
+            timeout_s=settings.timeout_s,
+        ),
+        categorization_user_data=ServiceClient(
+            CategorizationUserDataStub,
+            settings.categorization_address,
+            service=CATEGORIZATION_USER_DATA,
             timeout_s=settings.timeout_s,
         ),
         redis=redis,

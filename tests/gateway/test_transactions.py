@@ -158,12 +158,12 @@ async def test_bad_query_is_422_and_names_the_parameter(gateway: Gateway, query:
 async def test_get_and_change_a_transaction(gateway: Gateway) -> None:
     found = await gateway.get(f"/api/v1/transactions/{TRANSACTION_ID}")
     schemas.Transaction.model_validate(found.json())
-    changed = await gateway.patch(f"/api/v1/transactions/{TRANSACTION_ID}", json={"note": "Birthday", "category": None})
+    changed = await gateway.patch(f"/api/v1/transactions/{TRANSACTION_ID}", json={"note": "Birthday"})
     assert changed.status_code == 200
     assert (changed.json()["note"], changed.json()["category_source"]) == ("Birthday", "user")
     request = gateway.accounts.requests[-1]
-    assert (request.transaction_id, request.note, request.category) == (TRANSACTION_ID, "Birthday", "")
-    assert list(request.update_mask.paths) == ["category", "note"]
+    assert (request.transaction_id, request.note) == (TRANSACTION_ID, "Birthday")
+    assert list(request.update_mask.paths) == ["note"]
     await gateway.patch(f"/api/v1/transactions/{TRANSACTION_ID}", json={"note": None})
     assert list(gateway.accounts.requests[-1].update_mask.paths) == ["note"]
     assert_problem(await gateway.patch(f"/api/v1/transactions/{TRANSACTION_ID}", json={}), 422)

@@ -63,6 +63,17 @@ ROUTES = [
     ("PATCH", "/api/v1/profile"),
     ("GET", "/api/v1/categories"),
     ("POST", "/api/v1/categories"),
+    ("GET", "/api/v1/categories/suggestions"),
+    ("POST", "/api/v1/categories/suggestions"),
+    ("POST", f"/api/v1/categories/suggestions/{uuid4()}/accept"),
+    ("POST", f"/api/v1/categories/suggestions/{uuid4()}/dismiss"),
+    ("POST", "/api/v1/classify"),
+    ("POST", "/api/v1/classify/batch"),
+    ("POST", "/api/v1/classify/feedback"),
+    ("POST", "/api/v1/classify/recategorize"),
+    ("GET", f"/api/v1/classify/jobs/{uuid4()}"),
+    ("GET", f"/api/v1/classify/jobs/{uuid4()}/results"),
+    ("GET", "/api/v1/classify/model"),
     ("POST", "/api/v1/erase"),
     ("POST", "/api/v1/imports"),
     ("GET", "/api/v1/export"),
@@ -121,6 +132,7 @@ async def test_no_route_answers_without_a_token(gateway: Gateway, method: str, p
     assert response.headers["www-authenticate"] == "Bearer"
     assert not gateway.accounts.requests
     assert not gateway.ingestion.requests
+    assert not gateway.categorization.requests
 
 
 @pytest.mark.parametrize(

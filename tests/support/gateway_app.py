@@ -23,7 +23,7 @@ from pydantic import SecretStr
 from services.gateway.app import build_app
 from services.gateway.settings import GatewaySettings
 from services.kit.auth import mint_token
-from tests.support.upstream_fakes import SECRET, SUBJECTS, FakeAccounts, FakeIngestion, FakeSubject, fake_server
+from tests.support.upstream_fakes import FIGURES, SECRET, SUBJECTS, FakeAccounts, FakeIngestion, FakeSubject, fake_server, process_of
 from tests.support.user_data_fakes import FakeUserData
 
 
@@ -80,9 +80,14 @@ class Gateway:
     """Without a token."""
     accounts: FakeAccounts
     subjects: dict[str, FakeSubject]
-    """The other services of both processes, by name such as BudgetsService or IngestionUserDataService."""
+    """The other services of all processes, by name such as BudgetsService or IngestionUserDataService."""
     ingestion: FakeIngestion
     user_id: UUID
+
+    @property
+    def categorization(self) -> FakeSubject:
+        """The service that says what payments were for."""
+        return self.subjects["CategorizationService"]
 
     @property
     def user_data(self) -> dict[str, FakeUserData]:
@@ -147,24 +152,30 @@ async def start_gateway(redis_url: str) -> AsyncIterator[StartGateway]:
     """Starts gateways, each with fakes of its own; keyword arguments are settings."""
     async with AsyncExitStack() as stack:
 
-        async def start(*, accounts_up: bool = True, ingestion_up: bool = True, well: Any = None, **changes: Any) -> Gateway:
+        async def start(
+            *,
+            accounts_up: bool = True,
+            ingestion_up: bool = True,
+            categorization_up: bool = True,
+            well: Any = None,
+            model: str = "hypcd-1.0.0+1a2b3c4d",
+            **changes: Any,
+        ) -> Gateway:
             accounts, ingestion = FakeAccounts(), FakeIngestion()
             subjects = {
                 name: (FakeUserData if service.name == "UserDataService" else FakeSubject)(service) for name, service in SUBJECTS.items()
             }
-            ports = {}
-            for fake, up in ((accounts, accounts_up), (ingestion, ingestion_up)):
-                ports[fake] = free_port()
+            addresses = {}
+            categorization = subjects["CategorizationService"]
+            for fake, up in ((accounts, accounts_up), (ingestion, ingestion_up), (categorization, categorization_up)):
+                port, process = free_port(), process_of(fake)
+                addresses[f"{process}_address"] = f"127.0.0.1:{port}"
                 if up:
-                    process = "accounts" if fake is accounts else "ingestion"
-                    own = [subject for subject in subjects.values() if subject.process == process]
-                    server = fake_server(fake, ports[fake], subjects=own, well=well)
+                    own = [subject for subject in subjects.values() if subject.process == process and subject is not fake]
+                    figures = FIGURES | {"model": model} if fake is categorization else FIGURES
+                    server = fake_server(fake, port, subjects=own, well=well, figures=figures)
                     await server.start()
                     stack.push_async_callback(server.stop)
-            addresses = {
-                "accounts_address": f"127.0.0.1:{ports[accounts]}",
-                "ingestion_address": f"127.0.0.1:{ports[ingestion]}",
-            }
             settings = gateway_settings(**{"redis_url": SecretStr(redis_url), **addresses, **changes})
             app = build_app(settings)
             await stack.enter_async_context(app.router.lifespan_context(app))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -28,6 +28,8 @@ from scale.accounts.v1 import (
 from scale.accounts.v1 import transaction_pb2 as nouns
 from scale.accounts.v1 import user_data_service_pb2 as accounts_user_data_pb
 from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceServicer, add_AccountsServiceServicer_to_server
+from scale.categorization.v1 import categorization_service_pb2
+from scale.categorization.v1 import user_data_service_pb2 as categorization_user_data_pb
 from scale.ingestion.v1 import ingestion_service_pb2 as ingestion_pb
 from scale.ingestion.v1 import user_data_service_pb2 as ingestion_user_data_pb
 from scale.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceServicer, add_IngestionServiceServicer_to_server
@@ -36,17 +38,24 @@ from services.kit.errors import ScaleError
 from services.kit.server import Server
 from services.kit.settings import ProcessSettings, service_config
 
-ACCOUNTS = "scale.accounts.v1.AccountsService"
-INGESTION = "scale.ingestion.v1.IngestionService"
 SUBJECTS = {
     name: service
-    for module in (analytics_service_pb2, budgets_service_pb2, edits_service_pb2, rules_service_pb2, saved_filters_service_pb2)
+    for module in (
+        analytics_service_pb2,
+        budgets_service_pb2,
+        edits_service_pb2,
+        rules_service_pb2,
+        saved_filters_service_pb2,
+        categorization_service_pb2,
+    )
     for name, service in module.DESCRIPTOR.services_by_name.items()
 } | {
     "AccountsUserDataService": accounts_user_data_pb.DESCRIPTOR.services_by_name["UserDataService"],
     "IngestionUserDataService": ingestion_user_data_pb.DESCRIPTOR.services_by_name["UserDataService"],
+    "CategorizationUserDataService": categorization_user_data_pb.DESCRIPTOR.services_by_name["UserDataService"],
 }
-"""The other services of the accounts process, by short name, and those that every process has, by process."""
+"""Services of unary methods, by short name: the other ones of the accounts process, that of categorization, and those that every process
+has, by process."""
 SECRET = "a-secret-of-at-least-thirty-two-characters"
 FIGURES = {"pool_size": 5, "checked_in": 4, "checked_out": 1, "overflow": 0, "pool_class": "Pool"}
 
@@ -164,6 +173,12 @@ class _Fake:
 class FakeAccounts(_Fake, AccountsServiceServicer):
     """`scale.accounts.v1.AccountsService`."""
 
+    full_name = "scale.accounts.v1.AccountsService"
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Adds its methods."""
+        add_AccountsServiceServicer_to_server(self, server)
+
     def __init__(self, rows: int = 3) -> None:
         super().__init__()
         self.page = accounts_pb.ListTransactionsResponse(transactions=map(transaction, range(1, rows + 1)), next_page_token="next-page")
@@ -274,7 +289,8 @@ class FakeSubject(_Fake):
     def __init__(self, service: Any) -> None:
         super().__init__()
         self._service = service
-        self.process = service.full_name.split(".")[1]
+        self.full_name = service.full_name
+        self.process = process_of(self)
         self.answers: dict[str, Any] = {}
 
     def register(self, server: grpc.aio.Server) -> None:
@@ -296,6 +312,12 @@ class FakeSubject(_Fake):
 
 class FakeIngestion(_Fake, IngestionServiceServicer):
     """`scale.ingestion.v1.IngestionService`. Keeps the bytes of the last upload."""
+
+    full_name = "scale.ingestion.v1.IngestionService"
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Adds its methods."""
+        add_IngestionServiceServicer_to_server(self, server)
 
     def __init__(self) -> None:
         super().__init__()
@@ -396,8 +418,19 @@ class FakeIngestion(_Fake, IngestionServiceServicer):
         return ingestion_pb.DeleteCsvProfileResponse()
 
 
+def process_of(fake: Any) -> str:
+    """The process that a fake's service belongs to, such as accounts."""
+    return str(fake.full_name.split(".")[1])
+
+
 def fake_server(
-    fake: FakeAccounts | FakeIngestion, port: int, *, subjects: Iterable[FakeSubject] = (), secret: str = SECRET, well: Any = None
+    fake: FakeAccounts | FakeIngestion | FakeSubject,
+    port: int,
+    *,
+    subjects: Iterable[FakeSubject] = (),
+    secret: str = SECRET,
+    well: Any = None,
+    figures: Mapping[str, Any] = FIGURES,
 ) -> Server:
     """A server for one of them, and for `subjects` beside it; `well()` says whether its health is good."""
 
@@ -407,21 +440,18 @@ def fake_server(
     settings = _Settings(
         port=port, environment="development", auth_secret=SecretStr(secret), auth_issuer=None, drain_s=0, grace_s=0, host="127.0.0.1"
     )
-    is_accounts = isinstance(fake, FakeAccounts)
 
     def register(server: grpc.aio.Server) -> None:
-        add = add_AccountsServiceServicer_to_server if is_accounts else add_IngestionServiceServicer_to_server
-        add(fake, server)
-        for subject in subjects:
-            subject.register(server)
+        for one in (fake, *subjects):
+            one.register(server)
 
     return Server(
         settings,
-        name="accounts" if is_accounts else "ingestion",
-        services=[ACCOUNTS if is_accounts else INGESTION],
+        name=process_of(fake),
+        services=[fake.full_name],
         register=register,
         check=check,
-        figures=lambda: FIGURES,
+        figures=lambda: figures,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,11 +15,13 @@ UPLOAD_PATHS = frozenset({"/api/v1/imports", "/api/v1/ingestion/import", "/api/v
 
 
 class BodyMiddleware:
-    """Refuses a body over `max_bytes` with 413: at the first byte above, or when it is read though its declared length says so already."""
+    """Refuses a body over `max_bytes`, or what `of_path` says instead, with 413: at the first byte above, or when it is read though its
+    declared length says so already."""
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_bytes: int, of_path: Mapping[str, int]) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._of_path = of_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -25,15 +29,16 @@ class BodyMiddleware:
             await self._app(scope, receive, send)
             return
         declared = header(scope, b"content-length") or ""
-        too_large = declared.isdigit() and int(declared) > self._max_bytes
+        max_bytes = self._of_path.get(scope["path"], self._max_bytes)
+        too_large = declared.isdigit() and int(declared) > max_bytes
         received = 0
 
         async def receive_bounded() -> Message:
             nonlocal received
             message: Message = {} if too_large else await receive()
             received += len(message.get("body", b""))
-            if too_large or received > self._max_bytes:
-                raise HTTPException(413, f"The body is larger than {self._max_bytes} bytes.")
+            if too_large or received > max_bytes:
+                raise HTTPException(413, f"The body is larger than {max_bytes} bytes.")
             return message
 
         await self._app(scope, receive_bounded, send)

@@ -11,6 +11,7 @@ from services.gateway.schemas.fields import Input, Output
 
 Rows = dict[str, dict[str, int]]
 _ROWS: dict[str, Any] = {
+    "categorization": {"corrections": 40, "anchors": 25},
     "ingestion": {"imports": 12, "uploaded_files": 12},
     "accounts": {"transactions": 4711, "accounts": 3, "profiles": 1},
 }

@@ -44,6 +44,9 @@ class Dependency(Output):
     latency_ms: float = Field(description="How long it took.")
     error: str | None = Field(None, description="What is wrong; absent when it is up.")
     database: PoolFigures | None = Field(None, description="Of a service with a database; absent elsewhere and while it does not answer.")
+    model: str | None = Field(
+        None, description="Of a service with a model: its version, or `fallback` while rules answer in its place; absent elsewhere."
+    )
 
 
 class Readiness(Output):
