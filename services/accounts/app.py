@@ -29,6 +29,8 @@ from services.accounts.balances.service import BalancesService
 from services.accounts.budgets.repository import PostgresBudgetsRepository
 from services.accounts.budgets.service import BudgetsService
 from services.accounts.budgets.servicer import BudgetsServicer
+from services.accounts.categorizing.repository import PostgresCategorizingRepository
+from services.accounts.categorizing.service import CategorizingService
 from services.accounts.edits.repository.edits import PostgresEditsRepository
 from services.accounts.edits.service import EditsService
 from services.accounts.edits.servicer import EditsServicer
@@ -54,17 +56,18 @@ from services.kit.server import Server, set_up_process
 from services.kit.telemetry import export_pool
 
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["AccountsService"].full_name
-BACKGROUND_METHODS = frozenset(
-    f"/{SERVICE_NAME}/{method}" for method in ("GetAccount", "EnsureAccount", "GetProfile", "AppendTransactions")
-)
-"""What a worker may ask for a user who is not there: what an import needs, no more."""
+_RULES = rules_pb.DESCRIPTOR.services_by_name["RulesService"].full_name
+_FOR_IMPORTS = ("GetAccount", "EnsureAccount", "GetProfile", "AppendTransactions")
+_FOR_CATEGORIES = ("ListTransactions", "ListCategories", "SetCategories")
+BACKGROUND_METHODS = frozenset({*(f"/{SERVICE_NAME}/{method}" for method in _FOR_IMPORTS + _FOR_CATEGORIES), f"/{_RULES}/EvaluateRules"})
+"""What a worker may ask for a user who is not there: what an import needs, and what categorizing the past does, no more."""
 SERVICE_NAMES = (
     SERVICE_NAME,
     analytics_pb.DESCRIPTOR.services_by_name["AnalyticsService"].full_name,
     budgets_pb.DESCRIPTOR.services_by_name["BudgetsService"].full_name,
     saved_filters_pb.DESCRIPTOR.services_by_name["SavedFiltersService"].full_name,
     edits_pb.DESCRIPTOR.services_by_name["EditsService"].full_name,
-    rules_pb.DESCRIPTOR.services_by_name["RulesService"].full_name,
+    _RULES,
     user_data_pb.DESCRIPTOR.services_by_name["UserDataService"].full_name,
 )
 """One gRPC service for each subject (docs/adr/0016-services-by-subject.md)."""
@@ -81,7 +84,8 @@ def build(settings: AccountsSettings, database: Database) -> AccountsServicer:
     page_tokens = PageTokens(settings.page_token_secret)
     service = AccountsService(repository, page_tokens)
     balances = BalancesService(PostgresBalancesRepository(database), page_tokens)
-    return AccountsServicer(service, balances, import_idle_timeout_s=settings.import_idle_timeout_s)
+    categorizing = CategorizingService(PostgresCategorizingRepository(database))
+    return AccountsServicer(service, balances, categorizing, import_idle_timeout_s=settings.import_idle_timeout_s)
 
 
 def build_user_data(settings: AccountsSettings, database: Database) -> UserDataServicer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 
@@ -42,7 +42,8 @@ TRANSFER_STATES: dict[int, TransferState] = {pb.TransferState.Value(f"TRANSFER_S
 _ACCOUNT_TYPE_NUMBERS: dict[AccountType, Any] = {noun: number for number, noun in ACCOUNT_TYPES.items()}
 _STATUS_NUMBERS: dict[str, Any] = {noun.value: number for number, noun in TRANSACTION_STATUSES.items()}
 _TRANSFER_STATE_NUMBERS: dict[TransferState, Any] = {noun: number for number, noun in TRANSFER_STATES.items()}
-_SOURCE_NUMBERS: dict[str | None, Any] = {one.value: pb.CategorySource.Value(f"CATEGORY_SOURCE_{one.name}") for one in CategorySource} | {
+CATEGORY_SOURCES: dict[int, CategorySource] = {pb.CategorySource.Value(f"CATEGORY_SOURCE_{one.name}"): one for one in CategorySource}
+_SOURCE_NUMBERS: dict[str | None, Any] = {noun.value: number for number, noun in CATEGORY_SOURCES.items()} | {
     None: pb.CATEGORY_SOURCE_UNSPECIFIED
 }
 
@@ -115,6 +116,11 @@ def _once(shared: _Shared, value: Any, convert: Callable[[Any], Any]) -> Any:
     if converted is None:
         converted = shared[value] = convert(value)
     return converted
+
+
+def to_category_source(source: str | None) -> pb.CategorySource:
+    """Who set a category; UNSPECIFIED for nobody."""
+    return cast(pb.CategorySource, _SOURCE_NUMBERS[source])
 
 
 def to_renumbered_row(row: RowIdentity) -> service_pb.RenumberedRow:

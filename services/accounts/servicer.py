@@ -18,6 +18,8 @@ from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceServicer
 from services.accounts.balances.service import BalancesService
 from services.accounts.balances.servicer import BalanceMethods
 from services.accounts.batches import read_batch
+from services.accounts.categorizing.service import CategorizingService
+from services.accounts.categorizing.servicer import CategorizingMethods
 from services.accounts.domain import (
     AccountChanges,
     AccountType,
@@ -67,13 +69,16 @@ _KEPT_SHOWN = 1_000
 _MAX_QUERY_WORDS = 10
 
 
-class AccountsServicer(BalanceMethods, AccountsServiceServicer):
+class AccountsServicer(BalanceMethods, CategorizingMethods, AccountsServiceServicer):
     """`scale.accounts.v1.AccountsService`. Whose rows are meant is said by the verified token alone."""
 
-    def __init__(self, service: AccountsService, balances: BalancesService, *, import_idle_timeout_s: float) -> None:
+    def __init__(
+        self, service: AccountsService, balances: BalancesService, categorizing: CategorizingService, *, import_idle_timeout_s: float
+    ) -> None:
         """`import_idle_timeout_s`: seconds to wait for the next batch of an import before it is given up."""
         self._service = service
         self._balances = balances
+        self._categorizing = categorizing
         self._import_idle_timeout_s = import_idle_timeout_s
 
     # The bulk path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from datetime import date, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -25,9 +26,10 @@ from services.accounts.edits.domain import EditChanges, Undone
 from services.accounts.edits.repository.edits import PostgresEditsRepository
 from services.accounts.edits.service import EditsService
 from services.accounts.repository import PostgresAccountsRepository
-from services.accounts.rules.domain import MAX_RULES, NewRule, Rule, RuleChanges
+from services.accounts.rules.domain import MAX_RULES, NewRule, Rule, RuleChanges, RuleInput, RuleVerdict
+from services.accounts.rules.repository.evaluating import evaluate_rules
 from services.accounts.rules.repository.rules import PostgresRulesRepository
-from services.accounts.rules.service import RulesService
+from services.accounts.rules.service import MAX_INPUTS, RulesService
 from services.accounts.service import AccountsService
 from services.kit.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from services.kit.pagination import PageTokens
@@ -131,6 +133,93 @@ async def test_every_field_of_a_filter_is_known_of_an_incoming_row(
         )
         assert hit == bool(tried.matched_count), condition
         await rules.delete_rule(user_id, rule.id)
+
+
+async def test_payments_that_are_in_no_ledger_are_judged_as_those_that_come_in(
+    service: AccountsService, rules: RulesService, user_id: UUID, account: Account
+) -> None:
+    await service.create_category(user_id, "Climbing", "entertainment", "one")
+    told = [
+        "date = 2026-01-02", "date:2026-01", "date > 2026-01-02", "amount <= -12.34", "amount > 0", "currency = EUR", "type = debit",
+        'merchant = "corner shop"', "merchant:corner", 'merchant = ""', "NOT merchant:corner", "description:bus",
+        "description = 'ein  STRASSE'", "bus", "buses", "text:corner bus", "category = uncategorized", "category = climbing", 'note = ""',
+        "note:x", "suspected = false", "currency IN (USD, CHF)", "amount < -5 OR bus",
+    ]  # fmt: skip
+    payments = [
+        RuleInput("Bus", "Corner Shop", Decimal("-12.34"), "EUR", date(2026, 1, 2)),
+        RuleInput("Ein Straße 5", None, Decimal(7), "USD", date(2026, 2, 3)),
+        RuleInput("Ein Straße", None, Decimal(-5), "USD", date(2026, 2, 3)),
+    ]
+    assert await rules.evaluate_rules(user_id, payments) == [None] * 3
+    rows = [row(account.id, line, **asdict(one)) for line, one in enumerate(payments, start=1)]
+    for condition in told:
+        (rule,) = await create(rules, user_id, NewRule(condition, condition, category="climbing"))
+        import_id = uuid7()
+        await service.append_transactions(user_id, import_id, batches(rows), fingerprints)
+        hits = {text for text, one in (await ledger(service, user_id)).items() if one.category_source == "rule"}
+        verdict = RuleVerdict("climbing", rule.id, condition)
+        expected = [verdict if one.description in hits else None for one in payments]
+        assert await rules.evaluate_rules(user_id, payments) == expected, condition
+        await service.undo_import(user_id, import_id)
+        await rules.delete_rule(user_id, rule.id)
+
+
+async def test_what_a_payment_does_not_say_is_null_to_the_condition(rules: RulesService, user_id: UUID, account: Account) -> None:
+    untold = [
+        "status = posted",
+        f"account = {account.id}",
+        "payment_method = card",
+        f"import = {uuid7()}",
+        'raw:{"x": 1}',
+        "date < 2030-01-01",
+    ]
+    await create(rules, user_id, *[NewRule(condition, condition, category="travel") for condition in untold])
+    assert await rules.evaluate_rules(user_id, [RuleInput("Bus", None, Decimal(-1), "EUR", None)]) == [None]
+    for wrong in ([], [RuleInput("Bus", None, Decimal(-1), "EUR", None)] * (MAX_INPUTS + 1)):
+        with pytest.raises(InvalidArgument):
+            await rules.evaluate_rules(user_id, wrong)
+
+
+async def test_the_first_rule_that_sets_a_category_judges(
+    service: AccountsService, rules: RulesService, servers: LocalSystem, user_id: UUID, other_user_id: UUID
+) -> None:
+    own = await service.create_category(user_id, "Climbing", "entertainment", "one")
+    _, gone, _, first, _ = await create(
+        rules,
+        user_id,
+        NewRule("Note", "train", note="no category"),
+        NewRule("Gone", "train", category=own.slug),
+        NewRule("Off", "train", category="housing", active=False),
+        NewRule("Trains", "train OR bus", category="travel", merchant="Rail"),
+        NewRule("Later", "train", category="shopping"),
+    )
+    payments = [RuleInput(text, None, Decimal(-1), "EUR", None) for text in ("Shop", "Train", "Bus")]
+    assert [one and one.rule_id for one in await rules.evaluate_rules(user_id, payments)] == [None, gone.id, first.id]
+    # A rule with a problem does nothing.
+    async with migrator(servers) as connection:
+        await connection.execute("DELETE FROM accounts.user_categories WHERE user_id = $1", user_id)
+    assert await rules.evaluate_rules(user_id, payments) == [None, *[RuleVerdict("travel", first.id, "Trains")] * 2]
+    assert await rules.evaluate_rules(other_user_id, payments) == [None] * 3
+
+
+async def test_judging_takes_as_many_statements_for_many_payments_and_rules_as_for_one(
+    database: Database, rules: RulesService, user_id: UUID
+) -> None:
+    payments = [RuleInput(f"Trains {number}", None, Decimal(-1), "EUR", None) for number in range(MAX_INPUTS)]
+
+    async def statements(inputs: list[RuleInput]) -> int:
+        asked: list[object] = []
+        async with database.transaction(user_id, read_only=True) as connection:
+            with connection.query_logger(asked.append):
+                await evaluate_rules(connection, user_id, inputs)
+        return len(asked)
+
+    assert await statements(payments) == 1
+    await create(rules, user_id, NewRule("One", "trains category = travel", category="travel"))
+    # The first time asyncpg asks for the types, too.
+    _, one = await statements(payments[:1]), await statements(payments[:1])
+    await create(rules, user_id, *[NewRule(str(n), f"trains {n} OR category = travel", category="travel") for n in range(20)])
+    assert await statements(payments) == one
 
 
 async def test_a_duplicate_is_not_changed(

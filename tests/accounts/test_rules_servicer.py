@@ -7,6 +7,7 @@ from typing import Any
 import grpc.aio
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
+from google.type import date_pb2, money_pb2
 from uuid_utils.compat import uuid7
 
 from scale.accounts.v1 import edits_service_pb2 as edits_pb
@@ -21,6 +22,8 @@ from tests.support.ledger_rows import row
 
 __all__ = ["address", "channel"]
 
+EURO = money_pb2.Money(currency_code="EUR", units=-1)
+PAYMENT = pb.RuleInput(amount=EURO)
 RULE: dict[str, Any] = {"name": " Trains ", "filter": "train", "category": "travel"}
 
 
@@ -67,6 +70,16 @@ async def test_a_rule_from_its_making_to_its_undoing(ask: Caller) -> None:
     assert not (await ask("ListRules", pb.ListRulesRequest())).rules
 
 
+async def test_payments_are_judged_in_input_order(ask: Caller) -> None:
+    made = (await ask("CreateRule", pb.CreateRuleRequest(request_id="one", rule=pb.Rule(**RULE)))).rule
+    inputs = [pb.RuleInput(description=text, amount=EURO) for text in ("Bus", "Train", "")]
+    inputs[2].merchant = "Train and Co"
+    inputs[2].transaction_date.CopyFrom(date_pb2.Date(year=2026, month=1, day=2))
+    answer = await ask("EvaluateRules", pb.EvaluateRulesRequest(inputs=inputs))
+    hit = pb.RuleVerdict(category="travel", rule_id=made.rule_id, rule_name="Trains")
+    assert list(answer.verdicts) == [pb.RuleVerdict(), hit, hit]
+
+
 async def test_an_edit_and_back(ask: Caller) -> None:
     account = await ask.ledger.account()
     await ask.ledger.append(metadata(uuid7()), batch([row(account, 1)]), end(1))
@@ -99,6 +112,13 @@ async def test_an_edit_and_back(ask: Caller) -> None:
         ("UpdateRule", pb.UpdateRuleRequest(rule=pb.Rule(name="x")), "rule.rule_id"),
         ("UpdateRule", pb.UpdateRuleRequest(rule=pb.Rule(**RULE), update_mask=FieldMask(paths=["problem"])), "update_mask"),
         ("ListRules", pb.ListRulesRequest(page_size=-1), "page_size"),
+        ("EvaluateRules", pb.EvaluateRulesRequest(), "inputs"),
+        ("EvaluateRules", pb.EvaluateRulesRequest(inputs=[PAYMENT] * 1001), "inputs"),
+        ("EvaluateRules", pb.EvaluateRulesRequest(inputs=[PAYMENT, pb.RuleInput()]), "inputs[1].amount"),
+        ("EvaluateRules", pb.EvaluateRulesRequest(inputs=[pb.RuleInput(amount=money_pb2.Money(units=1))]), "inputs[0].amount"),
+        ("EvaluateRules", pb.EvaluateRulesRequest(inputs=[pb.RuleInput(amount=EURO, description="a\x00b")]), "inputs[0].description"),
+        ("EvaluateRules", pb.EvaluateRulesRequest(inputs=[pb.RuleInput(amount=EURO, transaction_date=date_pb2.Date(year=1))]),
+         "inputs[0].transaction_date"),
     ],
 )  # fmt: skip
 async def test_wrong_requests_say_which_field(ask: Caller, method: str, request_message: Any, field: str) -> None:

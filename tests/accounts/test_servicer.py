@@ -20,7 +20,7 @@ from uuid_utils.compat import uuid7
 from scale.accounts.v1 import accounts_service_pb2 as pb
 from scale.accounts.v1 import transaction_pb2 as pt
 from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceStub
-from services.accounts.app import SERVICE_NAMES, register
+from services.accounts.app import BACKGROUND_METHODS, SERVICE_NAMES, register
 from services.accounts.batches import MAX_BATCH_BYTES
 from services.accounts.settings import AccountsSettings
 from services.kit.auth import mint_token
@@ -40,7 +40,7 @@ from services.kit.postgres import Database
 from services.kit.server import Server
 from services.kit.status import from_rpc_error
 from services.local import LocalSystem
-from tests.support.ledger_rows import record_batch, row
+from tests.support.ledger_rows import UNPREDICTED, predicted, record_batch, row
 from tests.support.service_keys import service_tokens
 
 SECRET = "a signing secret for the tests alone, long enough"
@@ -64,7 +64,13 @@ async def address(servers: LocalSystem, monkeypatch: pytest.MonkeyPatch) -> Asyn
     cache = Cache(servers.redis_url, name="servicer")
     database = Database(servers.service_url("accounts"), settings, after_write=cache.drop)
     await database.open()
-    server = Server(settings, name="accounts", services=SERVICE_NAMES, register=partial(register, settings, database, cache))
+    server = Server(
+        settings,
+        name="accounts",
+        services=SERVICE_NAMES,
+        register=partial(register, settings, database, cache),
+        service_methods=BACKGROUND_METHODS,
+    )
     await server.start()
     yield f"127.0.0.1:{server.port}"
     await server.stop()
@@ -145,9 +151,67 @@ async def test_no_call_without_a_valid_token(channel: grpc.aio.Channel, user_id:
             await Client(channel, token).append(metadata(uuid7()), end(0))
 
 
-async def test_background_work_may_not_read_the_ledger(channel: grpc.aio.Channel, user_id: UUID) -> None:
-    with pytest.raises(PermissionDenied):
-        await Client(channel, WORKER.mint(user_id, audience="accounts")).everything()
+async def test_background_work_may_do_what_it_needs_and_no_more(channel: grpc.aio.Channel, client: Client, user_id: UUID) -> None:
+    account = await client.account()
+    await client.append(metadata(uuid7()), batch([row(account, 1)]), end(1))
+    worker = Client(channel, WORKER.mint(user_id, audience="accounts"))
+    (one,) = await worker.everything()
+    assert (await worker.call("ListCategories", pb.ListCategoriesRequest(page_size=1))).categories
+    found = pb.WorkedOutCategory(transaction_id=one.transaction_id, category="travel", confidence=0.5, source=pt.CATEGORY_SOURCE_MODEL)
+    assert (await worker.call("SetCategories", pb.SetCategoriesRequest(categories=[found]))).changed_count == 1
+    own_word = pb.SetCategoryRequest(transaction_id=one.transaction_id, category="travel")
+    for method, request in (
+        ("SetCategory", own_word),
+        ("UpdateTransaction", pb.UpdateTransactionRequest(transaction_id=one.transaction_id, note="x")),
+        ("CreateCategory", pb.CreateCategoryRequest(name="x", primary_slug="other", request_id="x")),
+        ("UndoImport", pb.UndoImportRequest(import_id=one.import_id)),
+    ):
+        with pytest.raises(PermissionDenied):
+            await worker.call(method, request)
+
+
+async def test_the_users_word_and_what_others_worked_out(client: Client, other_client: Client) -> None:
+    account = await client.account()
+    rows = [row(account, 1, **predicted("travel", 0.25)), row(account, 2)]
+    await client.append(metadata(uuid7()), batch(rows), end(2))
+    second, first = await client.everything()
+    assert (first.category, first.category_source, first.confidence) == ("travel", pt.CATEGORY_SOURCE_MODEL, 0.25)
+    request = pb.SetCategoryRequest(transaction_id=first.transaction_id, category="dining_cafe")
+    done = await client.call("SetCategory", request)
+    assert (done.previous_category, done.previous_source) == ("travel", pt.CATEGORY_SOURCE_MODEL)
+    assert (done.transaction.category, done.transaction.category_source) == ("dining_cafe", pt.CATEGORY_SOURCE_USER)
+    assert not done.transaction.HasField("confidence")
+    request.transaction_id = second.transaction_id
+    done = await client.call("SetCategory", request)
+    assert (done.previous_category, done.previous_source) == ("", pt.CATEGORY_SOURCE_UNSPECIFIED)
+    with pytest.raises(NotFound):
+        await other_client.call("SetCategory", request)
+    answers = [
+        pb.WorkedOutCategory(transaction_id=one.transaction_id, category="uncategorized", confidence=0.1, source=pt.CATEGORY_SOURCE_MODEL)
+        for one in (first, second)
+    ]
+    done = await client.call("SetCategories", pb.SetCategoriesRequest(categories=answers))
+    assert (done.changed_count, done.kept_count) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("method", "request_message", "field"),
+    [
+        ("SetCategory", pb.SetCategoryRequest(transaction_id="x", category="travel"), "transaction_id"),
+        ("SetCategory", pb.SetCategoryRequest(transaction_id=str(uuid7())), "category"),
+        ("SetCategory", pb.SetCategoryRequest(transaction_id=str(uuid7()), category="uncategorized"), "category"),
+        ("SetCategories", pb.SetCategoriesRequest(), "categories"),
+        ("SetCategories", pb.SetCategoriesRequest(categories=[pb.WorkedOutCategory(transaction_id="x", source=pt.CATEGORY_SOURCE_MODEL)]),
+         "categories[0].transaction_id"),
+        ("SetCategories", pb.SetCategoriesRequest(categories=[pb.WorkedOutCategory(transaction_id=str(uuid7()))]), "categories[0].source"),
+        ("SetCategories", pb.SetCategoriesRequest(categories=[pb.WorkedOutCategory(transaction_id=str(uuid7()), source=cast(Any, 99))]),
+         "categories[0].source"),
+    ],
+)  # fmt: skip
+async def test_wrong_categories_say_which_field(client: Client, method: str, request_message: Any, field: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        await client.call(method, request_message)
+    assert [one.field for one in caught.value.fields] == [field]
 
 
 async def test_users_see_only_their_own(client: Client, other_client: Client) -> None:
@@ -197,6 +261,9 @@ async def test_append_and_read_back_every_field(client: Client) -> None:
     assert (second.amount.currency_code, second.amount.units, second.amount.nanos) == ("USD", 0, 50_000_000)
     assert (second.type, second.status) == (pt.TRANSACTION_TYPE_CREDIT, pt.TRANSACTION_STATUS_PENDING)
     assert not second.HasField("confidence")
+    # From an ingestion that does not ask what rows are for.
+    plain = pb.AppendTransactionsRequest(record_batch=record_batch([row(account, 1, description="plain")], UNPREDICTED))
+    assert await client.append(metadata(uuid7()), plain, end(1)) == [pb.AppendTransactionsResponse(inserted_count=1)]
     got = await client.call("GetTransaction", pb.GetTransactionRequest(transaction_id=first.transaction_id))
     assert got.transaction == first
 

@@ -130,7 +130,7 @@ class _Conditions:
         if field is Field.MERCHANT:
             return f"{self._prefix}merchant_key = lower({self._add(value)})"
         if field is Field.DESCRIPTION:
-            return f"{self._prefix}description_key = {self._add(_folded(str(value)))}"
+            return f"{self._prefix}description_key = {self._add(folded(str(value)))}"
         if field in _ANY_CASE:
             return f"lower({column}) = lower({self._add(value)})"
         return f"{column} = {self._add(value)}"
@@ -153,7 +153,7 @@ class _Conditions:
         if field is Field.TEXT:
             return self._text(str(value))
         if field is Field.DESCRIPTION:
-            return f"{self._prefix}description_key LIKE {self._add(_holding(_folded(str(value))))}"
+            return f"{self._prefix}description_key LIKE {self._add(_holding(folded(str(value))))}"
         return f"{self._column(field)} ILIKE {self._add(_holding(str(value)))}"
 
     def _text(self, word: str) -> str:
@@ -168,7 +168,7 @@ class _Conditions:
 
     def _held(self, word: str) -> str:
         # Both columns are folded once, when they are written: ILIKE would fold each row whenever it is read.
-        description = f"{self._prefix}description_key LIKE {self._add(_holding(_folded(word)))}"
+        description = f"{self._prefix}description_key LIKE {self._add(_holding(folded(word)))}"
         return f"({description} OR {self._prefix}merchant_key LIKE lower({self._add(_holding(word))}))"
 
 
@@ -177,7 +177,7 @@ def _holding(text: str) -> str:
     return "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
     """As description_key is made."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join(unicodedata.normalize("NFKC", folded).split())

@@ -16,6 +16,7 @@ from services.accounts.domain import (
     transaction_not_found,
     unknown_category,
 )
+from services.accounts.edits.repository.held import hold_category
 from services.accounts.filters import Expression
 from services.accounts.repository.categories import CategoryRows
 from services.accounts.repository.conditions import NO_MEANINGS, read_meanings
@@ -95,6 +96,8 @@ class TransactionRows(CategoryRows):
             )
             if not records:
                 raise transaction_not_found(transaction_id)
+            if changes.category is not None:
+                await hold_category(connection, user_id, transaction_id)
             return (await self._complete(connection, user_id, records))[0]
 
     async def list_import_lines(self, user_id: UUID, import_id: UUID, *, after_line: int, limit: int) -> list[ImportLine]:

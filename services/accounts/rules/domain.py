@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
 from services.accounts.domain import Transaction
@@ -68,6 +70,26 @@ class Preview:
     changed_count: int
     transactions: Sequence[Transaction]
     """The newest of those that would change, as they are now."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleInput:
+    """A payment that is in no ledger, as far as a rule's filter can ask for it; None is what nobody knows."""
+
+    description: str
+    merchant: str | None
+    amount: Decimal
+    """Signed."""
+    currency: str
+    transaction_date: date | None
+
+
+class RuleVerdict(NamedTuple):
+    """The category that a user's rules give a payment."""
+
+    category: str
+    rule_id: UUID
+    rule_name: str
 
 
 def rule_not_found(rule_id: UUID) -> NotFound:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 from uuid import UUID
 
 from services.accounts.domain import FirstRequest
 from services.accounts.edits.domain import Edit, Undone
 from services.accounts.filters import Expression, parse
-from services.accounts.rules.domain import NewRule, Preview, Rule, RuleChanges
+from services.accounts.rules.domain import NewRule, Preview, Rule, RuleChanges, RuleInput, RuleVerdict
 from services.kit.errors import invalid
 from services.kit.pagination import PageTokens, page_size
+
+MAX_INPUTS = 1000
+"""Payments that are judged at once."""
 
 
 class RulesRepository(Protocol):
@@ -32,6 +35,8 @@ class RulesRepository(Protocol):
     async def preview_rule(self, user_id: UUID, rule: NewRule, expression: Expression, rule_id: UUID | None, *, limit: int) -> Preview: ...
 
     async def apply_rule(self, user_id: UUID, rule_id: UUID, request: FirstRequest) -> Edit: ...
+
+    async def evaluate_rules(self, user_id: UUID, inputs: Sequence[RuleInput]) -> list[RuleVerdict | None]: ...
 
     async def undo_rule(self, user_id: UUID, rule_id: UUID) -> Undone: ...
 
@@ -94,6 +99,12 @@ class RulesService:
         """Applies a rule to the past; the same request again returns the same edit. Raises NotFound, AlreadyExists, FailedPrecondition."""
         request = FirstRequest(request_id, hashlib.sha256(f"apply rule {rule_id}".encode()).digest())
         return await self._repository.apply_rule(user_id, rule_id, request)
+
+    async def evaluate_rules(self, user_id: UUID, inputs: Sequence[RuleInput]) -> list[RuleVerdict | None]:
+        """What the rules say of each of these payments, in order; None where no rule sets a category. Raises InvalidArgument."""
+        if not 1 <= len(inputs) <= MAX_INPUTS:
+            raise invalid("inputs", f"has {len(inputs)} entries, 1 to {MAX_INPUTS} are allowed")
+        return await self._repository.evaluate_rules(user_id, inputs)
 
     async def undo_rule(self, user_id: UUID, rule_id: UUID) -> Undone:
         """Takes back what a rule did, but for what was changed since. Harmless to repeat. Raises NotFound."""

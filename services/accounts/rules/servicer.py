@@ -8,14 +8,16 @@ import grpc.aio
 
 from scale.accounts.v1 import rules_service_pb2 as pb
 from scale.accounts.v1.rules_service_pb2_grpc import RulesServiceServicer
+from services.accounts.batches import MAX_LENGTHS
 from services.accounts.edits.messages import to_edit
 from services.accounts.fields import masked_paths, text_field, uuid_field
 from services.accounts.messages import add_transactions
-from services.accounts.rules.domain import NewRule, Rule, RuleChanges
+from services.accounts.rules.domain import NewRule, Rule, RuleChanges, RuleInput, RuleVerdict
 from services.accounts.rules.service import RulesService
 from services.kit.context import identity
-from services.kit.dates import to_timestamp
-from services.kit.errors import invalid
+from services.kit.dates import from_date_proto, to_timestamp
+from services.kit.errors import InvalidArgument, invalid
+from services.kit.money import from_money
 
 Context: TypeAlias = grpc.aio.ServicerContext
 
@@ -79,6 +81,12 @@ class RulesServicer(RulesServiceServicer):
         edit = await self._service.apply_rule(identity().user_id, uuid_field(request.rule_id, "rule_id"), request_id)
         return pb.ApplyRuleResponse(edit=to_edit(edit))
 
+    async def EvaluateRules(self, request: pb.EvaluateRulesRequest, context: Context) -> pb.EvaluateRulesResponse:
+        """What the caller's rules say of payments that are in no ledger."""
+        inputs = [_input(one, f"inputs[{place}]") for place, one in enumerate(request.inputs)]
+        verdicts = await self._service.evaluate_rules(identity().user_id, inputs)
+        return pb.EvaluateRulesResponse(verdicts=map(_to_verdict, verdicts))
+
     async def UndoRule(self, request: pb.UndoRuleRequest, context: Context) -> pb.UndoRuleResponse:
         """Takes back what a rule did."""
         undone = await self._service.undo_rule(identity().user_id, uuid_field(request.rule_id, "rule_id"))
@@ -95,6 +103,28 @@ def _new_rule(rule: pb.Rule, *, named: bool = True) -> NewRule:
         position=_position(rule),
         active=rule.active if rule.HasField("active") else True,
     )
+
+
+def _input(one: pb.RuleInput, field: str) -> RuleInput:
+    if not one.HasField("amount"):
+        raise invalid(f"{field}.amount", "is required")
+    try:
+        amount, currency = from_money(one.amount)
+    except InvalidArgument as error:
+        raise invalid(f"{field}.amount", "; ".join(found.reason for found in error.fields)) from None
+    return RuleInput(
+        description=text_field(one.description, f"{field}.description", at_most=MAX_LENGTHS["description"]),
+        merchant=text_field(one.merchant, f"{field}.merchant", at_most=MAX_LENGTHS["merchant"]) or None,
+        amount=amount,
+        currency=currency,
+        transaction_date=from_date_proto(one.transaction_date, f"{field}.transaction_date"),
+    )
+
+
+def _to_verdict(verdict: RuleVerdict | None) -> pb.RuleVerdict:
+    if verdict is None:
+        return pb.RuleVerdict()
+    return pb.RuleVerdict(category=verdict.category, rule_id=str(verdict.rule_id), rule_name=verdict.rule_name)
 
 
 def _text(rule: pb.Rule, name: str) -> str:

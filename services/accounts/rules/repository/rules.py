@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -28,11 +28,14 @@ from services.accounts.rules.domain import (
     NewRule,
     Preview,
     Rule,
+    RuleInput,
+    RuleVerdict,
     rule_has_problem,
     rule_not_found,
     too_many_rules,
 )
 from services.accounts.rules.repository.applying import apply_rule, row_changes, rule_target
+from services.accounts.rules.repository.evaluating import evaluate_rules
 from services.accounts.rules.repository.stored import SELECT, active_rules, rule_of, working
 from services.kit.postgres import Connection, Database, affected
 
@@ -175,6 +178,11 @@ class PostgresRulesRepository(TransactionRows):
             changed = await apply_rule(connection, user_id, working([rule])[0], earlier)
             origin = Origin(rule.filter, self._edit_lifetime, request, rule_id)
             return await store_edit(connection, user_id, changed, origin)
+
+    async def evaluate_rules(self, user_id: UUID, inputs: Sequence[RuleInput]) -> list[RuleVerdict | None]:
+        """What the rules say of payments that are in no ledger."""
+        async with self._database.transaction(user_id, read_only=True) as connection:
+            return await evaluate_rules(connection, user_id, inputs)
 
     async def undo_rule(self, user_id: UUID, rule_id: UUID) -> Undone:
         """Takes back all that a rule did, the latest first, but for what was changed since or is too old.

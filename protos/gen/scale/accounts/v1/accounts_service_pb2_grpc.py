@@ -209,8 +209,9 @@ class AccountsServiceServicer:
 
     def SetCategories(self, request, context):
         """Categories that were worked out for transactions which are in the ledger already, in one transaction. What the user, a rule or the bank's
-        file said stays as it is, and so does a transaction that is gone. With source USER, of a suggestion that the user has accepted, only what
-        the user said stays.
+        file said stays as it is; a transaction that is gone, or another user's, is passed over. UNAVAILABLE with reason IMPORT_IN_PROGRESS while
+        an import of the caller's is being written. With source USER and no confidence, of a suggestion that the user has accepted, only what the
+        user said of the transaction itself stays.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,0 +1,1 @@
+from tests.accounts.test_categorizing import *  # noqa: F403
