@@ -8,7 +8,7 @@ from uuid import UUID
 import polars as pl
 import pyarrow as pa
 
-from services.accounts.domain import TransactionStatus
+from services.accounts.domain import CategorySource, TransactionStatus
 from services.kit.errors import InvalidArgument, invalid
 from services.kit.money import MAX_AMOUNT, is_currency
 
@@ -33,7 +33,19 @@ _TYPES: dict[str, tuple[pa.DataType, ...]] = {
     "occurrence": (pa.int32(),),
     "source_id": _TEXT,
 }
+_PREDICTED: dict[str, tuple[pa.DataType, ...]] = {
+    "predicted_category": _TEXT,
+    "confidence": (pa.float64(),),
+    "prediction_source": _TEXT,
+}
+"""All three or none."""
+_NO_PREDICTION = (
+    pl.lit(None, pl.String).alias("predicted_category"),
+    pl.lit(None, pl.Float64).alias("confidence"),
+    pl.lit(None, pl.String).alias("prediction_source"),
+)
 _NULLABLE = frozenset({"merchant", "category", "payment_method", "source_id"})
+_PREDICTION_SOURCES = frozenset({CategorySource.USER.value, CategorySource.MODEL.value, CategorySource.FALLBACK.value})
 # In characters. Indexed texts must fit an index page, whatever the script.
 MAX_LENGTHS = {
     "description": 10_000,
@@ -44,11 +56,13 @@ MAX_LENGTHS = {
     "raw_data": 1_000_000,
     "description_key": 40_000,  # folding may lengthen a text
     "source_id": 255,
+    "predicted_category": 100,
 }
 
 
 def read_batch(data: bytes, *, after_line: int) -> pl.DataFrame:
-    """The rows of one Arrow IPC stream, in the columns of the contract. `after_line` is the last line of the batch before.
+    """The rows of one Arrow IPC stream, in the columns of the contract, those of predictions null where it has none. `after_line` is the
+    last line of the batch before.
 
     Raises InvalidArgument that names the column and, where there is one, the line.
     """
@@ -76,7 +90,8 @@ def _decode(data: bytes) -> pl.DataFrame:
     except (pa.ArrowException, OSError, ValueError, MemoryError, struct.error) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise invalid("record_batch", f"is not an Arrow IPC stream: {reason}") from None
-    return pl.DataFrame(batches[0])
+    frame = pl.DataFrame(batches[0])
+    return frame if "confidence" in frame.columns else frame.with_columns(_NO_PREDICTION)
 
 
 def _is_compressed(data: bytes) -> bool:
@@ -103,9 +118,10 @@ def _flatbuffer_field(metadata: bytes, table: int, field: int) -> int | None:
 
 
 def _check_schema(schema: pa.Schema) -> None:
-    if schema.names != list(_TYPES):
-        raise invalid("record_batch", f"has the columns {', '.join(schema.names)} instead of {', '.join(_TYPES)}")
-    for name, allowed in _TYPES.items():
+    types = _TYPES | _PREDICTED if len(schema.names) > len(_TYPES) else _TYPES
+    if schema.names != list(types):
+        raise invalid("record_batch", f"has the columns {', '.join(schema.names)} instead of {', '.join(types)}")
+    for name, allowed in types.items():
         if schema.field(name).type not in allowed:
             raise invalid(f"record_batch.{name}", f"is {schema.field(name).type} instead of {allowed[0]}")
 
@@ -140,6 +156,7 @@ def _check_values(frame: pl.DataFrame) -> None:
         strangers = [text for text in frame[name].unique() if not is_right(text)]
         if strangers:
             raise _wrong(frame, name, pl.col(name) == strangers[0], f"{strangers[0][:40]!r} is not {wanted}")
+    predicted = pl.col("predicted_category").is_not_null()
     outside = (pl.col("amount") == 0) | (pl.col("amount").abs() > MAX_AMOUNT)
     for name, wrong, reason in (
         ("amount", outside, f"must not be zero, and at most {MAX_AMOUNT} either way"),
@@ -148,6 +165,10 @@ def _check_values(frame: pl.DataFrame) -> None:
         ("raw_data", ~pl.col("raw_data").str.starts_with("{"), "must be a JSON object"),
         ("occurrence", pl.col("occurrence") < 1, "counts from 1"),
         ("source_id", pl.col("source_id") == "", "must be null where there is none"),
+        ("confidence", ~pl.col("confidence").is_between(0, 1), "must lie between 0 and 1"),
+        ("confidence", predicted & pl.col("confidence").is_null(), "is required with a prediction"),
+        ("prediction_source", predicted & pl.col("prediction_source").is_null(), "is required with a prediction"),
+        ("prediction_source", ~pl.col("prediction_source").is_in(_PREDICTION_SOURCES), "must be user, model or fallback"),
     ):
         if frame.select(wrong.any()).item():
             raise _wrong(frame, name, wrong, reason)

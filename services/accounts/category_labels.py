@@ -17,9 +17,15 @@ class CategoryLabels:
         for category in categories:
             self._slugs[_folded(category.slug)] = category.slug
 
+        self._known = frozenset(category.slug for category in categories)
+
     def slug(self, label: str) -> str | None:
         """The slug, or None."""
         return self._slugs.get(_folded(label))
+
+    def is_slug(self, text: str) -> bool:
+        """Whether there is a category of exactly this slug."""
+        return text in self._known
 
 
 def _folded(label: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import date
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import polars as pl
@@ -14,7 +15,7 @@ from uuid_utils.compat import uuid7
 from services.accounts.domain import Account, ImportLine, NewAccount, Transaction, TransactionFilters
 from services.accounts.service import AccountsService
 from services.kit.errors import AlreadyExists, NotFound
-from tests.support.ledger_rows import batches, fingerprints, frame, row
+from tests.support.ledger_rows import batches, fingerprints, frame, predicted, row
 
 
 @pytest.fixture
@@ -154,6 +155,28 @@ async def test_labels_of_the_file_become_categories_only_when_they_are_known(
         assert (one.category, one.category_source) == (slug, "file" if slug else None)
     assert found["Groceries 1"].primary_category == "income"
     assert found["Groceries 2"].primary_category == "other"
+
+
+async def test_predictions_count_where_the_file_says_nothing_that_is_known(
+    service: AccountsService, user_id: UUID, account: Account
+) -> None:
+    own = await service.create_category(user_id, "Cats & Dogs", "other", "one")
+    cases: list[tuple[dict[str, Any], tuple[str | None, str | None, float | None]]] = [
+        ({"category": "Groceries", **predicted("travel", 0.9)}, ("groceries", "file", None)),
+        ({"category": "Verein", **predicted("travel", 0.9)}, ("travel", "model", 0.9)),
+        (predicted(own.slug, 1.0, "user"), (own.slug, "user", 1.0)),
+        (predicted("travel", 0.0, "fallback"), ("travel", "fallback", 0.0)),
+        # Slugs only: no names, none of yesterday's, none for what is none.
+        (predicted("Groceries"), (None, None, None)),
+        (predicted("gone"), (None, None, None)),
+        (predicted("uncategorized"), (None, None, None)),
+        (predicted(None, 0.3), (None, None, None)),
+        ({}, (None, None, None)),
+    ]
+    rows = [row(account.id, line, **values) for line, (values, _) in enumerate(cases, start=1)]
+    await service.append_transactions(user_id, uuid7(), batches(rows[:2], rows[2:]), fingerprints)
+    found = {one.description: (one.category, one.category_source, one.confidence) for one in await everything(service, user_id)}
+    assert [found[f"Groceries {line}"] for line in range(1, len(cases) + 1)] == [expected for _, expected in cases]
 
 
 async def test_import_lines_come_by_pages(service: AccountsService, user_id: UUID, account: Account) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from services.accounts.batches import MAX_BATCH_BYTES, read_batch
 from services.kit.errors import InvalidArgument
-from tests.support.ledger_rows import SCHEMA, record_batch, row
+from tests.support.ledger_rows import SCHEMA, UNPREDICTED, predicted, record_batch, row
 
 ACCOUNT = "01980000-0000-7000-8000-000000000001"
 
@@ -25,6 +25,13 @@ def refused(data: bytes, after_line: int = 0) -> InvalidArgument:
 def test_a_good_batch() -> None:
     rows = [row(ACCOUNT, 3), row(ACCOUNT, 4, merchant=None, category="Food", raw_data='{"ä": "\U0001f600"}')]
     assert read_batch(record_batch(rows), after_line=2).to_dicts() == [{name: one[name] for name in SCHEMA.names} for one in rows]
+
+
+def test_a_batch_without_predictions() -> None:
+    rows = [row(ACCOUNT, 3), row(ACCOUNT, 4)]
+    assert read_batch(record_batch(rows, UNPREDICTED), after_line=2).equals(read_batch(record_batch(rows), after_line=2))
+    for some in (SCHEMA.remove(15), SCHEMA.remove(17), UNPREDICTED.remove(14)):
+        assert [one.field for one in refused(record_batch(rows, some)).fields] == ["record_batch"]
 
 
 def test_an_empty_batch() -> None:
@@ -70,10 +77,19 @@ def test_all_layouts_of_text_are_one(text: pa.DataType) -> None:
         ("raw_data", ""),
         ("raw_data", "[]"),
         ("raw_data", None),
+        ("predicted_category", "x" * 101),
+        ("predicted_category", "a\x00b"),
+        ("confidence", None),
+        ("confidence", -0.01),
+        ("confidence", 1.01),
+        ("confidence", float("nan")),
+        ("prediction_source", None),
+        ("prediction_source", "rule"),
+        ("prediction_source", ""),
     ],
 )
 def test_wrong_values_name_column_and_line(column: str, value: Any) -> None:
-    rows = [row(ACCOUNT, 1), {**row(ACCOUNT, 2), column: value}, row(ACCOUNT, 30)]
+    rows = [row(ACCOUNT, 1), {**row(ACCOUNT, 2, **predicted("travel")), column: value}, row(ACCOUNT, 30)]
     error = refused(record_batch(rows)).fields[0]
     assert error.field == f"record_batch.{column}"
     if column != "line":

@@ -38,7 +38,7 @@ METHODS: dict[str, MethodDescriptor] = {
     name: method
     for service in SERVICE_NAMES
     for name, method in Default().FindServiceByName(service).methods_by_name.items()
-    if name.startswith(("List", "Get", "Preview"))
+    if name.startswith(("List", "Get", "Preview", "Evaluate"))
 }
 """Of the process, those that read."""
 LISTS: dict[str, list[Ask]] = {
@@ -57,6 +57,7 @@ LISTS: dict[str, list[Ask]] = {
     "ListRules": [{}],
     "ListSavedFilters": [{}],
     "GetProfile": [{}],
+    "EvaluateRules": [{"inputs": [{"description": "shop", "amount": {"currency_code": "EUR", "units": -1}}]}],
 }
 """What is asked without an id."""
 ONES = {

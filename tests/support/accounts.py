@@ -96,6 +96,7 @@ class FakeAccountsRepository:
             held = known.get(row["fingerprint"])
             if held is None:
                 category = labels.slug(row["category"]) if row["category"] else None
+                category, source, confidence = (category, "file", None) if category else _predicted(row, labels)
                 transaction = Transaction(
                     id=uuid7(),
                     account_id=UUID(row["account_id"]),
@@ -105,8 +106,8 @@ class FakeAccountsRepository:
                     description=row["description"],
                     merchant=row["merchant"],
                     category=category,
-                    category_source="file" if category else None,
-                    confidence=None,
+                    category_source=source,
+                    confidence=confidence,
                     status=row["status"],
                     note="",
                     payment_method=row["payment_method"],
@@ -146,6 +147,8 @@ class FakeAccountsRepository:
             row["occurrence"] += 1
             values = {field: row[field] for field in RowIdentity._fields} | {"account_id": UUID(row["account_id"])}
             (row["fingerprint"],) = await fingerprints([RowIdentity(**values)])
+        labels = CategoryLabels(list(self._categories(user_id).values()))
+        category, source, confidence = (typed.category, "user", None) if typed.category else _predicted(row, labels)
         shelf.fingerprints[row["fingerprint"]] = typed.id
         shelf.transactions[typed.id] = Transaction(
             id=typed.id,
@@ -155,9 +158,9 @@ class FakeAccountsRepository:
             currency=row["currency"],
             description=row["description"],
             merchant=row["merchant"],
-            category=typed.category,
-            category_source="user" if typed.category else None,
-            confidence=None,
+            category=category,
+            category_source=source,
+            confidence=confidence,
             status=row["status"],
             note=typed.note,
             payment_method=row["payment_method"],
@@ -383,3 +386,10 @@ def _passes(one: Transaction, filters: TransactionFilters, known: dict[str, Cate
             or (one.primary_category == wanted if is_primary else one.category == wanted)
         )
     )
+
+
+def _predicted(row: dict[str, Any], labels: CategoryLabels) -> tuple[str | None, str | None, float | None]:
+    """Category, whose word it is, and its confidence."""
+    if row["predicted_category"] is None or not labels.is_slug(row["predicted_category"]):
+        return None, None, None
+    return row["predicted_category"], row["prediction_source"], row["confidence"]

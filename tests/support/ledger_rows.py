@@ -18,8 +18,11 @@ SCHEMA = pa.schema([
     ("line", pa.int64()), ("account_id", pa.string()), ("transaction_date", pa.date32()), ("amount", pa.decimal128(19, 4)),
     ("currency", pa.string()), ("description", pa.string()), ("merchant", pa.string()), ("category", pa.string()),
     ("payment_method", pa.string()), ("status", pa.string()), ("fingerprint", pa.string()), ("raw_data", pa.string()),
-    ("description_key", pa.string()), ("occurrence", pa.int32()), ("source_id", pa.string()),
+    ("description_key", pa.string()), ("occurrence", pa.int32()), ("source_id", pa.string()), ("predicted_category", pa.string()),
+    ("confidence", pa.float64()), ("prediction_source", pa.string()),
 ])  # fmt: skip
+UNPREDICTED = pa.schema(list(SCHEMA)[:-3])
+"""Without what categorization says."""
 
 
 def row(account_id: UUID | str, line: int, **values: Any) -> dict[str, Any]:
@@ -37,6 +40,9 @@ def row(account_id: UUID | str, line: int, **values: Any) -> dict[str, Any]:
         "raw_data": '{"Betrag": "-12,34"}',
         "occurrence": 1,
         "source_id": None,
+        "predicted_category": None,
+        "confidence": None,
+        "prediction_source": None,
         **values,
     }
     made.setdefault("description_key", canonical_description(made["description"]))
@@ -49,6 +55,11 @@ def row(account_id: UUID | str, line: int, **values: Any) -> dict[str, Any]:
         occurrence=made["occurrence"],
     )
     return {"line": line, "fingerprint": fingerprint, **made}
+
+
+def predicted(category: str | None, confidence: float | None = 0.75, source: str | None = "model") -> dict[str, Any]:
+    """The values of a row of which categorization says so."""
+    return {"predicted_category": category, "confidence": confidence, "prediction_source": source}
 
 
 def record_batch(rows: list[dict[str, Any]], schema: pa.Schema = SCHEMA) -> bytes:

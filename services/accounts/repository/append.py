@@ -42,12 +42,13 @@ _CREATE_INCOMING = """
         line bigint, id uuid, account_id uuid, transaction_date date, amount numeric(19,4), currency text,
         description text, merchant text, category text, payment_method text, status text, fingerprint text, raw_data jsonb,
         description_key text, occurrence integer, source_id text, renumbered boolean DEFAULT false, books uuid,
-        category_source text DEFAULT 'file', note text DEFAULT '', note_source text
+        category_source text, confidence double precision, note text DEFAULT '', note_source text
     ) ON COMMIT DROP
 """
 _COLUMNS = (
     "line", "id", "account_id", "transaction_date", "amount", "currency", "description", "merchant", "category",
     "payment_method", "status", "fingerprint", "raw_data", "description_key", "occurrence", "source_id",
+    "category_source", "confidence",
 )  # fmt: skip
 _KNOWN_ACCOUNTS = "SELECT id FROM accounts.accounts WHERE user_id = $1 AND id = ANY($2)"
 _COUNT_IMPORTED = "SELECT count(*) FROM accounts.transactions WHERE user_id = $1 AND import_id = $2"
@@ -63,9 +64,9 @@ _SET_FINGERPRINTS = """
 _INSERT = """
     INSERT INTO accounts.transactions (
         user_id, id, account_id, transaction_date, amount, currency, description, merchant_name, category, category_source,
-        payment_method, status, note, note_source, fingerprint, import_id, import_line, raw_data, description_key, occurrence)
-    SELECT $1, id, account_id, transaction_date, amount, currency, description, merchant, category,
-           CASE WHEN category IS NOT NULL THEN category_source END, payment_method, status, note, note_source, fingerprint, $2,
+        confidence, payment_method, status, note, note_source, fingerprint, import_id, import_line, raw_data, description_key, occurrence)
+    SELECT $1, id, account_id, transaction_date, amount, currency, description, merchant, category, category_source,
+           confidence, payment_method, status, note, note_source, fingerprint, $2,
            CASE WHEN $2::uuid IS NOT NULL THEN line END, raw_data, description_key, occurrence
       FROM incoming WHERE NOT EXISTS (SELECT FROM claims WHERE claims.line = incoming.line) ORDER BY line
     ON CONFLICT DO NOTHING
@@ -249,13 +250,22 @@ class AppendedRows(CategoryRows):
 
 def _as_csv(batch: pl.DataFrame, labels: CategoryLabels) -> bytes:
     """The batch in COPY's CSV form: an unquoted nothing is NULL, a quoted one the empty text."""
-    slugs = {label: labels.slug(label) for label in batch["category"].drop_nulls().unique()}
     ids = [str(uuid_utils.uuid7()) for _ in range(batch.height)]
-    rows = batch.with_columns(
-        pl.col("category").replace_strict(slugs, default=None, return_dtype=pl.String) if slugs else pl.col("category"),
-        pl.Series("id", ids, dtype=pl.String),
-    ).select(_COLUMNS)
+    rows = batch.with_columns(*_categories(batch, labels), pl.Series("id", ids, dtype=pl.String)).select(_COLUMNS)
     return rows.write_csv(include_header=False).encode()
+
+
+def _categories(batch: pl.DataFrame, labels: CategoryLabels) -> list[pl.Expr]:
+    """What the file's own label means; where that is no category, what was predicted, unless the ledger does not know it."""
+    meant = {label: labels.slug(label) for label in batch["category"].drop_nulls().unique()}
+    known = [slug for slug in batch["predicted_category"].drop_nulls().unique() if labels.is_slug(slug)]
+    from_file = pl.col("category").replace_strict(meant, default=None, return_dtype=pl.String) if meant else pl.col("category")
+    predicted = from_file.is_null() & pl.col("predicted_category").is_in(known)
+    return [
+        from_file.fill_null(pl.when(predicted).then(pl.col("predicted_category"))).alias("category"),
+        pl.when(predicted).then(pl.col("prediction_source")).when(from_file.is_not_null()).then(pl.lit("file")).alias("category_source"),
+        pl.when(predicted).then(pl.col("confidence")).alias("confidence"),
+    ]
 
 
 async def _chunks(rows: bytes) -> AsyncIterator[bytes]:

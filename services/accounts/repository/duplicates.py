@@ -40,7 +40,9 @@ _INHERIT = f"""
            merchant_name = COALESCE(t.merchant_name, later.merchant_name),
            raw_data = CASE WHEN t.import_id IS NULL AND t.raw_data = '{{}}' THEN later.raw_data ELSE t.raw_data END,
            duplicate_decision = 'merged', updated_at = now()
-      FROM (SELECT later.*, later.category_source = 'user' AND earlier.category_source IS DISTINCT FROM 'user' AS takes_category,
+      FROM (SELECT later.*,
+                   later.category_source = 'user' AND later.confidence IS NULL
+                       AND (earlier.category_source IS DISTINCT FROM 'user' OR earlier.confidence IS NOT NULL) AS takes_category,
                    earlier.note = '' OR (earlier.note_source = 'rule' AND later.note <> '' AND later.note_source IS NULL) AS takes_note
               FROM accounts.transactions AS later, accounts.transactions AS earlier
              WHERE (later.user_id, later.id) = ($1, $2) AND (earlier.user_id, earlier.id) = ($1, $3)) AS later
@@ -55,14 +57,15 @@ _KEEP = f"""
      WHERE user_id = $1 AND id = $2
     RETURNING {COLUMNS}
 """  # nosec B608
-# What is true of a row of which the user, or a later import, has said something.
+# What is true of a row of which the user, or a later import, has said something. A category of the user's with a confidence was worked
+# out from what they said of others.
 _IS_CHANGED = """
-    (category_source IS NOT DISTINCT FROM 'user' OR (note <> '' AND note_source IS NULL) OR status_source IS NOT NULL
-     OR duplicate_decision IS NOT NULL
+    ((category_source IS NOT DISTINCT FROM 'user' AND confidence IS NULL) OR (note <> '' AND note_source IS NULL)
+     OR status_source IS NOT NULL OR duplicate_decision IS NOT NULL
      OR (transfer_id IS NOT NULL AND transfer_id IN (SELECT id FROM accounts.transfers WHERE user_id = $1 AND state = 'confirmed')))
 """
 _SELECT_CHANGED = f"""
-    SELECT id, CASE WHEN category_source = 'user' THEN 'you set its category'
+    SELECT id, CASE WHEN category_source = 'user' AND confidence IS NULL THEN 'you set its category'
                     WHEN note <> '' AND note_source IS NULL THEN 'you wrote a note on it'
                     WHEN status_source = 'user' THEN 'you set its status'
                     WHEN duplicate_decision = 'kept' THEN 'you decided to keep it'

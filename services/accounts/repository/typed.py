@@ -21,7 +21,12 @@ from services.accounts.repository.suggesting import suggest_transfers
 from services.accounts.rules.repository.importing import ImportRules
 from services.kit.errors import invalid
 
-_TYPE_IN = "UPDATE incoming SET id = $1, category = $2, category_source = 'user', note = $3"
+# What the user says of its category is their own word; without one, what was predicted stays.
+_TYPE_IN = """
+    UPDATE incoming
+       SET id = $1, category = COALESCE($2, category), category_source = CASE WHEN $2::text IS NULL THEN category_source ELSE 'user' END,
+           confidence = CASE WHEN $2::text IS NULL THEN confidence END, note = $3
+"""
 _IS_THERE = "SELECT EXISTS (SELECT FROM accounts.transactions WHERE user_id = $1 AND id = $2)"
 _SUSPECT = "UPDATE accounts.transactions SET suspected_duplicate_of = $3, suspicion = $4 WHERE user_id = $1 AND id = $2"
 _SELECT_DAY = "SELECT transaction_date FROM incoming"

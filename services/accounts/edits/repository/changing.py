@@ -85,8 +85,8 @@ RESTORE = """
                     updated_at = now()
                FROM accounts.edit_rows AS kept
               WHERE kept.user_id = $1 AND kept.edit_id = $2 AND t.user_id = $1 AND t.id = kept.transaction_id
-                AND ('category' <> ALL (fields) OR (t.category, t.category_source) IS NOT DISTINCT FROM
-                     (category_after, CASE WHEN category_after IS NOT NULL THEN $3::text END))
+                AND ('category' <> ALL (fields) OR (t.category, t.category_source, t.confidence) IS NOT DISTINCT FROM
+                     (category_after, CASE WHEN category_after IS NOT NULL THEN $3::text END, NULL))
                 AND ('merchant' <> ALL (fields) OR t.merchant_name IS NOT DISTINCT FROM merchant_name_after)
                 AND ('note' <> ALL (fields) OR (t.note, t.note_source) IS NOT DISTINCT FROM (note_after, $4::text))
                 AND ('status' <> ALL (fields) OR (t.status, t.status_source) IS NOT DISTINCT FROM (status_after, 'user'))
@@ -251,9 +251,10 @@ def _takes(changes: RowChanges, target: Target) -> dict[str, str]:
     takes = dict.fromkeys(("category", "merchant", "note", "status"), "false")
     if changes.category is not None:
         source = changes.source.value if changes.category else None
-        takes["category"] = f"(t.category, t.category_source) IS DISTINCT FROM ({add(changes.category or None)}::text, {add(source)}::text)"
+        wanted = f"({add(changes.category or None)}::text, {add(source)}::text, NULL)"
+        takes["category"] = f"(t.category, t.category_source, t.confidence) IS DISTINCT FROM {wanted}"
         if changes.by_rule:
-            takes["category"] += " AND t.category_source IS DISTINCT FROM 'user'"
+            takes["category"] += " AND (t.category_source IS DISTINCT FROM 'user' OR t.confidence IS NOT NULL)"
     if changes.merchant is not None:
         takes["merchant"] = f"t.merchant_name IS DISTINCT FROM {add(changes.merchant)}::text"
     if changes.note is not None and changes.by_rule:

@@ -37,17 +37,17 @@ _HIT = "CASE WHEN {condition} THEN {place} END"
 _CREATE_RULED = """
     CREATE TEMPORARY TABLE ruled (
         line bigint, category_place integer, merchant_place integer, note_place integer,
-        category text, category_source text, merchant text
+        category text, category_source text, confidence double precision, merchant text
     ) ON COMMIT DROP
 """
-# By field, the first rule that sets it; beside it what the row was before. A rule never overrules the user.
+# By field, the first rule that sets it; beside it what the row was before. A rule never overrules the user, whose word has no confidence.
 _RULE = """
     INSERT INTO ruled
     SELECT line,
-           CASE WHEN category IS NULL OR category_source <> 'user' THEN category_place END,
+           CASE WHEN category IS NULL OR category_source <> 'user' OR confidence IS NOT NULL THEN category_place END,
            CASE WHEN incoming.merchant IS DISTINCT FROM ($2::text[])[merchant_place] THEN merchant_place END,
            CASE WHEN note = '' THEN note_place END,
-           category, CASE WHEN category IS NOT NULL THEN category_source END, merchant
+           category, category_source, confidence, merchant
       FROM (SELECT line, min(place) FILTER (WHERE ($1::text[])[place] <> '') AS category_place,
                    min(place) FILTER (WHERE ($2::text[])[place] <> '') AS merchant_place,
                    min(place) FILTER (WHERE ($3::text[])[place] <> '') AS note_place
@@ -58,6 +58,7 @@ _SET = """
     UPDATE incoming
        SET category = CASE WHEN category_place IS NULL THEN incoming.category ELSE ($1::text[])[category_place] END,
            category_source = CASE WHEN category_place IS NULL THEN incoming.category_source ELSE 'rule' END,
+           confidence = CASE WHEN category_place IS NULL THEN incoming.confidence END,
            merchant = CASE WHEN merchant_place IS NULL THEN incoming.merchant ELSE ($2::text[])[merchant_place] END,
            note = CASE WHEN note_place IS NULL THEN incoming.note ELSE ($3::text[])[note_place] END,
            note_source = CASE WHEN note_place IS NOT NULL THEN 'rule' END
@@ -67,14 +68,15 @@ _KEEP = f"""
     WITH given AS (SELECT * FROM unnest($2::uuid[]) WITH ORDINALITY AS given (edit_id, place)),
          kept AS (
              INSERT INTO accounts.edit_rows (
-                 user_id, edit_id, transaction_id, fields, category_before, category_source_before, merchant_name_before, note_before,
-                 category_after, merchant_name_after, note_after)
+                 user_id, edit_id, transaction_id, fields, category_before, category_source_before, confidence_before, merchant_name_before,
+                 note_before, category_after, merchant_name_after, note_after)
              SELECT $1, edit_id, incoming.id,
                     array_remove(ARRAY[CASE WHEN place = category_place THEN 'category' END,
                                        CASE WHEN place = merchant_place THEN 'merchant' END,
                                        CASE WHEN place = note_place THEN 'note' END], NULL),
                     CASE WHEN place = category_place THEN ruled.category END,
                     CASE WHEN place = category_place THEN ruled.category_source END,
+                    CASE WHEN place = category_place THEN ruled.confidence END,
                     CASE WHEN place = merchant_place THEN ruled.merchant END, CASE WHEN place = note_place THEN '' END,
                     CASE WHEN place = category_place THEN incoming.category END,
                     CASE WHEN place = merchant_place THEN incoming.merchant END,
