@@ -13,9 +13,10 @@ from uuid import UUID
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from clients.cli import budgets, database, filters, rules
+from clients.cli import budgets, categories, database, filters, rules
 from clients.cli.adding import add_transaction
 from clients.cli.balances import show_balances
+from clients.cli.categorization import classify_payment, correct_category, recategorize, say_why
 from clients.cli.client import FINAL_STATES, ScaleClient, ScaleError
 from clients.cli.edits import edit_transactions, list_edits, undo_edit
 from clients.cli.erase import erase_everything
@@ -124,6 +125,9 @@ def list_transactions(
         str | None, typer.Option("--filter", help="A filter expression, such as 'category = groceries AND NOT merchant:rewe'.")
     ] = None,
     saved: Annotated[str | None, typer.Option(help="The name of a saved filter; `scale filters` lists them.")] = None,
+    ids: Annotated[
+        bool, typer.Option("--ids", help="Show their ids and who said what they are, for `scale correct` and `scale why`.")
+    ] = False,
     limit: Limit = 50,
     url: Url = None,
     token: Token = None,
@@ -150,7 +154,13 @@ def list_transactions(
         "description": "Description",
         "category": "Category",
         "status": "Status",
-    } | ({"suspicion": "Why suspected", "id": "Transaction"} if suspected else {})
+    }
+    if ids:
+        headings |= {"category_source": "By"}
+    if suspected:
+        headings |= {"suspicion": "Why suspected"}
+    if ids or suspected:
+        headings |= {"id": "Transaction"}
     given = {name: value for name, value in filters.items() if value}
     with open_client(url, token) as client:
         if saved is not None:
@@ -178,6 +188,12 @@ app.command("erase")(erase_everything)
 app.command("edit")(edit_transactions)
 app.command("edits")(list_edits)
 app.command("undo")(undo_edit)
+app.command("classify")(classify_payment)
+app.command("why")(say_why)
+app.command("correct")(correct_category)
+app.command("recategorize")(recategorize)
+app.add_typer(categories.app, name="categories")
+app.add_typer(categories.suggestions, name="suggestions")
 app.add_typer(budgets.app, name="budgets")
 app.add_typer(filters.app, name="filters")
 app.add_typer(rules.app, name="rules")

@@ -126,6 +126,15 @@ class ScaleClient:
                 return
             time.sleep(_PAUSE_S)
 
+    def follow_job(self, job_id: str) -> Iterator[dict[str, Any]]:
+        """A job of categorization twice a second, the last time when it is done."""
+        while True:
+            found = self._ask_patiently(f"/api/v1/classify/jobs/{job_id}")
+            yield found
+            if found["state"] in FINAL_STATES:
+                return
+            time.sleep(_PAUSE_S)
+
     def _events(self, path: str, last_id: str) -> Iterator[Event]:
         """What comes until the stream ends or breaks."""
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
