@@ -66,7 +66,7 @@ _MONEY = re.compile(
 )
 _ORDER_CODE = re.compile(r"\*\s*(?=\S*\d)\S+")
 _GLUED_NUMBER = re.compile(r"\b\d{4,}(?=[a-z]{3})")
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_WORD = re.compile(r"[^\W_]+")
 _COMPANY = frozenset(
     "ltd limited limite limit lt plc llc llp lp inc incorporated corp corporation co company gmbh mbh ag kg ohg ug se ev"
     " sarl sas sa sasu eurl sl slu srl spa snc sro bv nv cv vof oy oyj ab aps asa spzoo kft zrt doo pty".split()
@@ -78,7 +78,6 @@ _SHORT_FORMS = {
     "mktplace": "marketplace",
     "mkt": "marketplace",
     "svcs": "services",
-    "mcdonald's": "mcdonalds",
 }
 
 
@@ -98,7 +97,7 @@ def merchant_keys(merchants: Iterable[str | None], descriptions: Iterable[str]) 
 
 @lru_cache(maxsize=_CACHED)
 def _key(text: str) -> str:
-    plain = _plain(text)
+    plain = fold_text(text)
     named = _NAME_FIELD.search(plain)
     if named:
         plain = named[1] or named[2]
@@ -114,7 +113,7 @@ def _key(text: str) -> str:
     return (" ".join(words) or " ".join(plain.split()))[:MAX_KEY].strip()
 
 
-def _plain(text: str) -> str:
+def fold_text(text: str) -> str:
     """Case folded, compatibility forms and accents resolved, quotes gone; wide gaps stay."""
     if not text.isascii():
         folded = unicodedata.normalize("NFKC", text).casefold().translate(_STROKES)
@@ -132,7 +131,7 @@ def _without_noise(text: str) -> str:
 
 def _words(text: str) -> list[str]:
     """The words that make up the name, each once: no store numbers, order codes or company forms, the first six."""
-    found = list(dict.fromkeys(_SHORT_FORMS.get(word, word) for word in _WORD.findall(text)))
+    found = list(dict.fromkeys(_SHORT_FORMS.get(word, word) for word in _WORD.findall(text.replace("'", ""))))
     named = [word for place, word in enumerate(found) if not _is_code(word, place, len(found)) and word != "and"] or found[:1]
     while len(named) > 1 and named[-1] in _COMPANY:
         named.pop()

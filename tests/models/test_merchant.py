@@ -14,7 +14,7 @@ from models.hypcd.merchant import MAX_KEY, merchant_key, merchant_keys
         ("tesco-stores (6810)", "tesco stores"),
         ("PAYPAL *EBAY 4029357733", "ebay"),
         ("paypal wilkoretail", "wilkoretail"),
-        ("SQ *JOE'S COFFEE", "joe's coffee"),
+        ("SQ *JOE'S COFFEE", "joes coffee"),
         ("IZ *PIZZA VAN", "pizza van"),
         ("AMZN Mktp UK*2K4WX1AB", "amazon marketplace uk"),
         ("www.bakerross.co.uk", "bakerross"),

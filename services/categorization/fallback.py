@@ -1,0 +1,127 @@
+"""The rules that answer where no model can: words of six languages, and the brands of the world. Pure; needs no artefact."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from models.hypcd.merchant import MAX_READ, fold_text, merchant_key
+from models.knowledge.brands import Brand, match_brand
+
+VERSION = "rules-1"
+KEYWORDS = Path(__file__).parent / "data" / "keywords.csv"
+_CACHED = 65_536
+_LONGEST_PHRASE = 4
+_LEAST_AFFIX = 4
+
+# How often such an answer is right, as counted on purchase cards whose labels are clear.
+_BRAND = 0.85
+_PHRASE = 0.85
+_WORD = 0.8
+_AFFIX = 0.65
+_BRAND_AND_MORE = 0.55
+_RETURNED = 0.5
+
+_SELL_EVERYTHING = frozenset({"groceries_supermarket", "shopping_general", "shopping_marketplace"})
+"""Who else stands in the text says more: Tesco's petrol is fuel."""
+_TOKEN = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class RuleAnswer:
+    """What a payment is by the rules."""
+
+    category: str
+    """A slug of the taxonomy; "" where no rule knows."""
+    confidence: float
+    """0 where no rule knows."""
+    reason: str
+    """In words for the user; "" where no rule knows."""
+
+
+NO_ANSWER = RuleAnswer("", 0.0, "")
+
+
+class _Found(NamedTuple):
+    category: str
+    confidence: float
+    word: str
+    """What was recognised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Words and what they mean, for money that leaves and for money that comes."""
+
+    phrases: Mapping[str, str] = field(default_factory=dict)
+    """By their words with single blanks between them, folded."""
+    prefixes: Mapping[str, str] = field(default_factory=dict)
+    suffixes: Mapping[str, str] = field(default_factory=dict)
+
+    def find(self, words: Sequence[str]) -> _Found | None:
+        """The longest phrase, the first of equal length, shops that sell everything last; else a word with a known beginning or end."""
+        for count in range(min(_LONGEST_PHRASE, len(words)), 0, -1):
+            phrases = (" ".join(words[start : start + count]) for start in range(len(words) - count + 1))
+            known = [_Found(self.phrases[phrase], _PHRASE if count > 1 else _WORD, phrase) for phrase in phrases if phrase in self.phrases]
+            if known:
+                return min(known, key=lambda found: found.category in _SELL_EVERYTHING)
+        for word in words:
+            for length in range(len(word) - 1, _LEAST_AFFIX - 1, -1):
+                if category := self.prefixes.get(word[:length]) or self.suffixes.get(word[-length:]):
+                    return _Found(category, _AFFIX, word)
+        return None
+
+
+def classify(description: str, merchant: str | None, amount: float) -> RuleAnswer:
+    """What one payment is; `amount` is looked at for its sign only: money that comes is no purchase, and no salary leaves."""
+    return _classify(description[:MAX_READ], (merchant or "")[:MAX_READ], amount > 0)
+
+
+def classify_many(descriptions: Iterable[str], merchants: Iterable[str | None], amounts: Iterable[float]) -> list[RuleAnswer]:
+    """`classify` of each; equal texts cost nothing."""
+    return [classify(*payment) for payment in zip(descriptions, merchants, amounts, strict=True)]
+
+
+@lru_cache(maxsize=_CACHED)
+def _classify(description: str, merchant: str, comes_in: bool) -> RuleAnswer:
+    key = merchant_key(merchant, description)
+    words = _TOKEN.findall(fold_text(f"{merchant} {description}").replace("'", ""))
+    spending, income = vocabularies()
+    found = (income if comes_in else spending).find(words)
+    if comes_in and not found:
+        spent = _spent(key, spending.find(words), match_brand(key))
+        return RuleAnswer("income_refund", _RETURNED, f"money back: {spent.reason}") if spent.reason else NO_ANSWER
+    return _spent(key, found, None if comes_in else match_brand(key))
+
+
+def _spent(key: str, found: _Found | None, brand: Brand | None) -> RuleAnswer:
+    """A word that the merchant's name begins with goes before a brand, and a brand with nothing behind it before any other word."""
+    if brand and (not found or (brand.whole and not f"{key} ".startswith(f"{found.word} "))):
+        return RuleAnswer(brand.category, _BRAND if brand.whole else _BRAND_AND_MORE, f"{brand.name} is a known brand")
+    return RuleAnswer(found.category, found.confidence, f'the text says "{found.word}"') if found else NO_ANSWER
+
+
+@lru_cache(maxsize=1)
+def vocabularies() -> tuple[Vocabulary, Vocabulary]:
+    """What words mean in front of money that leaves, and of money that comes. Raises ValueError for a word with two meanings."""
+    spending: dict[str, dict[str, str]] = {"phrases": {}, "prefixes": {}, "suffixes": {}}
+    income: dict[str, dict[str, str]] = {"phrases": {}, "prefixes": {}, "suffixes": {}}
+    for category, sign, kind, word in _keywords():
+        for meanings, wanted in ((spending, "debit"), (income, "credit")):
+            if sign in (wanted, "both") and meanings[kind].setdefault(word, category) != category:
+                raise ValueError(f"{KEYWORDS.name}: {word!r} is {meanings[kind][word]} and {category}; keep one")
+    return Vocabulary(**spending), Vocabulary(**income)
+
+
+def _keywords() -> Iterator[tuple[str, str, str, str]]:
+    """Category, sign, kind and folded word."""
+    with KEYWORDS.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            for written in row["keywords"].split(";"):
+                kind = "prefixes" if written.endswith("*") else "suffixes" if written.startswith("*") else "phrases"
+                yield row["category"], row["sign"], kind, " ".join(_TOKEN.findall(fold_text(written.strip("*")).replace("'", "")))

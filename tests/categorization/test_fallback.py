@@ -1,0 +1,102 @@
+"""The rules that answer without a model."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.knowledge.brands import category_codes
+from services.categorization import fallback
+from services.categorization.fallback import NO_ANSWER, classify, classify_many, vocabularies
+
+
+@pytest.mark.parametrize(
+    ("description", "amount", "category"),
+    [
+        ("Monthly salary ACME LTD", 2500, "income_salary"),
+        ("Gehalt März ACME GmbH", 2500, "income_salary"),
+        ("VIR SALAIRE MARS", 1800, "income_salary"),
+        ("NOMINA ENERO", 1800, "income_salary"),
+        ("Salaris februari", 2100, "income_salary"),
+        ("Mzda za leden", 30000, "income_salary"),
+        ("Rent flat 4", -900, "housing_rent"),
+        ("Miete April", -900, "housing_rent"),
+        ("PRLV LOYER AVRIL", -800, "housing_rent"),
+        ("ALQUILER ABRIL", -700, "housing_rent"),
+        ("Huur april", -950, "housing_rent"),
+        ("Nájem byt", -12000, "housing_rent"),
+        ("SUPERMERCADO LA PLAZA", -20, "groceries_supermarket"),
+        ("Potraviny Novak", -300, "groceries_supermarket"),
+        ("Stadtbäckerei Schmidt", -4, "groceries_specialty"),
+        ("LÉKÁRNA U ANDĚLA", -150, "health_pharmacy"),
+        ("Apotheek Centrum", -12, "health_pharmacy"),
+        ("Zahnarztpraxis Dr. Weh", -90, "health_dentist"),
+        ("Kfz-Versicherung 123", -300, "insurance_vehicle"),
+        ("Unfallversicherung", -30, "insurance_other"),
+        ("RETRAIT DAB 1234", -50, "financial_cash"),
+        ("NETFLIX.COM", -12.99, "entertainment_streaming"),
+        # A shop that sells everything says less than the word beside it.
+        ("TESCO PFS 4203", -40, "transport_fuel"),
+        ("TESCO STORES 4203", -40, "groceries_supermarket"),
+        # A name that the vocabulary lacks and the brands have; with a word behind it that says more.
+        ("WALLIS UK 12", -40, "shopping_clothing"),
+        ("Westfield Court Hotel", -90, "travel_lodging"),
+    ],
+)
+def test_what_words_and_names_mean(description, amount, category):
+    answer = classify(description, None, amount)
+    assert answer.category == category
+    assert 0.5 <= answer.confidence < 1
+    assert answer.reason
+
+
+def test_the_sign_decides_what_a_word_can_mean():
+    assert classify("Gehalt", None, -100).category != "income_salary"
+    assert classify("Starbucks 123", None, -3).category == "dining_cafe"
+    returned = classify("Starbucks 123", None, 3)
+    assert (returned.category, returned.confidence) == ("income_refund", 0.5)
+    assert returned.reason == 'money back: the text says "starbucks"'
+
+
+def test_the_merchant_is_read_with_the_description():
+    assert classify("ref 123", "Hausverwaltung Meier", -900).category == "housing_rent"
+
+
+@pytest.mark.parametrize("description", ["", "xyzzy 123", "\x00", "👍", "4711"])
+def test_what_no_rule_knows_has_no_answer(description):
+    assert classify(description, None, -1) == NO_ANSWER
+
+
+@given(st.lists(st.tuples(st.text(max_size=40), st.none() | st.text(max_size=20), st.floats(-1e6, 1e6)), max_size=8))
+def test_many_are_classified_as_one_by_one(payments):
+    many = classify_many(*map(list, zip(*payments, strict=True))) if payments else []
+    assert many == [classify(*payment) for payment in payments]
+
+
+def test_every_keyword_means_one_thing_of_the_taxonomy():
+    spending, income = vocabularies()  # raises for a word with two meanings
+    assert len(spending.phrases) > 3000
+    meant = {*spending.phrases.values(), *income.phrases.values()}
+    assert {category for _, category in category_codes().values()} - meant <= {"other", "other_professional_services"} | {
+        category for _, category in category_codes().values() if "_" not in category
+    }
+    assert not {category for category in spending.phrases.values() if category.startswith("income")}
+    assert all(len(phrase.split()) <= 4 for phrase in spending.phrases)
+
+
+def test_a_word_with_two_meanings_is_named(tmp_path, monkeypatch):
+    Path(tmp_path / "keywords.csv").write_text("category,sign,keywords\ndining_bar,debit,inn\ntravel_lodging,debit,hotel;inn\n")
+    monkeypatch.setattr(fallback, "KEYWORDS", tmp_path / "keywords.csv")
+    with pytest.raises(ValueError, match="'inn' is dining_bar and travel_lodging"):
+        vocabularies.__wrapped__()
+
+
+def test_every_row_of_the_vocabulary_is_well_formed():
+    with fallback.KEYWORDS.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            assert row["sign"] in ("debit", "credit", "both")
+            words = row["keywords"].split(";")
+            assert all(word == word.strip() and word.strip("*") for word in words), row["category"]
+            assert len(words) == len(set(words)), row["category"]
