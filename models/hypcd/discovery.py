@@ -1,0 +1,206 @@
+"""Categories that nobody named: what lies far from every known category, and together, is offered as a category of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from models.hypcd.kmeans import UNLABELLED, Assignment, Geometry, Space, semi_supervised_kmeans
+
+__all__ = ["Assignment", "Cluster", "Geometry", "discover", "estimate_cluster_count", "semi_supervised_kmeans"]
+
+_SAMPLE = 4_000
+"""Points that the number of clusters is estimated on: ten of each of 400 clusters, and a fraction of a second for each candidate."""
+_FIT = 20_000
+"""Points that clusters are fitted to; of more, the others join the nearest."""
+_MOST_CLUSTERS = 256
+_STEP = 1.4
+"""From one number of clusters that is tried to the next."""
+_PAIRS = 8
+"""Pairs of clusters, the nearest, that are tried as one before it is enough."""
+_LEAST_SCORE = 0.25
+"""Of its members, and so on their average: by what fraction nearer they are to their own centre than to the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Points that belong together and to no known category."""
+
+    members: NDArray[np.int64]  # rows of the points that were given, the most typical first
+    centre: NDArray[np.float32]  # [d]
+    radius: float  # mean distance of the members to the centre
+    score: float  # 0 to 1: how much nearer its members are to its centre than to anything else, as a fraction
+
+
+def discover(
+    points: NDArray[np.float32],
+    anchors: NDArray[np.float32],
+    *,
+    far_from: float,
+    min_size: int,
+    c: float = 1.0,
+    seed: int = 0,
+) -> list[Cluster]:
+    """Clusters of at least `min_size` among those points [n, d] that are farther than `far_from` from each of the anchors [m, d].
+
+    The number of clusters is estimated; small and loose ones are dropped, and what lies between. Largest first; the same for the same seed.
+    """
+    if min_size < 1:
+        raise ValueError(f"a cluster has at least one member, not {min_size}")
+    space, known = Space("hyperbolic", c), torch.from_numpy(anchors)
+    far = np.flatnonzero((_distances(space, torch.from_numpy(points), known).numpy() > far_from).all(1))
+    if len(far) < min_size:
+        return []
+    chance = np.random.default_rng(seed)
+    fitted = points[far if len(far) <= _FIT else np.sort(chance.choice(far, _FIT, replace=False))]
+    most = min(_MOST_CLUSTERS, len(far) // min_size)
+    unlabelled = np.full(len(fitted), UNLABELLED)
+    count = _clearest(fitted, unlabelled, _ladder(most), "hyperbolic", c, seed, known)
+    centres = torch.from_numpy(semi_supervised_kmeans(fitted, unlabelled, count, c=c, seed=seed).centres)
+    centres = _merged(space, torch.from_numpy(fitted[:: math.ceil(len(fitted) / _SAMPLE)]), centres, known)
+    found = _judged(space, torch.from_numpy(points[far]), centres, known, far)
+    kept = [cluster for cluster in found if len(cluster.members) >= min_size and cluster.score >= _LEAST_SCORE]
+    return sorted(kept, key=lambda cluster: (-len(cluster.members), int(cluster.members[0])))
+
+
+def estimate_cluster_count(
+    points: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    *,
+    candidates: Sequence[int],
+    geometry: Geometry = "hyperbolic",
+    c: float = 1.0,
+    seed: int = 0,
+) -> int:
+    """The candidate under which points [n, d] fall into the clearest clusters, known and new together.
+
+    Clear is a high mean silhouette, measured to centres; with labels (-1 where there is none) also that classes are found again, every
+    second one, whose labels were hidden. ValueError: no candidate has room for the labelled classes.
+    """
+    classes = int(labels.max(initial=UNLABELLED)) + 1
+    fitting = sorted({count for count in candidates if count >= max(classes, 1)})
+    if not fitting:
+        raise ValueError(f"no candidate of {list(candidates)} has room for {classes} labelled classes")
+    return _clearest(points, labels, fitting, geometry, c, seed, torch.zeros(0, points.shape[1]))
+
+
+def _clearest(
+    points: NDArray[np.float32], labels: NDArray[np.int64], counts: Sequence[int], geometry: Geometry, c: float, seed: int, anchors: Tensor
+) -> int:
+    """The number of clusters that are clearest, from each other and from the anchors [m, d]."""
+    if len(counts) == 1:
+        return counts[0]
+    points, labels = _sample(points, labels, seed)
+    classes = int(labels.max(initial=UNLABELLED)) + 1
+    hidden = np.random.default_rng(seed).permutation(classes)[: classes // 2]
+    shown, tested = _without(labels, hidden), np.isin(labels, hidden)
+    space, rows = Space(geometry, c), torch.from_numpy(points)
+    to_anchors = _distances(space, rows, anchors)
+
+    def clarity(count: int) -> float:
+        made = semi_supervised_kmeans(points, shown, count, geometry=geometry, c=c, seed=seed, restarts=2)
+        distances = torch.cat([_distances(space, rows, torch.from_numpy(made.centres)), to_anchors], 1)
+        clear = float(_silhouettes(distances, torch.from_numpy(made.clusters)).mean())
+        return clear + matched_share(labels[tested], made.clusters[tested]) if tested.any() else clear
+
+    return max(counts, key=clarity)
+
+
+def matched_share(truth: NDArray[np.int64], clusters: NDArray[np.int64]) -> float:
+    """The fraction whose cluster is matched to their class, when clusters and classes are matched one to one, as well as can be."""
+    counts = np.zeros((clusters.max(initial=0) + 1, truth.max(initial=0) + 1), np.int64)
+    np.add.at(counts, (clusters, truth), 1)
+    return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / max(len(truth), 1))
+
+
+def _ladder(most: int) -> list[int]:
+    """1, 2, 3, 4, 6, ... up to `most`: in steps that grow, as what they tell apart shrinks."""
+    steps = {1, most}
+    step = 2.0
+    while step < most:
+        steps.add(round(step))
+        step *= _STEP
+    return sorted(steps)
+
+
+def _sample(points: NDArray[np.float32], labels: NDArray[np.int64], seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """At most _SAMPLE of the points, and all that have a label."""
+    labelled, others = np.flatnonzero(labels >= 0), np.flatnonzero(labels < 0)
+    room = max(_SAMPLE - len(labelled), 0)
+    if len(others) > room:
+        others = np.random.default_rng(seed).choice(others, room, replace=False)
+    chosen = np.sort(np.concatenate([labelled, others]))
+    return points[chosen], labels[chosen]
+
+
+def _without(labels: NDArray[np.int64], hidden: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The labels without those hidden, numbered anew without gaps."""
+    kept = np.setdiff1d(labels[labels >= 0], hidden)
+    return np.where(np.isin(labels, kept), np.searchsorted(kept, labels), UNLABELLED)
+
+
+def _distances(space: Space, points: Tensor, centres: Tensor) -> Tensor:
+    return space.distance(space.divergence(points, centres))
+
+
+def _silhouettes(distances: Tensor, clusters: Tensor) -> Tensor:
+    """1 - a / b of each point [n] by distances [n, k]: a to its own centre, b to the nearest other; 0 where none is or it is nearer."""
+    if distances.shape[1] < 2:
+        return distances.new_zeros(len(distances))
+    own = clusters.unsqueeze(1)
+    mine = distances.gather(1, own).squeeze(1)
+    other = distances.scatter(1, own, float("inf")).min(1).values
+    return (1 - mine / other.clamp_min(1e-9)).clamp_min(0.0)
+
+
+def _merged(space: Space, points: Tensor, centres: Tensor, anchors: Tensor) -> Tensor:
+    """The centres, those of one cluster that was cut in two made one: where their points lie clearer with one centre than with two."""
+    to_anchors = _distances(space, points, anchors)
+
+    def clarity(clusters: Tensor, centres: Tensor) -> float:
+        return float(_silhouettes(torch.cat([_distances(space, points, centres), to_anchors], 1), clusters).mean())
+
+    clusters = space.divergence(points, centres).argmin(1)
+    clearest = clarity(clusters, centres)
+    for _ in range(len(centres)):
+        for first, second in _neighbours(space, centres):
+            joined = torch.where(clusters == second, first, clusters)
+            joined = joined - (joined > second).long()
+            means, _ = space.means(points, joined, len(centres) - 1)
+            if (clear := clarity(joined, means)) > clearest:
+                clusters, centres, clearest = joined, means, clear
+                break
+        else:
+            break
+    return centres
+
+
+def _neighbours(space: Space, centres: Tensor) -> list[tuple[int, int]]:
+    """Each centre with the one nearest to it, the nearest pairs first."""
+    if len(centres) < 2:
+        return []
+    nearest, other = _distances(space, centres, centres).fill_diagonal_(float("inf")).min(1)
+    pairs = [(min(one, int(other[one])), max(one, int(other[one]))) for one in nearest.argsort(stable=True).tolist()]
+    return list(dict.fromkeys(pairs))[:_PAIRS]
+
+
+def _judged(space: Space, points: Tensor, centres: Tensor, anchors: Tensor, rows: NDArray[np.int64]) -> list[Cluster]:
+    """The clusters around the centres, of their typical members alone; `rows` [n] number the points as the caller does."""
+    to_centres = _distances(space, points, centres)
+    clusters = to_centres.argmin(1)
+    silhouettes = _silhouettes(torch.cat([to_centres, _distances(space, points, anchors)], 1), clusters)
+    found = []
+    for number, centre in enumerate(centres):
+        typical = torch.nonzero((clusters == number) & (silhouettes >= _LEAST_SCORE)).squeeze(1)
+        if len(typical):
+            distance = to_centres[typical, number]
+            members = typical[distance.argsort(stable=True)].numpy()
+            found.append(Cluster(rows[members], centre.numpy(), float(distance.mean()), float(silhouettes[typical].mean())))
+    return found
