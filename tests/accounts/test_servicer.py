@@ -186,6 +186,12 @@ async def test_the_users_word_and_what_others_worked_out(client: Client, other_c
     assert (done.previous_category, done.previous_source) == ("", pt.CATEGORY_SOURCE_UNSPECIFIED)
     with pytest.raises(NotFound):
         await other_client.call("SetCategory", request)
+    request.category = "uncategorized"
+    taken_back = await client.call("SetCategory", request)
+    assert (taken_back.previous_category, taken_back.previous_source) == ("dining_cafe", pt.CATEGORY_SOURCE_USER)
+    assert (taken_back.transaction.category, taken_back.transaction.category_source) == ("", pt.CATEGORY_SOURCE_UNSPECIFIED)
+    request.category = "dining_cafe"
+    await client.call("SetCategory", request)
     answers = [
         pb.WorkedOutCategory(transaction_id=one.transaction_id, category="uncategorized", confidence=0.1, source=pt.CATEGORY_SOURCE_MODEL)
         for one in (first, second)
@@ -199,7 +205,7 @@ async def test_the_users_word_and_what_others_worked_out(client: Client, other_c
     [
         ("SetCategory", pb.SetCategoryRequest(transaction_id="x", category="travel"), "transaction_id"),
         ("SetCategory", pb.SetCategoryRequest(transaction_id=str(uuid7())), "category"),
-        ("SetCategory", pb.SetCategoryRequest(transaction_id=str(uuid7()), category="uncategorized"), "category"),
+        ("SetCategory", pb.SetCategoryRequest(transaction_id=str(uuid7()), category="no-such-category"), "category"),
         ("SetCategories", pb.SetCategoriesRequest(), "categories"),
         ("SetCategories", pb.SetCategoriesRequest(categories=[pb.WorkedOutCategory(transaction_id="x", source=pt.CATEGORY_SOURCE_MODEL)]),
          "categories[0].transaction_id"),

@@ -23,7 +23,7 @@ SET_BY_USER = f"""
         SELECT id, category, category_source FROM accounts.transactions WHERE user_id = $1 AND id = $2 FOR NO KEY UPDATE
     )
     UPDATE accounts.transactions AS t
-       SET category = $3, category_source = 'user', confidence = NULL, updated_at = now()
+       SET category = $3, category_source = CASE WHEN $3::text IS NOT NULL THEN 'user' END, confidence = NULL, updated_at = now()
       FROM before WHERE t.user_id = $1 AND t.id = before.id
     RETURNING before.category, before.category_source, {columns_of("t")}
 """  # nosec B608 - only constants
@@ -60,10 +60,10 @@ class PostgresCategorizingRepository(TransactionRows):
         self._lock_timeout_s = lock_timeout_s
         self._forget_taxonomy()
 
-    async def set_category(self, user_id: UUID, transaction_id: UUID, category: str) -> SetByUser:
+    async def set_category(self, user_id: UUID, transaction_id: UUID, category: str | None) -> SetByUser:
         """What the user says by hand. Raises NotFound, and InvalidArgument for a category that the user does not have."""
         async with self._database.transaction(user_id) as connection:
-            if not await self._is_known(connection, user_id, category):
+            if category is not None and not await self._is_known(connection, user_id, category):
                 raise unknown_category(category)
             record = await connection.fetchrow(SET_BY_USER, user_id, transaction_id, category)
             if record is None:

@@ -18,7 +18,7 @@ _SOURCES = (CategorySource.USER, CategorySource.MODEL, CategorySource.FALLBACK)
 class CategorizingRepository(Protocol):
     """What the service stores. Each method is one transaction and touches only rows of `user_id`."""
 
-    async def set_category(self, user_id: UUID, transaction_id: UUID, category: str) -> SetByUser: ...
+    async def set_category(self, user_id: UUID, transaction_id: UUID, category: str | None) -> SetByUser: ...
 
     async def set_categories(self, user_id: UUID, categories: Sequence[WorkedOutCategory]) -> WorkedOut: ...
 
@@ -29,8 +29,8 @@ class CategorizingService:
     def __init__(self, repository: CategorizingRepository) -> None:
         self._repository = repository
 
-    async def set_category(self, user_id: UUID, transaction_id: UUID, category: str) -> SetByUser:
-        """The user's own word. Raises NotFound, and InvalidArgument for a category that the user does not have."""
+    async def set_category(self, user_id: UUID, transaction_id: UUID, category: str | None) -> SetByUser:
+        """The user's own word; None takes the category away. Raises NotFound, and InvalidArgument for one that the user does not have."""
         return await self._repository.set_category(user_id, transaction_id, category)
 
     async def set_categories(self, user_id: UUID, categories: Sequence[WorkedOutCategory]) -> WorkedOut:

@@ -23,10 +23,11 @@ class CategorizingMethods:
 
     async def SetCategory(self, request: pb.SetCategoryRequest, context: grpc.aio.ServicerContext) -> pb.SetCategoryResponse:
         """The user's own word on one transaction."""
+        category = text_field(request.category, "category", at_most=_MAX_SLUG, required=True)
         changed = await self._categorizing.set_category(
             identity().user_id,
             uuid_field(request.transaction_id, "transaction_id"),
-            text_field(request.category, "category", at_most=_MAX_SLUG, required=True),
+            None if category == UNCATEGORIZED else category,
         )
         return pb.SetCategoryResponse(
             transaction=to_transaction(changed.transaction),

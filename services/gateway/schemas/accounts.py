@@ -121,7 +121,10 @@ class Transaction(Output):
     category: str | None = Field(description="A detailed slug, a primary slug when no more is known, or one of your own.")
     primary_category: str | None = Field(description="The primary slug above `category`.")
     category_source: Literal["user", "rule", "model", "file", "fallback"] | None = Field(description="Who set the category.")
-    confidence: float | None = Field(description="How sure the model was, 0 to 1; null when no model spoke.")
+    confidence: float | None = Field(
+        description="How likely the category is right, 0 to 1; null when somebody said so. With source `user` it was worked out from what you "
+        "said of like payments."
+    )
     status: Standing = Field(description="Booked, announced or taken back.")
     note: str | None = Field(description="Your own words.")
     suspected_duplicate_of: UUID | None = Field(description="The earlier transaction that this one may repeat, until you merge or keep it.")

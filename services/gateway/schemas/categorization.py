@@ -129,7 +129,9 @@ class Feedback(Input):
         },
     )
 
-    category: Text = Field(min_length=1, max_length=100, description="A slug that GET /categories knows.")
+    category: Text = Field(
+        min_length=1, max_length=100, description="A slug that GET /categories knows; `uncategorized` takes back what you said before."
+    )
     transaction_id: Identifier | None = Field(
         None, description="The transaction. Its category changes, and the rest of the payment is read from the ledger."
     )
