@@ -122,8 +122,8 @@ class Transaction(Output):
     primary_category: str | None = Field(description="The primary slug above `category`.")
     category_source: Literal["user", "rule", "model", "file", "fallback"] | None = Field(description="Who set the category.")
     confidence: float | None = Field(
-        description="How likely the category is right, 0 to 1; null when somebody said so. With source `user` it was worked out from what you "
-        "said of like payments."
+        description="How likely the category is right, 0 to 1; null when somebody said so. With source `user` it was worked out from what "
+        "you said of like payments."
     )
     status: Standing = Field(description="Booked, announced or taken back.")
     note: str | None = Field(description="Your own words.")
