@@ -32,8 +32,8 @@ $(STAMP): pyproject.toml constraints.txt
 run: install ## Start the whole system on this machine; Ctrl-C stops it
 	@exec $(BIN)/python -m services.local
 
-test: install ## Run the whole suite with coverage, then the per-package coverage gates
-	@$(BIN)/python -m pytest --cov --cov-report=json --cov-report=term:skip-covered $(PYTEST_ARGS)
+test: install ## Run the whole suite with coverage, or PYTEST_ARGS="tests/kit -x", then the coverage gates
+	@$(BIN)/python -m tests.suite $(PYTEST_ARGS)
 	@$(BIN)/python -m tests.coverage_gates coverage.json
 
 fuzz: install ## Fuzz the statement readers: FUZZ_SECONDS=600 for each engine, READERS="csv ofx" (docs/fuzzing.md)

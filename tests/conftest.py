@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -15,6 +17,7 @@ import uuid_utils.compat
 from hypothesis import settings
 
 from services.local import LocalSystem, free_port_base
+from tests.support.pieces import TOGETHER, piece_of
 
 # In continuous integration the same examples every time: a change is judged by what it changes. On a laptop, new ones.
 settings.register_profile("ci", derandomize=True)
@@ -24,7 +27,49 @@ if os.environ.get("CI"):
 # As plain text: structlog's own way prints every local variable of every frame, for seconds where these are whole statements.
 structlog.configure(processors=[structlog.processors.format_exc_info, structlog.dev.ConsoleRenderer(colors=False)])
 
+UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 AsRole = Callable[[str, UUID | None], AbstractAsyncContextManager[asyncpg.Connection]]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--alone", choices=["only", "without"], help="only the tests that are marked alone, or all others")
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A random id in a path is `{id}` in the name of its test: every process must know the test by the same name."""
+    return UUID_TEXT.sub("{id}", val) if isinstance(val, str) and UUID_TEXT.search(val) else None
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`--alone=only` does not load the files that have none of them."""
+    if config.getoption("--alone") != "only" or collection_path.suffix != ".py":
+        return None
+    return "pytest.mark.alone" not in collection_path.read_text(encoding="utf-8") or None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what `--alone` leaves out, and puts the longest pieces of work first."""
+    if wanted := config.getoption("--alone"):
+        chosen: dict[bool, list[pytest.Item]] = {True: [], False: []}
+        for item in items:
+            chosen[(item.get_closest_marker("alone") is not None) == (wanted == "only")].append(item)
+        items[:] = chosen[True]
+        config.hook.pytest_deselected(items=chosen[False])
+    items.sort(key=lambda item: piece_of(item.nodeid) not in TOGETHER)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Several processes (`-n 2`) share the work by pieces, in the order of collection: files, or folders whose tests share a system."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByPiece(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return piece_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return ByPiece(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,8 @@ SERVICE_OFFSETS = {"gateway": 0, "accounts": 1, "ingestion": 2}
 METRICS_OFFSETS = {"gateway": 20, "accounts": 21, "ingestion": 22, "accounts-worker": 31, "ingestion-worker": 32}
 POSTGRES_OFFSET = 10
 REDIS_OFFSET = 11
+# How many ports free_port_base hands out together.
+PORT_FAMILY = 50
 
 # A unix socket's path may have about 100 bytes; a deep SCALE_HOME has more.
 _LONGEST_SOCKET_PATH = 100
@@ -81,14 +83,25 @@ def is_free(port: int) -> bool:
     return True
 
 
+# While this process lives, no other one is given the same ports, though nothing listens there yet.
+_guards: list[socket.socket] = []
+
+
 def free_port_base() -> int:
-    """A gateway port whose whole family of ports is free now; for tests and benchmarks."""
-    ports = [*SERVICE_OFFSETS.values(), *METRICS_OFFSETS.values(), POSTGRES_OFFSET, REDIS_OFFSET]
+    """A gateway port whose whole family of ports is free now, and this process's alone; for tests and benchmarks."""
     for _ in range(200):
         # Below 32768, where the kernel's own choice for outgoing connections begins.
-        base = 20000 + secrets.randbelow(12000)
-        if all(is_free(base + offset) for offset in ports):
+        base = 20000 + PORT_FAMILY * secrets.randbelow(12000 // PORT_FAMILY)
+        guard = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            guard.bind((LOOPBACK, base + PORT_FAMILY - 1))
+        except OSError:
+            guard.close()
+            continue
+        if all(is_free(base + offset) for offset in range(PORT_FAMILY - 1)):
+            _guards.append(guard)
             return base
+        guard.close()
     raise LocalProblem("No free block of ports was found between 20000 and 32000 on 127.0.0.1.")
 
 

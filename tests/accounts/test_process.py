@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,15 +21,10 @@ from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceStub
 from services.accounts.app import SERVICE_NAME
 from services.kit.auth import mint_token
 from services.local import LocalSystem
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "a signing secret for the tests alone, long enough"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -128,6 +128,7 @@ def test_kill_during_import(system: LocalSystem, usual_s: float, victim: str, mo
     assert (again.status_code, again.json()) == (201, response.json())
 
 
+@pytest.mark.alone
 def test_everything_is_back_in_five_seconds(system: LocalSystem) -> None:
     """And meanwhile nobody hangs: 503 with Retry-After."""
     user = RestUser(system, timeout_s=10)

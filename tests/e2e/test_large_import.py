@@ -209,6 +209,7 @@ def test_the_command_line_shows_how_far_it_is(system: LocalSystem, user: RestUse
 
 
 @pytest.mark.chaos
+@pytest.mark.alone
 def test_a_worker_that_is_killed_leaves_its_import_to_the_next(system: LocalSystem, user: RestUser) -> None:
     with ledger_held(system):
         pending = accepted(user, statement(ROWS, "killed"))
@@ -224,6 +225,7 @@ def test_a_worker_that_is_killed_leaves_its_import_to_the_next(system: LocalSyst
 
 
 @pytest.mark.chaos
+@pytest.mark.alone
 def test_a_stop_in_the_middle_is_quick_and_the_next_start_goes_on(system: LocalSystem, user: RestUser) -> None:
     with ledger_held(system):
         pending = accepted(user, statement(ROWS, "stopped"))

@@ -25,7 +25,7 @@ from services.local.readiness import service_is_ready, worker_is_ready
 from services.local.supervise import Supervisor
 from services.local.system import SERVICES
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.alone]
 
 PROCESSES = ("postgres", "redis", "accounts", "accounts-worker", "ingestion", "ingestion-worker", "beat", "gateway")
 

@@ -9,7 +9,8 @@ import time
 import pytest
 
 from services.gateway.schemas.health import Readiness
-from tests.support.gateway_app import Gateway, RedisProcess, StartGateway, assert_problem, free_port
+from tests.support.gateway_app import Gateway, RedisProcess, StartGateway, assert_problem
+from tests.support.ports import free_port
 from tests.support.upstream_fakes import FIGURES
 
 READY_PATHS = ("/ready", "/health/ready", "/api/v1/health/ready")

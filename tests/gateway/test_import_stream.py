@@ -17,7 +17,8 @@ from scale.ingestion.v1 import ingestion_service_pb2 as pb
 from services.gateway.schemas import ingestion as schemas
 from services.gateway.server import GatewayServer
 from services.kit.errors import InvalidArgument, NotFound, Unavailable
-from tests.support.gateway_app import Gateway, StartGateway, assert_problem, bearer, free_port
+from tests.support.gateway_app import Gateway, StartGateway, assert_problem, bearer
+from tests.support.ports import free_port
 from tests.support.upstream_fakes import running_import, statement_import
 
 IMPORT_ID = "019b76da-a800-7000-8000-0000000000c0"

@@ -15,7 +15,8 @@ from structlog.testing import capture_logs
 from services.gateway.middleware.rate_limit import client_network
 from services.gateway.rate_limit import SLOTS, ProcessWindow, RateLimiter
 from services.kit.redis import connect_redis, pseudonym
-from tests.support.gateway_app import RedisProcess, free_port
+from tests.support.gateway_app import RedisProcess
+from tests.support.ports import free_port
 
 
 class Clock:
@@ -92,6 +93,7 @@ async def test_redis_window_slides(redis_url: str) -> None:
     assert [(await subject.hit(user)).allowed for _ in range(3)] == [True, True, False]
 
 
+@pytest.mark.alone
 async def test_refused_requests_do_not_prolong_the_wait(redis_url: str) -> None:
     user, subject = str(uuid4()), limiter(redis_url, limit=1, window_s=1)
     assert (await subject.hit(user)).allowed

@@ -20,7 +20,8 @@ import pytest
 from scale.ingestion.v1 import ingestion_service_pb2 as ingestion_pb
 from services.gateway import server
 from services.gateway.server import BoundedProtocol
-from tests.support.gateway_app import assert_problem, bearer, free_port
+from tests.support.gateway_app import assert_problem, bearer
+from tests.support.ports import free_port
 from tests.support.upstream_fakes import SECRET, FakeAccounts, FakeIngestion, fake_server, running_import
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -32,18 +31,13 @@ from services.kit.settings import ProcessSettings
 from services.kit.status import from_rpc_error
 from services.local import LocalSystem
 from tests.support.ingestion_fakes import FakeImportsRepository, FakeLedger, service_of
+from tests.support.ports import free_port
 from tests.support.service_keys import service_tokens
 from tests.support.statements import read_simple
 from tests.support.typed_fakes import FakeTypedLedger, FakeTypedRequests
 
 SECRET = "a secret for tests, long enough for HS256"
 WORKER = service_tokens()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def process_settings(**more: Any) -> dict[str, Any]:

@@ -25,7 +25,8 @@ from services.kit.auth import Identity, mint_token
 from services.kit.errors import NotFound, ScaleError, Unavailable
 from services.kit.server import Server
 from services.kit.settings import ProcessSettings
-from tests.ingestion.conftest import SECRET, free_port, process_settings, serving
+from tests.ingestion.conftest import SECRET, process_settings, serving
+from tests.support.ports import free_port
 
 ACCOUNT = UUID(int=5)
 THERE_BEFORE = UUID(int=9)

@@ -29,7 +29,8 @@ from services.local import LocalSystem
 from tests.conftest import AsRole
 from tests.ingestion.conftest import Stack, Wire, accounts_service, process_settings, serving
 from tests.ingestion.workbook_samples import PROTECTED, SECRET
-from tests.support.gateway_app import RedisProcess, free_port
+from tests.support.gateway_app import RedisProcess
+from tests.support.ports import free_port
 from tests.support.service_keys import service_key
 from tests.support.worker_process import HANGS_AFTER_S, WorkerProcess
 

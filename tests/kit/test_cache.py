@@ -23,7 +23,8 @@ from services.kit import cache
 from services.kit.cache import LIFETIME_S, MAX_ANSWERS, Cache, digest
 from services.kit.redis import pseudonym
 from services.local import LocalSystem
-from tests.support.gateway_app import RedisProcess, free_port
+from tests.support.gateway_app import RedisProcess
+from tests.support.ports import free_port
 
 KEY = b"a key of these tests"
 

@@ -15,7 +15,8 @@ from services.kit import events
 from services.kit.errors import Unavailable
 from services.kit.events import KEPT_EVENTS, LIFETIME_S, EventLog
 from services.local import LocalSystem
-from tests.support.gateway_app import RedisProcess, free_port
+from tests.support.gateway_app import RedisProcess
+from tests.support.ports import free_port
 
 
 @pytest.fixture

@@ -29,7 +29,8 @@ from services.kit.queue import (
     make_celery,
     task_options,
 )
-from tests.support.gateway_app import RedisProcess, free_port
+from tests.support.gateway_app import RedisProcess
+from tests.support.ports import free_port
 
 # Rules
 

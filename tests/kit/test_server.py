@@ -23,7 +23,7 @@ from services.kit.auth import Identity, mint_token
 from services.kit.client import ServiceClient
 from services.kit.server import FIGURES_KEY, Server
 from services.kit.settings import ProcessSettings, service_config
-from tests.support.gateway_app import free_port
+from tests.support.ports import free_port
 from tests.support.service_keys import service_tokens
 
 SECRET = "a-secret-of-at-least-thirty-two-characters"

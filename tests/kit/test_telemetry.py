@@ -6,7 +6,7 @@ import httpx
 from prometheus_client import REGISTRY
 
 from services.kit.telemetry import HTTP_LATENCY, LATENCY_BUCKETS_S, RPC_LATENCY, configure_tracing, export_pool, serve_metrics
-from tests.support.gateway_app import free_port
+from tests.support.ports import free_port
 
 
 def test_metrics_are_served() -> None:

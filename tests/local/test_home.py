@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.local.home import LocalHome, Ports, default_home, free_port_base, is_free, port_base
+from services.local.home import PORT_FAMILY, LocalHome, Ports, default_home, free_port_base, is_free, port_base
 from services.local.problem import LocalProblem
 from services.local.system import LocalSystem
 
@@ -81,6 +81,14 @@ def test_defaults() -> None:
     assert port_base({}) == 8080
     assert default_home({}).name == ".scale"
     assert default_home({"SCALE_HOME": "/tmp/elsewhere"}) == Path("/tmp/elsewhere").resolve()
+
+
+def test_nobody_is_given_the_same_ports_twice() -> None:
+    families = [free_port_base() for _ in range(20)]
+    assert len(set(families)) == 20
+    for base in families:
+        assert all(is_free(base + offset) for offset in range(PORT_FAMILY - 1))
+        assert not is_free(base + PORT_FAMILY - 1)  # held until this process ends, which tells all others
 
 
 def test_a_taken_port_is_named_with_what_to_set(tmp_path: Path) -> None:

@@ -102,6 +102,7 @@ async def test_the_log_of_the_database_holds_no_cell(system: LocalSystem) -> Non
 
 
 @pytest.mark.chaos
+@pytest.mark.alone
 def test_postgres_is_back_within_five_seconds_though_a_query_was_running(system: LocalSystem) -> None:
     killed = system.pid("postgres")
     # A query that never looks whether its server still lives holds on to the shared memory.
@@ -117,6 +118,7 @@ def test_postgres_is_back_within_five_seconds_though_a_query_was_running(system:
 
 
 @pytest.mark.chaos
+@pytest.mark.alone
 def test_redis_is_back_within_five_seconds_and_forgot_nothing(system: LocalSystem) -> None:
     with redis.Redis.from_url(system.redis_url, socket_timeout=1) as client:
         client.set("kept", "yes")
@@ -129,6 +131,7 @@ def test_redis_is_back_within_five_seconds_and_forgot_nothing(system: LocalSyste
 
 
 @pytest.mark.chaos
+@pytest.mark.alone
 def test_a_process_that_dies_again_and_again_is_brought_back_each_time(system: LocalSystem) -> None:
     for _ in range(4):
         killed = system.pid("redis")

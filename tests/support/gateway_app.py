@@ -23,16 +23,9 @@ from pydantic import SecretStr
 from services.gateway.app import build_app
 from services.gateway.settings import GatewaySettings
 from services.kit.auth import mint_token
+from tests.support.ports import free_port
 from tests.support.upstream_fakes import FIGURES, SECRET, SUBJECTS, FakeAccounts, FakeIngestion, FakeSubject, fake_server, process_of
 from tests.support.user_data_fakes import FakeUserData
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def bearer(user_id: UUID | None = None, **claims: Any) -> dict[str, str]:
