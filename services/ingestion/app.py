@@ -10,6 +10,7 @@ import grpc.aio
 
 from scale.ingestion.v1.ingestion_service_pb2_grpc import add_IngestionServiceServicer_to_server
 from scale.ingestion.v1.user_data_service_pb2_grpc import add_UserDataServiceServicer_to_server
+from services.ingestion.categorizer import GrpcCategorizer
 from services.ingestion.import_handover import ImportHandover
 from services.ingestion.import_queue import RedisImportEvents, RedisImportQueue
 from services.ingestion.import_run import ImportRuns
@@ -26,7 +27,7 @@ from services.ingestion.repository import PostgresImportsRepository
 from services.ingestion.restores import Restores
 from services.ingestion.service import IngestionService
 from services.ingestion.servicer import IngestionServicer
-from services.ingestion.settings import IngestionSettings, IngestionWorkerSettings
+from services.ingestion.settings import ImportSettings, IngestionSettings, IngestionWorkerSettings
 from services.ingestion.statement_import import Reader
 from services.ingestion.stored_uploads import StoredUploads
 from services.ingestion.typed.repository import PostgresTypedRequests
@@ -57,12 +58,19 @@ READERS: Mapping[str, Reader] = {
 }
 
 
+def _categorizer(settings: ImportSettings) -> GrpcCategorizer | None:
+    if not settings.classify:
+        return None
+    return GrpcCategorizer(settings.categorization_address, stream_timeout_s=settings.append_timeout_s)
+
+
 class IngestionApp:
     """The running parts of the service, from settings to server."""
 
     def __init__(self, settings: IngestionSettings) -> None:
         self.database = Database(settings.database_url.get_secret_value(), settings)
         self.ledger = GrpcLedger(settings.accounts_address, append_timeout_s=settings.append_timeout_s)
+        self._categorizer = _categorizer(settings)
         self._repository = PostgresImportsRepository(self.database, bulk_statement_timeout_s=settings.bulk_statement_timeout_s)
         redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
         self._events = RedisImportEvents(redis_url) if redis_url else None
@@ -74,6 +82,8 @@ class IngestionApp:
             lease_s=settings.lease_s,
             parallel_imports=settings.parallel_imports,
             events=self._events,
+            categorizer=self._categorizer,
+            classify_timeout_s=settings.classify_timeout_s,
         )
         self.service = IngestionService(
             repository=self._repository,
@@ -90,7 +100,7 @@ class IngestionApp:
             spool,
             PageTokens(settings.page_token_secret),
             restores=Restores(self._repository, lease_s=settings.restore_lease_s),
-            typed=TypedTransactions(PostgresTypedRequests(self.database), self.ledger),
+            typed=TypedTransactions(PostgresTypedRequests(self.database), self.ledger, self._categorizer),
         )
         self._user_data_servicer = self._user_data(settings)
         self.server = Server(
@@ -133,7 +143,7 @@ class IngestionApp:
     async def close(self) -> None:
         """Lets go of database, ledger, Redis and threads."""
         self.service.close()
-        for connected in (self._queue, self._events, self.ledger, self.database):
+        for connected in (self._queue, self._events, self._categorizer, self.ledger, self.database):
             if connected is not None:
                 await connected.close()
 
@@ -175,6 +185,7 @@ class IngestionWorkerApp:
         self.database = Database(settings.database_url.get_secret_value(), few)
         self._tokens = ServiceTokens(NAME, settings.service_key.get_secret_value())
         self._ledger = GrpcLedger(settings.accounts_address, append_timeout_s=settings.append_timeout_s)
+        self._categorizer = _categorizer(settings)
         self._queue = RedisImportQueue(redis_url)
         self._events = RedisImportEvents(redis_url)
         repository = PostgresImportsRepository(self.database, bulk_statement_timeout_s=settings.bulk_statement_timeout_s)
@@ -185,6 +196,8 @@ class IngestionWorkerApp:
             lease_s=settings.lease_s,
             parallel_imports=1,
             events=self._events,
+            categorizer=self._categorizer,
+            classify_timeout_s=settings.classify_timeout_s,
         )
         self.queued_imports = QueuedImports(
             repository=repository,
@@ -206,5 +219,6 @@ class IngestionWorkerApp:
         """Lets go of database, ledger, Redis and threads."""
         app, cls._opened = cls.opened(), None
         app._runs.close()
-        for connected in (app._queue, app._events, app._ledger, app.database):
-            await connected.close()
+        for connected in (app._queue, app._events, app._categorizer, app._ledger, app.database):
+            if connected is not None:
+                await connected.close()

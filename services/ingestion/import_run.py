@@ -14,7 +14,8 @@ import structlog
 
 from services.ingestion.domain import Failure, Import, ImportOptions, Progress, attempt_over
 from services.ingestion.metrics import IMPORT_ROWS, IMPORTS, IMPORTS_RUNNING, IMPORTS_WAITING
-from services.ingestion.protocols import ImportEvents, ImportsRepository, Ledger
+from services.ingestion.predictions import Predictions
+from services.ingestion.protocols import Categorizer, ImportEvents, ImportsRepository, Ledger
 from services.ingestion.readers.statement import UnreadableStatement
 from services.ingestion.statement_import import Reader, StatementImport
 from services.kit.errors import FieldError, InvalidArgument, ScaleError
@@ -58,13 +59,17 @@ class ImportRuns:
         lease_s: float,
         parallel_imports: int,
         events: ImportEvents | None = None,
+        categorizer: Categorizer | None = None,
+        classify_timeout_s: float = 5,
     ) -> None:
         """`readers` by file format. `parallel_imports` are read at once; others wait for a place. The steps of queued imports go to
-        `events`."""
+        `events`. `categorizer` says what rows are for; an import waits `classify_timeout_s` for it, and goes on without."""
         self._repository = repository
         self._ledger = ledger
         self._readers = readers
         self._events = events
+        self._categorizer = categorizer
+        self._classify_timeout_s = classify_timeout_s
         self._lease_s = lease_s
         self._places = asyncio.Semaphore(parallel_imports)
         # Each import uses one thread at a time, and one more while it reads ahead of a slow ledger.
@@ -76,7 +81,14 @@ class ImportRuns:
 
     def statement_import(self, file_format: str) -> StatementImport:
         """For `run`, once."""
-        return StatementImport(ledger=self._ledger, repository=self._repository, executor=self._executor, reader=self._readers[file_format])
+        predictions = Predictions(self._categorizer, executor=self._executor, timeout_s=self._classify_timeout_s)
+        return StatementImport(
+            ledger=self._ledger,
+            repository=self._repository,
+            executor=self._executor,
+            reader=self._readers[file_format],
+            predictions=predictions,
+        )
 
     async def run(self, running: Import, work: StatementImport, *, path: Path, options: ImportOptions, line_count: int = 0) -> Import:
         """The import, succeeded.

@@ -18,6 +18,11 @@ IMPORT_DURATION = Histogram(
 )
 IMPORTS_RUNNING = Gauge("scale_imports_running", "Imports that are being read (saturation).")
 IMPORTS_WAITING = Gauge("scale_imports_waiting", "Imports that wait for a free place.")
+IMPORTS_UNPREDICTED = Counter(
+    "scale_imports_unpredicted_total",
+    "Imports, and transactions typed in, that went on without predictions: categorization was unavailable, slow, or its answer wrong.",
+    ("reason",),
+)
 IMPORTS_REQUEUED = Counter(
     "scale_imports_requeued_total",
     "Queued imports that got another message: stalled (their worker died, or they are tried again), lost (their message was).",

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import polars as pl
 import pyarrow as pa
 
+from services.ingestion.arrow import Message, messages
 from services.ingestion.domain import AccountRef, ImportOptions
 from services.ingestion.fingerprint import VERSION, canonical_description, generate_fingerprint
 from services.ingestion.occurrences import Occurrences
@@ -23,8 +24,6 @@ from services.ingestion.outcomes import RowOutcomes
 from services.ingestion.readers.statement import Batch, Statement
 from services.kit.errors import InvalidArgument, invalid
 
-MAX_BATCH_BYTES = 3 * 1024 * 1024
-"""Of one Arrow message; the ledger takes no larger one."""
 MAX_ROW_BYTES = 256 * 1024
 MAX_DESCRIPTION_CHARS = 10_000
 _CUT_AT_CHARS = {"merchant": 200, "category": 200, "payment_method": 100}
@@ -54,6 +53,10 @@ LEDGER_SCHEMA = pa.schema(
     ]
 )
 """As accounts_service.proto fixes it."""
+PREDICTED_SCHEMA = pa.schema(
+    [*LEDGER_SCHEMA, ("predicted_category", pa.utf8()), ("confidence", pa.float64()), ("prediction_source", pa.utf8())]
+)
+"""The same with what categorization says."""
 
 _DIGEST = slice(len(VERSION) + 1, len(VERSION) + 1 + 16)
 """64 bits of a fingerprint."""
@@ -169,8 +172,9 @@ class Normaliser:
             f"column {column!r} names more than {MAX_ACCOUNTS} accounts, so it is hardly your own; name your account with account_id",
         )
 
-    def encode(self, batch: OpenBatch, accounts: Mapping[AccountKey, AccountRef]) -> list[tuple[int, bytes]]:
-        """The rows as (row count, Arrow IPC stream) messages of at most MAX_BATCH_BYTES, with account, currency and fingerprint."""
+    def encode(self, batch: OpenBatch, accounts: Mapping[AccountKey, AccountRef], predicted: pl.DataFrame | None = None) -> list[Message]:
+        """The rows as messages for the ledger, with account, currency and fingerprint, and the columns of `predicted` where there are
+        any."""
         if batch.rows.is_empty():
             return []
         found = [accounts[key] for key in batch.keys]
@@ -188,7 +192,9 @@ class Normaliser:
             pl.when(source_id != "").then(source_id).alias("source_id"),
         )
         self.rows_sent += rows.height
-        return list(_messages(rows))
+        if predicted is None:
+            return list(messages(rows, LEDGER_SCHEMA))
+        return list(messages(rows.with_columns(predicted.get_columns()), PREDICTED_SCHEMA))
 
     def _fingerprints(self, rows: pl.DataFrame) -> tuple[list[str], list[int]]:
         names = ("account_id", "transaction_date", "amount", "currency", "description")
@@ -217,23 +223,3 @@ def layout_hash(statement: Statement) -> str:
         names += [f"{field}={name}" for field, name in sorted(detected.get("columns", {}).items())]
     table = [statement.file_format, *(" ".join(str(name).casefold().split()) for name in names)]
     return hashlib.sha256(json.dumps(table).encode()).hexdigest()
-
-
-def _messages(rows: pl.DataFrame) -> Iterator[tuple[int, bytes]]:
-    arrow = rows.select(LEDGER_SCHEMA.names).to_arrow(compat_level=pl.CompatLevel.oldest())
-    table = arrow.cast(LEDGER_SCHEMA).combine_chunks()
-    for batch in table.to_batches():
-        yield from _split(batch)
-
-
-def _split(batch: pa.RecordBatch) -> Iterator[tuple[int, bytes]]:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, LEDGER_SCHEMA) as writer:
-        writer.write_batch(batch)
-    message = sink.getvalue()
-    if message.size <= MAX_BATCH_BYTES or batch.num_rows == 1:
-        yield batch.num_rows, message.to_pybytes()
-        return
-    half = batch.num_rows // 2
-    yield from _split(batch.slice(0, half))
-    yield from _split(batch.slice(half))

@@ -159,6 +159,26 @@ class ImportEvents(Protocol):
         """Removes all steps of these. Raises Unavailable."""
 
 
+class CategorizerStream(Protocol):
+    """One conversation about rows: answers come in the order of the questions."""
+
+    def ask(self, row_count: int, record_batch: bytes) -> None:
+        """Asks about the rows of an Arrow IPC stream. Never waits."""
+
+    async def answer(self) -> bytes:
+        """The next answer, an Arrow IPC stream. Raises ScaleError when there is none."""
+
+    async def close(self, *, complete: bool) -> None:
+        """Ends it; `complete` when every answer was taken."""
+
+
+class Categorizer(Protocol):
+    """What ingestion asks of the service that knows what payments are for. The caller's token says whose corrections count."""
+
+    def open(self) -> CategorizerStream:
+        """A conversation, for one import. Never waits."""
+
+
 class Ledger(Protocol):
     """What ingestion asks of the service that owns the transactions. The caller's token says whose they are."""
 

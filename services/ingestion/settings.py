@@ -23,6 +23,13 @@ class ImportSettings(BaseSettings):
     accounts_address: str = Field(
         "127.0.0.1:8081", validation_alias="SCALE_ACCOUNTS_ADDRESS", description="Where the accounts service listens."
     )
+    categorization_address: str = Field(
+        "127.0.0.1:8083", validation_alias="SCALE_CATEGORIZATION_ADDRESS", description="Where the categorization service listens."
+    )
+    classify: bool = Field(True, description="Whether categorization is asked what rows are for, as they come in.")
+    classify_timeout_s: float = Field(
+        5, gt=0, description="Seconds that an import waits for it, and 0.1 ms more for each row; then the import goes on without."
+    )
     max_file_bytes: int = Field(256 * 1024 * 1024, ge=1, description="Largest file taken in, in bytes.")
     spool_dir: Path | None = Field(
         None, description="Where an upload lies while it is read; never longer. Default: the system's temporary directory."

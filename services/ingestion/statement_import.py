@@ -15,11 +15,13 @@ import polars as pl
 import structlog
 
 from services.ingestion.account_finder import AccountFinder
+from services.ingestion.arrow import Message
 from services.ingestion.csv_profiles import for_reader, taught_by
 from services.ingestion.domain import Counts, ImportOptions, ImportStage, Progress, RowOutcome, Success
 from services.ingestion.formats import mistaken_for
-from services.ingestion.normalise import Normaliser, layout_hash
+from services.ingestion.normalise import Normaliser, OpenBatch, layout_hash
 from services.ingestion.outcomes import RowOutcomes
+from services.ingestion.predictions import NOTE, UNAVAILABLE, Asked, Predictions
 from services.ingestion.protocols import ImportsRepository, Ledger
 from services.ingestion.readers.statement import MAX_ERRORS_SHOWN, ReadOptions, RowError, Statement, Taught, UnreadableStatement
 from services.ingestion.threads import run_to_end
@@ -29,17 +31,19 @@ log = structlog.get_logger()
 
 Reader = Callable[[Path, ReadOptions], Statement]
 Result = TypeVar("Result")
-Message = tuple[int, bytes]
-"""Row count, Arrow IPC stream."""
 
 
 class _Messages:
-    """What goes to the ledger, one batch read ahead. `exhausted` says that all of it has been taken."""
+    """What goes to the ledger, one batch made ahead, and of another it is being asked what its rows are for. `exhausted` says that all of
+    it has been taken."""
 
-    def __init__(self, normaliser: Normaliser, accounts: AccountFinder, executor: Executor) -> None:
+    def __init__(self, normaliser: Normaliser, accounts: AccountFinder, predictions: Predictions, executor: Executor) -> None:
         self._normaliser = normaliser
         self._accounts = accounts
+        self._predictions = predictions
         self._executor = executor
+        self._asked: tuple[OpenBatch, Asked] | None = None
+        self._at_end = False
         self._ready: list[Message] = []
         self._ahead: asyncio.Task[list[Message] | None] | None = None
         self.exhausted = False
@@ -72,6 +76,7 @@ class _Messages:
             self._ahead.cancel()
             with suppress(asyncio.CancelledError, Exception):
                 await self._ahead
+        await self._predictions.close()
         await run_to_end(self._executor, self._normaliser.close)
 
     async def _fill(self) -> bool:
@@ -88,20 +93,34 @@ class _Messages:
         return bool(self._ready)
 
     async def _next_batch(self) -> list[Message] | None:
-        batch = await run_to_end(self._executor, _reading, self._normaliser.read)
-        if batch is None:
+        current = self._asked or await self._read()
+        if current is None:
             return None
-        if batch.rows.is_empty():
-            return []
+        # While it is worked out what these rows are for, the next ones are read.
+        self._asked = await self._read()
+        batch, asked = current
         await self._accounts.find(batch.keys)
-        return await run_to_end(self._executor, self._normaliser.encode, batch, self._accounts.found)
+        predicted = await self._predictions.answer(asked)
+        return await run_to_end(self._executor, self._normaliser.encode, batch, self._accounts.found, predicted)
+
+    async def _read(self) -> tuple[OpenBatch, Asked] | None:
+        while not self._at_end:
+            batch = await run_to_end(self._executor, _reading, self._normaliser.read)
+            if batch is None:
+                self._at_end = True
+            elif not batch.rows.is_empty():
+                return batch, await self._predictions.ask(batch.rows)
+        return None
 
 
 class StatementImport:
     """One try at one import. `run` once."""
 
-    def __init__(self, *, ledger: Ledger, repository: ImportsRepository, executor: Executor, reader: Reader) -> None:
+    def __init__(
+        self, *, ledger: Ledger, repository: ImportsRepository, executor: Executor, reader: Reader, predictions: Predictions
+    ) -> None:
         self._ledger = ledger
+        self._predictions = predictions
         self._repository = repository
         self._executor = executor
         self._reader = reader
@@ -140,7 +159,7 @@ class StatementImport:
         accounts = AccountFinder(self._ledger, self._repository, user_id=user_id, options=options, layout_hash=layout_hash(statement))
         await accounts.check_named_by_caller()
         normaliser = Normaliser(statement, options, self.outcomes)
-        self._messages = _Messages(normaliser, accounts, self._executor)
+        self._messages = _Messages(normaliser, accounts, self._predictions, self._executor)
         try:
             duplicates = await self._append(import_id, self._messages)
         finally:
@@ -149,6 +168,8 @@ class StatementImport:
         mistaken = mistaken_for(options.file_format, statement.file_format)
         notes = [*statement.detected.get("notes", ()), *accounts.notes(), *([mistaken] if mistaken else [])]
         detected = {**statement.detected, "notes": notes}
+        if self._predictions.missing:
+            detected |= {"categorization": UNAVAILABLE, "notes": [*notes, NOTE]}
         if several := accounts.described():
             detected["accounts"] = several
         account_id = options.account_id or accounts.only_account

@@ -170,6 +170,7 @@ async def stack(servers: LocalSystem, tmp_path: Path) -> AsyncIterator[Stack]:
             SCALE_ACCOUNTS_ADDRESS=f"127.0.0.1:{port}",
             spool_dir=tmp_path,
             lease_s=1,
+            classify=False,
         )
         app = IngestionApp(settings)
         await app.database.open()

@@ -11,9 +11,10 @@ from uuid import UUID
 import pyarrow as pa
 import pytest
 
+from services.ingestion.arrow import MAX_MESSAGE_BYTES
 from services.ingestion.domain import AccountRef, ImportOptions, RowOutcome
 from services.ingestion.fingerprint import generate_fingerprint
-from services.ingestion.normalise import MAX_ACCOUNTS, MAX_BATCH_BYTES, AccountKey, Normaliser, layout_hash
+from services.ingestion.normalise import MAX_ACCOUNTS, AccountKey, Normaliser, layout_hash
 from services.ingestion.outcomes import RowOutcomes
 from services.ingestion.readers.statement import Batch, RowError, Statement
 from services.kit.errors import InvalidArgument
@@ -118,7 +119,7 @@ def test_messages_stay_below_the_limit_and_lose_no_row() -> None:
     raw = '{"text":"' + "x" * 50_000 + '"}'
     sent = Ledger(statement_of(batch_of([{"raw_data": raw, "line": line} for line in range(2, 302)])))
     assert len(sent.messages) > 4
-    assert max(len(message) for _, message in sent.messages) <= MAX_BATCH_BYTES
+    assert max(len(message) for _, message in sent.messages) <= MAX_MESSAGE_BYTES
     assert [row["line"] for row in sent.rows] == list(range(2, 302))
     assert [count for count, _ in sent.messages] == [table.num_rows for table in sent.tables]
 

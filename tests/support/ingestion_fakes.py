@@ -39,6 +39,7 @@ from services.ingestion.domain import (
 )
 from services.ingestion.import_run import ImportRuns
 from services.ingestion.import_watch import ImportWatch
+from services.ingestion.protocols import Categorizer
 from services.ingestion.repository.csv_profiles import MAX_PROFILES
 from services.ingestion.service import IngestionService
 from services.ingestion.statement_import import Reader
@@ -369,12 +370,23 @@ def service_of(
     lease_s: float = 10,
     parallel_imports: int = 4,
     queued_imports: int = 200,
+    categorizer: Categorizer | None = None,
+    classify_timeout_s: float = 5,
 ) -> IngestionService:
     """The rules, around fakes; without a queue."""
+    runs = ImportRuns(
+        repository=repository,
+        ledger=ledger,
+        readers=readers,
+        lease_s=lease_s,
+        parallel_imports=parallel_imports,
+        categorizer=categorizer,
+        classify_timeout_s=classify_timeout_s,
+    )
     return IngestionService(
         repository=repository,
         ledger=ledger,
-        runs=ImportRuns(repository=repository, ledger=ledger, readers=readers, lease_s=lease_s, parallel_imports=parallel_imports),
+        runs=runs,
         watch=ImportWatch(repository, None),
         lease_s=lease_s,
         max_admitted=parallel_imports + queued_imports,

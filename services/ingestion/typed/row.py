@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import polars as pl
 import pyarrow as pa
 
 from services.ingestion.fingerprint import canonical_description, generate_fingerprint
-from services.ingestion.normalise import LEDGER_SCHEMA
+from services.ingestion.normalise import LEDGER_SCHEMA, PREDICTED_SCHEMA
+from services.ingestion.predictions import QUESTION_SCHEMA
 from services.ingestion.typed.domain import NewTransaction
 
 
-def encode_row(new: NewTransaction) -> bytes:
-    """An Arrow IPC stream of one row. Its category goes beside it: a slug, not a file's label."""
+def as_question(new: NewTransaction) -> pl.DataFrame:
+    """The row as categorization is asked about it."""
+    row = {name: getattr(new, name) for name in QUESTION_SCHEMA.names}
+    return pl.DataFrame(pa.RecordBatch.from_pylist([row], schema=QUESTION_SCHEMA))
+
+
+def encode_row(new: NewTransaction, predicted: pl.DataFrame | None = None) -> bytes:
+    """An Arrow IPC stream of one row, with the columns of `predicted` where there are any. Its category goes beside it: a slug, not a
+    file's label."""
     account_id = str(new.account_id)
     fingerprint = generate_fingerprint(
         account_id=account_id,
@@ -37,7 +46,10 @@ def encode_row(new: NewTransaction) -> bytes:
         "occurrence": 1,
         "source_id": None,
     }
+    schema = LEDGER_SCHEMA
+    if predicted is not None:
+        schema, row = PREDICTED_SCHEMA, row | predicted.row(0, named=True)
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, LEDGER_SCHEMA) as writer:
-        writer.write_batch(pa.RecordBatch.from_pylist([row], schema=LEDGER_SCHEMA))
+    with pa.ipc.new_stream(sink, schema) as writer:
+        writer.write_batch(pa.RecordBatch.from_pylist([row], schema=schema))
     return bytes(sink.getvalue())

@@ -7,15 +7,21 @@ import hashlib
 from typing import Protocol
 from uuid import UUID
 
+import polars as pl
 import structlog
 import uuid_utils.compat
 
 from services.ingestion.domain import AccountRef
+from services.ingestion.predictions import Predictions
+from services.ingestion.protocols import Categorizer
 from services.ingestion.typed.domain import NewTransaction, TypedRequest, request_id_reused, transaction_exists
-from services.ingestion.typed.row import encode_row
+from services.ingestion.typed.row import as_question, encode_row
 from services.kit.errors import AlreadyExists, InvalidArgument, NotFound
 
 log = structlog.get_logger()
+
+_CLASSIFY_TIMEOUT_S = 2.0
+"""A person waits."""
 
 
 class TypedRequests(Protocol):
@@ -46,9 +52,11 @@ class TypedLedger(Protocol):
 class TypedTransactions:
     """Use-cases of what users type in. Every call names the user, from the verified token."""
 
-    def __init__(self, requests: TypedRequests, ledger: TypedLedger) -> None:
+    def __init__(self, requests: TypedRequests, ledger: TypedLedger, categorizer: Categorizer | None = None) -> None:
+        """`categorizer` says what a payment is for, where the user does not."""
         self._requests = requests
         self._ledger = ledger
+        self._categorizer = categorizer
 
     async def create_transaction(self, user_id: UUID, new: NewTransaction, *, request_id: str) -> tuple[UUID, bool]:
         """The transaction's id, and whether this is an earlier answer again.
@@ -76,8 +84,18 @@ class TypedTransactions:
         if not new.currency:
             account = await self._ledger.get_account(new.account_id)
             new = dataclasses.replace(new, currency=account.currency)
+        row = encode_row(new, await self._predicted(new))
         held = await self._ledger.append_typed_transaction(
-            transaction_id, encode_row(new), category=new.category, note=new.note, allow_equal=new.allow_equal
+            transaction_id, row, category=new.category, note=new.note, allow_equal=new.allow_equal
         )
         if held is not None:
             raise transaction_exists(held)
+
+    async def _predicted(self, new: NewTransaction) -> pl.DataFrame | None:
+        if new.category is not None:
+            return None
+        predictions = Predictions(self._categorizer, executor=None, timeout_s=_CLASSIFY_TIMEOUT_S)
+        try:
+            return await predictions.answer(await predictions.ask(as_question(new)))
+        finally:
+            await predictions.close()
