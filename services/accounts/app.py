@@ -44,7 +44,7 @@ from services.accounts.saved_filters.servicer import SavedFiltersServicer
 from services.accounts.service import AccountsService
 from services.accounts.servicer import AccountsServicer
 from services.accounts.settings import AccountsSettings
-from services.accounts.upkeep import open_cache
+from services.accounts.upkeep import CATEGORY_LISTS, open_cache
 from services.accounts.user_data.repository import PostgresUserDataRepository
 from services.accounts.user_data.service import UserDataService
 from services.accounts.user_data.servicer import UserDataServicer
@@ -73,8 +73,8 @@ SERVICE_NAMES = (
 """One gRPC service for each subject (docs/adr/0016-services-by-subject.md)."""
 
 
-def build(settings: AccountsSettings, database: Database) -> AccountsServicer:
-    """The servicer with everything behind it."""
+def build(settings: AccountsSettings, database: Database, category_lists: Cache | None = None) -> AccountsServicer:
+    """The servicer with everything behind it. `category_lists` are kept by others, and dropped here."""
     repository = PostgresAccountsRepository(
         database,
         bulk_statement_timeout_s=settings.bulk_statement_timeout_s,
@@ -82,25 +82,25 @@ def build(settings: AccountsSettings, database: Database) -> AccountsServicer:
         edit_lifetime=timedelta(days=settings.edit_lifetime_days),
     )
     page_tokens = PageTokens(settings.page_token_secret)
-    service = AccountsService(repository, page_tokens)
+    service = AccountsService(repository, page_tokens, forget_categories=category_lists.drop if category_lists else None)
     balances = BalancesService(PostgresBalancesRepository(database), page_tokens)
     categorizing = CategorizingService(PostgresCategorizingRepository(database))
     return AccountsServicer(service, balances, categorizing, import_idle_timeout_s=settings.import_idle_timeout_s)
 
 
-def build_user_data(settings: AccountsSettings, database: Database) -> UserDataServicer:
+def build_user_data(settings: AccountsSettings, database: Database, category_lists: Cache) -> UserDataServicer:
     """A user's right over the own data."""
     repository = PostgresUserDataRepository(
         database, statement_timeout_s=settings.export_timeout_s, lock_timeout_s=settings.import_lock_timeout_s
     )
-    service = UserDataService(repository, max_exports=settings.max_exports)
+    service = UserDataService(repository, max_exports=settings.max_exports, forget_categories=category_lists.drop)
     return UserDataServicer(service, idle_timeout_s=settings.import_idle_timeout_s)
 
 
-def register(settings: AccountsSettings, database: Database, cache: Cache, server: grpc.aio.Server) -> None:
+def register(settings: AccountsSettings, database: Database, cache: Cache, category_lists: Cache, server: grpc.aio.Server) -> None:
     """Adds the servicer of every subject."""
     page_tokens = PageTokens(settings.page_token_secret)
-    add_AccountsServiceServicer_to_server(build(settings, database), server)
+    add_AccountsServiceServicer_to_server(build(settings, database, category_lists), server)
     analytics = AnalyticsService(PostgresAnalyticsRepository(database, cache), page_tokens, cached=cache.cached())
     add_AnalyticsServiceServicer_to_server(AnalyticsServicer(analytics), server)
     budgets = BudgetsService(PostgresBudgetsRepository(database), page_tokens)
@@ -112,14 +112,14 @@ def register(settings: AccountsSettings, database: Database, cache: Cache, serve
     add_EditsServiceServicer_to_server(EditsServicer(edits), server)
     rules = RulesService(PostgresRulesRepository(database, bulk_statement_timeout_s=timeout_s, edit_lifetime=lifetime), page_tokens)
     add_RulesServiceServicer_to_server(RulesServicer(rules), server)
-    add_UserDataServiceServicer_to_server(build_user_data(settings, database), server)
+    add_UserDataServiceServicer_to_server(build_user_data(settings, database, category_lists), server)
 
 
 async def run(settings: AccountsSettings) -> None:
     """Serves until SIGTERM or SIGINT."""
     set_up_process("accounts", settings)
     replica_url = settings.replica_url.get_secret_value() if settings.replica_url else None
-    cache = open_cache(settings)
+    cache, category_lists = open_cache(settings), open_cache(settings, name=CATEGORY_LISTS)
     database = database_at(settings.database_url.get_secret_value(), replica_url, settings, after_write=cache.drop)
     await database.open()
     export_pool(database.figures)
@@ -131,7 +131,7 @@ async def run(settings: AccountsSettings) -> None:
         settings,
         name="accounts",
         services=SERVICE_NAMES,
-        register=partial(register, settings, database, cache),
+        register=partial(register, settings, database, cache, category_lists),
         service_methods=BACKGROUND_METHODS,
         check=database_answers,
         figures=database.figures,
@@ -141,3 +141,4 @@ async def run(settings: AccountsSettings) -> None:
     finally:
         await database.close()
         await cache.close()
+        await category_lists.close()

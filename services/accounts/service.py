@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import hashlib
 import unicodedata
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import date
 from functools import partial
 from typing import Any, Protocol
@@ -125,9 +125,13 @@ class AccountsRepository(Protocol):
 class AccountsService:
     """Use-cases of the ledger, for the verified user who asks."""
 
-    def __init__(self, repository: AccountsRepository, page_tokens: PageTokens) -> None:
+    def __init__(
+        self, repository: AccountsRepository, page_tokens: PageTokens, *, forget_categories: Callable[[UUID], Awaitable[None]] | None = None
+    ) -> None:
+        """`forget_categories` drops the list of a user's categories that others keep; it must not raise."""
         self._repository = repository
         self._page_tokens = page_tokens
+        self._forget_categories = forget_categories
 
     async def append_transactions(
         self, user_id: UUID, import_id: UUID, batches: AsyncIterator[pl.DataFrame], fingerprints: FingerprintSource
@@ -305,7 +309,10 @@ class AccountsService:
         if slug == UNCATEGORIZED:
             raise invalid("name", f"{UNCATEGORIZED!r} stands for transactions without a category")
         category = Category(slug, name, primary_slug, custom=True)
-        return await self._repository.create_category(user_id, category, _first(request_id, category))
+        created = await self._repository.create_category(user_id, category, _first(request_id, category))
+        if self._forget_categories is not None:
+            await self._forget_categories(user_id)
+        return created
 
 
 def slug_of(name: str) -> str:

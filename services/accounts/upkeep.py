@@ -14,11 +14,14 @@ from services.accounts.settings import AccountsSettings, AccountsWorkerSettings
 from services.kit.cache import Cache
 from services.kit.postgres import Database
 
+CATEGORY_LISTS = "cat"
+"""The cache in which categorization keeps each user's categories (cache:cat:<user>). Whoever changes those drops it."""
 
-def open_cache(settings: AccountsSettings | AccountsWorkerSettings) -> Cache:
-    """The cache that service and worker share."""
+
+def open_cache(settings: AccountsSettings | AccountsWorkerSettings, *, name: str = "accounts") -> Cache:
+    """A cache that several processes share; by default that of service and worker."""
     redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
-    return Cache(redis_url, name="accounts", key=settings.cache_secret)
+    return Cache(redis_url, name=name, key=settings.cache_secret)
 
 
 class AccountsWorkerApp:

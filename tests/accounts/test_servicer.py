@@ -23,6 +23,7 @@ from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceStub
 from services.accounts.app import BACKGROUND_METHODS, SERVICE_NAMES, register
 from services.accounts.batches import MAX_BATCH_BYTES
 from services.accounts.settings import AccountsSettings
+from services.accounts.upkeep import CATEGORY_LISTS
 from services.kit.auth import mint_token
 from services.kit.cache import Cache
 from services.kit.client import _FirstStatus
@@ -61,14 +62,14 @@ async def address(servers: LocalSystem, monkeypatch: pytest.MonkeyPatch) -> Asyn
         probe.bind(("127.0.0.1", 0))
         monkeypatch.setenv("SCALE_ACCOUNTS_PORT", str(probe.getsockname()[1]))
     settings = AccountsSettings()
-    cache = Cache(servers.redis_url, name="servicer")
+    cache, category_lists = Cache(servers.redis_url, name="servicer"), Cache(servers.redis_url, name=CATEGORY_LISTS)
     database = Database(servers.service_url("accounts"), settings, after_write=cache.drop)
     await database.open()
     server = Server(
         settings,
         name="accounts",
         services=SERVICE_NAMES,
-        register=partial(register, settings, database, cache),
+        register=partial(register, settings, database, cache, category_lists),
         service_methods=BACKGROUND_METHODS,
     )
     await server.start()
@@ -76,6 +77,7 @@ async def address(servers: LocalSystem, monkeypatch: pytest.MonkeyPatch) -> Asyn
     await server.stop()
     await database.close()
     await cache.close()
+    await category_lists.close()
 
 
 class Client:
@@ -168,6 +170,28 @@ async def test_background_work_may_do_what_it_needs_and_no_more(channel: grpc.ai
     ):
         with pytest.raises(PermissionDenied):
             await worker.call(method, request)
+
+
+async def test_a_new_category_is_seen_at_once_by_whoever_keeps_the_list(
+    client: Client, servers: LocalSystem, user_id: UUID, other_user_id: UUID
+) -> None:
+    """As categorization keeps it."""
+    lists = Cache(servers.redis_url, name=CATEGORY_LISTS)
+    asked: list[UUID] = []
+
+    @lists.cached()
+    async def listed(of: UUID) -> list[str]:
+        asked.append(of)
+        return ["travel"]
+
+    for of in (user_id, other_user_id) * 2:
+        await listed(of)
+    assert asked == [user_id, other_user_id]
+    await client.call("CreateCategory", pb.CreateCategoryRequest(name="Mine", primary_slug="other", request_id="one"))
+    for of in (user_id, other_user_id):
+        await listed(of)
+    assert asked == [user_id, other_user_id, user_id]
+    await lists.close()
 
 
 async def test_the_users_word_and_what_others_worked_out(client: Client, other_client: Client) -> None:

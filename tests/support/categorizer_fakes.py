@@ -30,8 +30,8 @@ def by_description(row: dict[str, Any]) -> Said:
 
 
 class FakeCategorizer:
-    """`Categorizer`. `says` gives the answer to a row; `answers` whole answers in its place, by number of the question; of these an error is
-    raised and None never comes."""
+    """`Categorizer`. `says` gives the answer to a row; `answers` whole answers in its place, by number of the question: an error is raised,
+    and None never comes."""
 
     def __init__(self, says: Callable[[dict[str, Any]], Said] = by_description) -> None:
         self.says = says

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 from uuid import UUID
 
@@ -32,9 +32,17 @@ class UserDataRepository(Protocol):
 class UserDataService:
     """Every call names the user, from the verified token."""
 
-    def __init__(self, repository: UserDataRepository, *, max_exports: int) -> None:
-        """At most `max_exports` exports and restores are in hand at once, others are refused."""
+    def __init__(
+        self,
+        repository: UserDataRepository,
+        *,
+        max_exports: int,
+        forget_categories: Callable[[UUID], Awaitable[None]] | None = None,
+    ) -> None:
+        """At most `max_exports` exports and restores are in hand at once, others are refused. `forget_categories` drops the list of a
+        user's categories that others keep; it must not raise."""
         self._repository = repository
+        self._forget_categories = forget_categories
         self._places = Places(max_exports)
 
     async def export_user(self, user_id: UUID, sink: FileSink) -> list[ExportedFile]:
@@ -49,7 +57,10 @@ class UserDataService:
         ResourceExhausted, and whatever `files` raises; then nothing was stored.
         """
         with self._places.take():
-            return await self._repository.restore_user(user_id, files)
+            restored = await self._repository.restore_user(user_id, files)
+        if self._forget_categories is not None:
+            await self._forget_categories(user_id)
+        return restored
 
     async def count_user(self, user_id: UUID) -> list[ErasedTable]:
         """How much `erase_user` would take away."""

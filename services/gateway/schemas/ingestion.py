@@ -139,7 +139,10 @@ class Import(Output):
     account_id: UUID | None = Field(description="The account; null when the rows went to several.")
     counts: ImportCounts = Field(description="How many rows became what.")
     progress: ImportProgress | None = Field(description="How far it is; null once it is done.")
-    detected: dict[str, Any] = Field(description="How the file was read: encoding, delimiter, header line, date format, columns and more.")
+    detected: dict[str, Any] = Field(
+        description="How the file was read: encoding, delimiter, header line, date format, columns and more. `categorization` is `unavailable` "
+        "when rows came in without a category because categorization did not answer: `POST /api/v1/classify/recategorize` makes up for it."
+    )
     same_file_as: UUID | None = Field(description="The earlier import of the very same file.")
     failure_reason: str | None = Field(description="Why a failed import failed.")
     failure: ImportFailure | None = Field(description="The same for programs, where the file was read in the background.")
