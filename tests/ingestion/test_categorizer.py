@@ -22,7 +22,8 @@ from services.kit.auth import Identity, mint_token
 from services.kit.errors import ScaleError, Unavailable
 from services.kit.server import Server
 from services.kit.settings import ProcessSettings
-from tests.ingestion.conftest import SECRET, WORKER, free_port, process_settings, serving
+from tests.ingestion.conftest import SECRET, WORKER, process_settings, serving
+from tests.support.ports import free_port
 
 SERVICE = "scale.categorization.v1.CategorizationService"
 
