@@ -141,7 +141,8 @@ class Import(Output):
     progress: ImportProgress | None = Field(description="How far it is; null once it is done.")
     detected: dict[str, Any] = Field(
         description="How the file was read: encoding, delimiter, header line, date format, columns and more. `categorization` is "
-        "`unavailable` when rows came in without a category because categorization did not answer: `POST /api/v1/classify/recategorize` makes up for it."
+        "`unavailable` when rows came in without a category because categorization did not answer: "
+        "`POST /api/v1/classify/recategorize` makes up for it."
     )
     same_file_as: UUID | None = Field(description="The earlier import of the very same file.")
     failure_reason: str | None = Field(description="Why a failed import failed.")
