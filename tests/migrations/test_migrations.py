@@ -47,7 +47,7 @@ async def describe(url: str) -> list[tuple[object, ...]]:
     try:
         records = await connection.fetch("""
             SELECT oid::text, relname::text, COALESCE(relacl::text, ''), xmin::text FROM pg_class
-             WHERE relnamespace::regnamespace::text IN ('accounts', 'ingestion', 'migrations')
+             WHERE relnamespace::regnamespace::text IN ('accounts', 'ingestion', 'categorization', 'migrations')
             UNION ALL SELECT oid::text, polname::text, '', xmin::text FROM pg_policy
             UNION ALL SELECT '', slug, name, xmin::text FROM accounts.categories
             UNION ALL SELECT '', version_num, '', xmin::text FROM migrations.alembic_version

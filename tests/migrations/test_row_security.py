@@ -29,6 +29,7 @@ async def test_every_user_table_forces_row_level_security(as_role: AsRole) -> No
         assert {table["name"] for table in tables} >= {
             "accounts.accounts", "accounts.profiles", "accounts.transactions", "accounts.user_categories",
             "ingestion.import_rows", "ingestion.imports", "ingestion.uploaded_files",
+            "categorization.anchors", "categorization.corrections", "categorization.jobs", "categorization.suggestions",
         }  # fmt: skip
         assert all(table["forced"] for table in tables)
         for table in tables:
@@ -78,6 +79,8 @@ async def test_roles_are_no_superusers_and_own_nothing(as_role: AsRole) -> None:
         ("accounts", "ingestion.imports"),
         ("ingestion", "accounts.transactions"),
         ("ingestion", "accounts.categories"),
+        ("categorization", "accounts.transactions"),
+        ("accounts", "categorization.anchors"),
         ("accounts", "migrations.alembic_version"),
         ("ingestion", "migrations.alembic_version"),
     ],
@@ -88,7 +91,7 @@ async def test_a_service_cannot_read_what_is_not_its_own(as_role: AsRole, user_i
             await connection.fetch(f"SELECT * FROM {table}")
 
 
-@pytest.mark.parametrize("role", ["accounts", "ingestion"])
+@pytest.mark.parametrize("role", ["accounts", "ingestion", "categorization"])
 async def test_a_service_cannot_make_objects(as_role: AsRole, user_id: UUID, role: str) -> None:
     for schema in (role, "public", "auth"):
         async with as_role(role, user_id) as connection:
