@@ -1,0 +1,228 @@
+"""Puts the categorization service together, and its worker."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+from uuid import UUID
+
+import grpc.aio
+
+from scale.categorization.v1.categorization_service_pb2_grpc import add_CategorizationServiceServicer_to_server
+from scale.categorization.v1.user_data_service_pb2_grpc import add_UserDataServiceServicer_to_server
+from services.categorization.acceptance import Acceptance
+from services.categorization.categories import CACHE_NAME, UserCategories
+from services.categorization.corrections import Corrections
+from services.categorization.jobs.domain import JobKind
+from services.categorization.jobs.queue import RedisJobQueue
+from services.categorization.jobs.repository import PostgresJobsRepository
+from services.categorization.jobs.runs import JobRuns, JobWork
+from services.categorization.jobs.service import JobsService
+from services.categorization.jobs.work import ClassificationWork, RecategorizationWork
+from services.categorization.learned import LearnedUsers
+from services.categorization.ledger import GrpcLedger
+from services.categorization.model_cache import ModelCache
+from services.categorization.predictor import Loader, ModelPredictor, load_hypcd
+from services.categorization.repository import PostgresWordsRepository
+from services.categorization.rules_model import RulesModel
+from services.categorization.service import CategorizationService
+from services.categorization.servicer import CategorizationServicer
+from services.categorization.settings import CategorizationSettings, CategorizationWorkerSettings
+from services.categorization.suggestions.repository import PostgresSuggestionsRepository
+from services.categorization.suggestions.service import SuggestionsService
+from services.categorization.user_data.repository import PostgresUserDataRepository
+from services.categorization.user_data.service import UserDataService
+from services.categorization.user_data.servicer import UserDataServicer
+from services.kit import context
+from services.kit.cache import Cache
+from services.kit.pagination import PageTokens
+from services.kit.postgres import Database
+from services.kit.server import Server, set_up_process
+from services.kit.service_tokens import ServiceTokens
+from services.kit.telemetry import export_pool
+
+NAME = "categorization"
+SERVICE = "scale.categorization.v1.CategorizationService"
+USER_DATA_SERVICE = "scale.categorization.v1.UserDataService"
+BACKGROUND_METHODS = frozenset({f"/{SERVICE}/ClassifyStream"})
+"""What a worker may ask for a user who is not there: what an import needs, no more."""
+
+
+class _Classifying:
+    """What service and worker share: the model, what users have said, their categories."""
+
+    def __init__(
+        self, settings: CategorizationSettings | CategorizationWorkerSettings, database: Database, ledger: GrpcLedger, load: Loader
+    ) -> None:
+        redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
+        self.cache = Cache(redis_url, name=CACHE_NAME, key=settings.cache_secret)
+        # A worker comes and goes, and says nothing of the model that the service has.
+        self.model_cache = ModelCache(redis_url) if redis_url and isinstance(settings, CategorizationSettings) else None
+        self.predictor = ModelPredictor(
+            settings.models_folder,
+            RulesModel(),
+            load=load,
+            watch_s=settings.models_watch_s,
+            changed=self.model_cache.publish if self.model_cache is not None else None,
+        )
+        self.words = PostgresWordsRepository(database)
+        self.learned = LearnedUsers(self.words, most_anchors=settings.most_anchors)
+        self.categories = UserCategories(ledger, self.cache)
+        self.acceptance = Acceptance()
+        self.service = CategorizationService(
+            predictor=self.predictor,
+            learned=self.learned,
+            categories=self.categories,
+            ledger=ledger,
+            acceptance=self.acceptance,
+        )
+
+    async def close(self) -> None:
+        await self.predictor.close()
+        await self.cache.close()
+        if self.model_cache is not None:
+            await self.model_cache.close()
+
+
+class CategorizationApp:
+    """The running parts of the service, from settings to server."""
+
+    def __init__(self, settings: CategorizationSettings, *, load: Loader = load_hypcd) -> None:
+        self.database = Database(settings.database_url.get_secret_value(), settings)
+        self.ledger = GrpcLedger(settings.accounts_address, rules_timeout_s=settings.rules_timeout_s)
+        redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
+        self._queue = RedisJobQueue(redis_url) if redis_url else None
+        self._classifying = _Classifying(settings, self.database, self.ledger, load)
+        self.predictor = self._classifying.predictor
+        self.service = self._classifying.service
+        self.servicer = CategorizationServicer(
+            self.service,
+            corrections=Corrections(
+                repository=self._classifying.words,
+                ledger=self.ledger,
+                categories=self._classifying.categories,
+                service=self.service,
+                acceptance=self._classifying.acceptance,
+            ),
+            jobs=JobsService(
+                PostgresJobsRepository(self.database),
+                self._queue,
+                max_queued=settings.max_queued,
+                message_lease_s=settings.queue_lease_s,
+            ),
+            suggestions=SuggestionsService(PostgresSuggestionsRepository(self.database), self.ledger),
+            page_tokens=PageTokens(settings.page_token_secret),
+            idle_timeout_s=settings.stream_idle_timeout_s,
+        )
+        user_data = UserDataService(
+            PostgresUserDataRepository(self.database, statement_timeout_s=settings.export_timeout_s),
+            self._queue,
+            self._classifying.cache,
+            max_exports=settings.max_exports,
+        )
+        self._user_data_servicer = UserDataServicer(user_data, idle_timeout_s=settings.restore_idle_timeout_s)
+        self._model_was_looked_for = False
+        self.server = Server(
+            settings,
+            name=NAME,
+            services=[SERVICE, USER_DATA_SERVICE],
+            register=self._register,
+            service_methods=BACKGROUND_METHODS,
+            check=self._ready,
+            figures=self._figures,
+        )
+
+    def _register(self, server: grpc.aio.Server) -> None:
+        add_CategorizationServiceServicer_to_server(self.servicer, server)
+        add_UserDataServiceServicer_to_server(self._user_data_servicer, server)
+
+    def _figures(self) -> dict[str, object]:
+        info = self.predictor.info()
+        return {**self.database.figures(), "model": "fallback" if info.degraded else info.version}
+
+    async def _ready(self) -> bool:
+        # Without a model the rules answer; but not just because it is still being read.
+        return self._model_was_looked_for and bool((await self.database.health())["ok"])
+
+    async def open(self) -> None:
+        """Connects, and reads the model."""
+        await self.database.open()
+        await self.predictor.start()
+        self._model_was_looked_for = True
+
+    async def close(self) -> None:
+        """Lets go of model, database, ledger and Redis."""
+        await self._classifying.close()
+        for connected in (self._queue, self.ledger, self.database):
+            if connected is not None:
+                await connected.close()
+
+
+async def run(settings: CategorizationSettings) -> None:
+    """Serves until SIGTERM or SIGINT."""
+    set_up_process(NAME, settings)
+    app = CategorizationApp(settings)
+    export_pool(app.database.figures)
+    await app.open()
+    try:
+        await app.server.run_until_signal()
+    finally:
+        await app.close()
+
+
+class CategorizationWorkerApp:
+    """What a process of the worker holds, from its first task to its end. Made in that process, on its event loop."""
+
+    _opened: ClassVar[CategorizationWorkerApp | None] = None
+
+    @classmethod
+    async def open(cls, settings: CategorizationWorkerSettings) -> None:
+        """Once, before the first task."""
+        cls._opened = cls(settings)
+        await cls._opened.database.open()
+
+    @classmethod
+    def opened(cls) -> CategorizationWorkerApp:
+        """This process's own."""
+        if cls._opened is None:
+            raise RuntimeError("a task outside of a worker")
+        return cls._opened
+
+    def __init__(self, settings: CategorizationWorkerSettings) -> None:
+        # One job at a time: its own statements, and the lease.
+        few = settings.model_copy(update={"pool_size": 1, "max_overflow": 4})
+        self.database = Database(settings.database_url.get_secret_value(), few)
+        self._tokens = ServiceTokens(NAME, settings.service_key.get_secret_value())
+        self._ledger = GrpcLedger(settings.accounts_address, rules_timeout_s=30)
+        self._queue = RedisJobQueue(settings.redis_url.get_secret_value())
+        self._classifying = _Classifying(settings, self.database, self._ledger, load_hypcd)
+        self._model_looked_for = False
+        jobs = PostgresJobsRepository(self.database)
+        work: dict[JobKind, JobWork] = {
+            JobKind.CLASSIFICATION: ClassificationWork(jobs, self._classifying.service),
+            JobKind.RECATEGORIZATION: RecategorizationWork(jobs, self._ledger, self._classifying.service),
+        }
+        self.runs = JobRuns(
+            repository=jobs,
+            queue=self._queue,
+            work=work,
+            lease_s=settings.lease_s,
+            message_lease_s=settings.queue_lease_s,
+            results_days=settings.results_days,
+        )
+
+    async def run_job(self, user_id: UUID, job_id: UUID) -> None:
+        """Carries a job on, as its user; for one who erases everything from now on it writes nothing more."""
+        if not self._model_looked_for:
+            # With the first job, not with the first upkeep.
+            await self._classifying.predictor.start()
+            self._model_looked_for = True
+        context.bind_background(user_id, self._tokens, since=await self.database.now())
+        await self.runs.run_job(user_id, job_id)
+
+    @classmethod
+    async def close(cls) -> None:
+        """Lets go of model, database, ledger and Redis."""
+        app, cls._opened = cls.opened(), None
+        await app._classifying.close()
+        for connected in (app._queue, app._ledger, app.database):
+            await connected.close()

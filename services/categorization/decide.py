@@ -1,0 +1,87 @@
+"""From what a model says and what the user has said to one answer for each payment. Pure: arrays in, arrays out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+
+from models.hypcd.merchant import merchant_keys
+from models.hypcd.personal import Basis, Evidence, Payments, PersonalAnchors
+from services.categorization.columns import NO_DAY, Columns, Floats, day_number
+from services.categorization.protocols import Model, Opinion
+
+MOST_ALTERNATIVES = 5
+_LEAST_ALTERNATIVE = 0.01
+"""Less likely than this is not worth naming."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What n payments are, and why."""
+
+    categories: Sequence[str]
+    probabilities: Floats
+    """[n, len(categories)]"""
+    best: npt.NDArray[np.int64]
+    """[n], the likeliest: an index of `categories`."""
+    confidence: npt.NDArray[np.float64]
+    """[n], of it."""
+    abstained: npt.NDArray[np.bool_]
+    """[n], it is not likely enough."""
+    personal: npt.NDArray[np.bool_]
+    """[n], the user's own corrections say so."""
+    evidence: Sequence[Evidence]
+    keys: Sequence[str]
+    """Merchants, as the service reads them."""
+    opinion: Opinion
+
+    def others(self, row: int) -> list[tuple[str, float]]:
+        """What else it may be, the likeliest first; what is likeliest itself first of all, where that is not likely enough."""
+        likely = self.probabilities[row]
+        count = min(MOST_ALTERNATIVES + 1, len(likely))
+        order = np.argpartition(-likely, count - 1)[:count] if count else np.empty(0, np.int64)
+        ranked = sorted(((float(likely[place]), self.categories[place]) for place in order), reverse=True)
+        chosen = "" if self.abstained[row] else self.categories[self.best[row]]
+        return [(slug, likelihood) for likelihood, slug in ranked if slug != chosen and likelihood >= _LEAST_ALTERNATIVE][
+            :MOST_ALTERNATIVES
+        ]
+
+
+def decide(model: Model, columns: Columns, anchors: PersonalAnchors | None, *, known: Collection[str] | None, today: date) -> Decided:
+    """One pass of the model, and the user's own anchors on top of it. What is not among the `known` slugs (None: all are) is no answer. A
+    payment without a day is one of `today`."""
+    opinion = model.opine(columns)
+    keys = merchant_keys(columns.merchants, columns.descriptions)
+    categories, probabilities, evidence = opinion.categories, opinion.probabilities, None
+    if anchors is not None:
+        days = np.where(columns.days == NO_DAY, day_number(today), columns.days).astype(np.int32)
+        found = anchors.apply(Payments(keys, columns.amounts, days, probabilities, opinion.points), tuple(categories))
+        categories, probabilities, evidence = found.categories, found.probabilities, found.evidence
+    if known is not None and not all(category in known for category in categories):
+        probabilities = np.where([category in known for category in categories], probabilities, np.float32(0))
+    rows = np.arange(len(columns))
+    if len(categories):
+        best = probabilities.argmax(axis=1)
+        confidence = probabilities[rows, best].astype(np.float64)
+    else:
+        best, confidence = np.zeros(len(columns), np.int64), np.zeros(len(columns), np.float64)
+    personal = (
+        np.array([one.basis is not Basis.GLOBAL for one in evidence], np.bool_)
+        if evidence is not None
+        else np.zeros(len(columns), np.bool_)
+    )
+    return Decided(
+        categories,
+        probabilities,
+        best,
+        np.clip(confidence, 0.0, 1.0),
+        (confidence < model.threshold) | (confidence <= 0),
+        personal,
+        evidence if evidence is not None else [Evidence(Basis.GLOBAL)] * len(columns),
+        keys,
+        opinion,
+    )

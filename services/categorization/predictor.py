@@ -1,0 +1,199 @@
+"""The one model of this process: loaded in a thread, asked in another, replaced while requests go on, stood in for by rules."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import structlog
+
+from services.categorization.columns import Columns, Floats
+from services.categorization.domain import ModelInfo
+from services.categorization.metrics import MODEL_DEGRADED, MODEL_LOADS
+from services.categorization.protocols import Model, Opinion
+
+if TYPE_CHECKING:
+    from models.hypcd.classifier import Classifier, Items
+
+log = structlog.get_logger()
+
+Result = TypeVar("Result")
+Signature = tuple[tuple[str, int, int, int, int], ...]
+_NOTHING: Signature = ()
+
+
+class LoadedModel(NamedTuple):
+    """A model that was read from a folder."""
+
+    model: Model
+    category_count: int
+    dimension: int
+    hashes: dict[str, str]
+    anchors: Floats
+    """[categories, dimension]"""
+    categories: Sequence[str]
+
+
+Loader = Callable[[Path], LoadedModel]
+Changed = Callable[[LoadedModel], Awaitable[None]]
+
+
+class HypcdModel:
+    """`Model` on the network of models/hypcd."""
+
+    degraded = False
+
+    def __init__(self, classifier: Classifier) -> None:
+        self._classifier = classifier
+        self.version = classifier.version
+        self.threshold = classifier.threshold
+
+    def opine(self, columns: Columns) -> Opinion:
+        """See `Model`."""
+        found = self._classifier.predict(_items(columns))
+        return Opinion(self._classifier.categories, found.probabilities, found.points)
+
+    def place(self, columns: Columns) -> Floats | None:
+        """See `Model`."""
+        return self._classifier.predict(_items(columns)).points
+
+
+def _items(columns: Columns) -> Items:
+    from models.hypcd.classifier import Items
+
+    return Items(columns.descriptions, columns.merchants, columns.amounts, columns.weekdays)
+
+
+def load_hypcd(folder: Path) -> LoadedModel:
+    """The model in a folder. Raises ArtifactError, and ImportError where torch is missing."""
+    # Two hundred megabytes and a second: in the thread that loads, and not in a worker that never classifies.
+    import torch
+
+    from models.artifact import read_manifest
+    from models.hypcd.classifier import Classifier
+
+    # One core answers tens of thousands a second; more would only wait for each other.
+    torch.set_num_threads(1)
+    classifier = Classifier.load(folder)
+    hashes = read_manifest(folder).hashes
+    return LoadedModel(
+        HypcdModel(classifier), len(classifier.categories), classifier.dimension, dict(hashes), classifier.anchors, classifier.categories
+    )
+
+
+class ModelPredictor:
+    """`Predictor` on a folder of artefacts. `start` it once; while nothing could be loaded, `fallback` answers."""
+
+    def __init__(
+        self, folder: Path, fallback: Model, *, load: Loader = load_hypcd, watch_s: float = 2.0, changed: Changed | None = None
+    ) -> None:
+        """Looks every `watch_s` seconds for another version in the folder; `changed` is told of each one that is in."""
+        self._folder = folder
+        self._fallback = fallback
+        self._load = load
+        self._watch_s = watch_s
+        self._changed = changed
+        self._model: Model = fallback
+        self._info = self._without("the model has not been loaded yet")
+        self._seen: Signature | None = None
+        self._settled = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="predict")
+        self._loading = ThreadPoolExecutor(1, thread_name_prefix="load-model")
+        self._watching: asyncio.Task[None] | None = None
+
+    def info(self) -> ModelInfo:
+        """See `Predictor`."""
+        return self._info
+
+    async def run(self, work: Callable[[Model], Result]) -> Result:
+        """See `Predictor`. A model that comes meanwhile answers the next one."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._model)
+
+    async def start(self) -> None:
+        """Loads what is there, and goes on looking."""
+        await self.look()
+        self._watching = asyncio.create_task(self._watch())
+
+    async def close(self) -> None:
+        """Stops looking, and ends the threads."""
+        if self._watching is not None:
+            self._watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watching
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._loading.shutdown(wait=False, cancel_futures=True)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._watch_s)
+            try:
+                await self.look()
+            except Exception as error:
+                log.error("the model's folder cannot be watched", exc_info=error)
+
+    async def look(self) -> None:
+        """Takes up what is in the folder, if it is not what was there before.
+
+        Where a model answers and the new files do not fit together, they may be half written: only when they are still so at the next look
+        do the rules take over.
+        """
+        loop = asyncio.get_running_loop()
+        signature = await loop.run_in_executor(self._loading, _signature, self._folder)
+        same = signature == self._seen
+        if same and self._settled:
+            return
+        self._seen = signature
+        try:
+            loaded = await loop.run_in_executor(self._loading, self._load, self._folder)
+        except Exception as error:
+            MODEL_LOADS.labels("failed").inc()
+            self._settled = same or self._model is self._fallback
+            if self._settled:
+                self._fall_back(error)
+            else:
+                log.warning("another model cannot be read yet", folder=str(self._folder), error=str(error))
+            return
+        self._settled = True
+        await self._take(loaded)
+
+    async def _take(self, loaded: LoadedModel) -> None:
+        # One assignment: whoever asks has the one or the other.
+        self._model = loaded.model
+        self._info = ModelInfo(
+            loaded.model.version,
+            False,
+            "",
+            loaded.category_count,
+            loaded.model.threshold,
+            loaded.dimension,
+            datetime.now(UTC),
+            loaded.hashes,
+        )
+        MODEL_DEGRADED.set(0)
+        MODEL_LOADS.labels("loaded").inc()
+        log.info("model loaded", version=loaded.model.version, categories=loaded.category_count)
+        if self._changed is not None:
+            await self._changed(loaded)
+
+    def _fall_back(self, error: Exception) -> None:
+        self._model = self._fallback
+        self._info = self._without(str(error) or type(error).__name__)
+        MODEL_DEGRADED.set(1)
+        log.error("no model: the rules answer", folder=str(self._folder), error=str(error), kind=type(error).__name__)
+
+    def _without(self, reason: str) -> ModelInfo:
+        return ModelInfo(self._fallback.version, True, reason, 0, self._fallback.threshold, 0, datetime.now(UTC), {})
+
+
+def _signature(folder: Path) -> Signature:
+    """What tells that files were changed, without reading them; nothing for a folder that is not there."""
+    try:
+        found = [(path.name, path.stat()) for path in sorted(folder.iterdir()) if path.suffix in (".pt", ".json")]
+    except OSError:
+        return _NOTHING
+    return tuple((name, status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino) for name, status in found)

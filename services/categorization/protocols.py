@@ -1,0 +1,117 @@
+"""What categorization needs from what lies around it: its database, the ledger, a model, a queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from services.categorization.columns import Columns, Floats
+from services.categorization.domain import (
+    Anchor,
+    Categories,
+    Category,
+    Correction,
+    LedgerPage,
+    LedgerTransaction,
+    ModelInfo,
+    Payment,
+    Verdict,
+    Words,
+    WorkedOut,
+)
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What a model says of n payments, before the user's own words."""
+
+    categories: Sequence[str]
+    probabilities: Floats
+    """[n, k], over `categories`: calibrated."""
+    points: Floats | None = None
+    """[n, d], on the ball; None from a model without one."""
+    whys: Sequence[str] = ()
+    """One for each payment, in words for the user; none where the model knows no words."""
+
+
+class Model(Protocol):
+    """What answers for everybody: the global model, or the rules in its place."""
+
+    @property
+    def version(self) -> str:
+        """As answers name it."""
+
+    @property
+    def degraded(self) -> bool:
+        """Whether it stands in for the model."""
+
+    @property
+    def threshold(self) -> float:
+        """Below this confidence there is no answer."""
+
+    def opine(self, columns: Columns) -> Opinion:
+        """One forward pass. Call it where `Predictor.run` does."""
+
+    def place(self, columns: Columns) -> Floats | None:
+        """Where payments lie on the ball, [n, d]; None without one."""
+
+
+class Predictor(Protocol):
+    """Holds the model of this process."""
+
+    def info(self) -> ModelInfo:
+        """What answers now."""
+
+    async def run(self, work: Callable[[Model], Result]) -> Result:
+        """What `work` makes of the model that answers now, off the event loop."""
+
+
+class WordsRepository(Protocol):
+    """What users have said. Each method is one transaction of one user."""
+
+    async def words(self, user_id: UUID, subjects: Sequence[str]) -> Words:
+        """The user's revision, and the words on these payments."""
+
+    async def anchors(self, user_id: UUID, *, limit: int) -> tuple[UUID | None, Sequence[Anchor]]:
+        """The revision, and the latest anchors, the latest last."""
+
+    async def find_correction(self, user_id: UUID, request_id: str) -> Correction | None:
+        """The one that has the request id."""
+
+    async def record(self, correction: Correction, anchor: Anchor | None, *, subject: str) -> tuple[Correction, bool]:
+        """Stores it, and puts `anchor` (None: nothing) in the place of what was said of `subject` before: (it, True); or the correction
+        that has the request id: (that, False)."""
+
+
+class CategoryLists(Protocol):
+    """What a user's payments may be."""
+
+    async def of(self, user_id: UUID) -> Categories:
+        """By slug; of the user whose token it is."""
+
+
+class CategoryLedger(Protocol):
+    """What categorization asks of the service that owns the transactions. The caller's token says whose they are."""
+
+    async def list_categories(self) -> Sequence[Category]:
+        """The taxonomy and the user's own."""
+
+    async def evaluate_rules(self, payments: Sequence[Payment]) -> Sequence[Verdict | None]:
+        """What the user's rules say of each."""
+
+    async def set_category(self, transaction_id: UUID, category: str) -> tuple[LedgerTransaction, str]:
+        """The user's own word: the transaction as it is now, and its category before. Raises NotFound, InvalidArgument."""
+
+    async def set_categories(self, worked_out: Sequence[WorkedOut]) -> int:
+        """At most 1000; how many have another category now."""
+
+    async def list_transactions(self, *, page_size: int, page_token: str, date_from: date | None = None) -> LedgerPage:
+        """The newest first."""
+
+    async def create_category(self, name: str, primary_slug: str, *, request_id: str) -> Category:
+        """A category of the user's own; the same request id gives the same one."""

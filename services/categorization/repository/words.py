@@ -1,0 +1,142 @@
+"""Corrections as they were said, and the anchors: the last word on each payment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+
+from services.categorization.domain import Anchor, Correction, Payment, Words
+from services.kit.postgres import Connection, Database
+
+_ANCHOR = "subject, merchant_key, category, description, merchant, amount, transaction_date, said_at"
+# One look, whether there are any or not.
+SELECT_WORDS = """
+    SELECT r.revision, a.subject, a.merchant_key, a.category, a.description, a.merchant, a.amount, a.transaction_date, a.said_at
+      FROM categorization.revisions AS r LEFT JOIN categorization.anchors AS a ON a.user_id = $1 AND a.subject = ANY ($2)
+     WHERE r.user_id = $1
+"""
+_REVISION = "SELECT revision FROM categorization.revisions WHERE user_id = $1"
+SELECT_ANCHORS = f"""
+    SELECT {_ANCHOR} FROM categorization.anchors WHERE user_id = $1 ORDER BY said_at DESC, subject LIMIT $2
+"""  # nosec B608
+_COLUMNS = (
+    "user_id, id, request_id, request_hash, transaction_id, category, previous_category, merchant_key, description, merchant, amount, "
+    "currency, transaction_date, created_at"
+)
+_FIND = f"SELECT {_COLUMNS} FROM categorization.corrections WHERE user_id = $1 AND request_id = $2"  # nosec B608
+_ADD = f"""
+    INSERT INTO categorization.corrections ({_COLUMNS})
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, now())
+    ON CONFLICT (user_id, request_id) DO NOTHING
+    RETURNING {_COLUMNS}
+"""  # nosec B608
+# First of all in a transaction that changes anchors: two of one user come one after the other.
+_REVISE = """
+    INSERT INTO categorization.revisions (user_id) VALUES ($1)
+    ON CONFLICT (user_id) DO UPDATE SET revision = gen_random_uuid()
+"""
+_FORGET = "DELETE FROM categorization.anchors WHERE user_id = $1 AND subject = $2"
+_SAY = """
+    INSERT INTO categorization.anchors
+        (user_id, subject, merchant_key, category, description, merchant, amount, transaction_date, said_at)
+    SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::numeric[], $8::date[]), clock_timestamp()
+    ON CONFLICT (user_id, subject) DO UPDATE
+       SET merchant_key = excluded.merchant_key, category = excluded.category, description = excluded.description,
+           merchant = excluded.merchant, amount = excluded.amount, transaction_date = excluded.transaction_date, said_at = excluded.said_at
+"""
+
+
+async def revise(connection: Connection, user_id: UUID) -> None:
+    """Tells all processes that what they have of the user in memory holds no more."""
+    await connection.execute(_REVISE, user_id)
+
+
+async def say(connection: Connection, user_id: UUID, anchors: Sequence[Anchor]) -> None:
+    """The last word on each, in a transaction that has called `revise`."""
+    columns = [list(column) for column in zip(*(anchor[:-1] for anchor in anchors), strict=True)]
+    if columns:
+        await connection.execute(_SAY, user_id, *columns)
+
+
+class PostgresWordsRepository:
+    """`WordsRepository` on PostgreSQL, schema `categorization`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def words(self, user_id: UUID, subjects: Sequence[str]) -> Words:
+        """See `WordsRepository`."""
+        async with self._database.transaction(user_id, read_only=True) as connection:
+            found = await connection.fetch(SELECT_WORDS, user_id, list(subjects))
+        said = (_anchor(record) for record in found if record["subject"] is not None)
+        return Words(found[0]["revision"] if found else None, {anchor.subject: anchor for anchor in said})
+
+    async def anchors(self, user_id: UUID, *, limit: int) -> tuple[UUID | None, Sequence[Anchor]]:
+        """See `WordsRepository`."""
+        async with self._database.transaction(user_id, read_only=True, snapshot=True) as connection:
+            revision = await connection.fetchval(_REVISION, user_id)
+            found = await connection.fetch(SELECT_ANCHORS, user_id, limit)
+        return revision, [_anchor(record) for record in reversed(found)]
+
+    async def find_correction(self, user_id: UUID, request_id: str) -> Correction | None:
+        """See `WordsRepository`."""
+        async with self._database.transaction(user_id, read_only=True) as connection:
+            found = await connection.fetchrow(_FIND, user_id, request_id)
+        return _correction(found) if found else None
+
+    async def record(self, correction: Correction, anchor: Anchor | None, *, subject: str) -> tuple[Correction, bool]:
+        """See `WordsRepository`."""
+        user_id, payment = correction.user_id, correction.payment
+        async with self._database.transaction(user_id) as connection:
+            await revise(connection, user_id)
+            added = await connection.fetchrow(
+                _ADD,
+                user_id,
+                correction.id,
+                correction.request_id,
+                correction.request_hash,
+                payment.transaction_id,
+                correction.category,
+                correction.previous_category,
+                correction.merchant_key,
+                payment.description,
+                payment.merchant,
+                payment.amount,
+                payment.currency,
+                payment.transaction_date,
+            )
+            if added is None:
+                return _correction(await connection.fetchrow(_FIND, user_id, correction.request_id)), False
+            if anchor is None:
+                await connection.execute(_FORGET, user_id, subject)
+            else:
+                await say(connection, user_id, [anchor])
+        return _correction(added), True
+
+
+def _anchor(record: asyncpg.Record) -> Anchor:
+    return Anchor(*(record[name] for name in Anchor._fields))
+
+
+def _correction(record: asyncpg.Record) -> Correction:
+    payment = Payment(
+        record["description"],
+        record["merchant"],
+        record["amount"],
+        record["currency"],
+        record["transaction_date"],
+        record["transaction_id"],
+    )
+    return Correction(
+        record["id"],
+        record["user_id"],
+        record["request_id"],
+        record["request_hash"],
+        payment,
+        record["category"],
+        record["previous_category"],
+        record["merchant_key"],
+        record["created_at"],
+    )

@@ -1,0 +1,176 @@
+"""Rules of categorization: who decides on a payment's category, and what is learned when the user does.
+
+The first that has a word decides: the user's correction of this transaction, a rule of the user's, what the user's corrections say of the
+merchant, the global model, the rules that ship with the service (docs/adr/0020-who-decides-on-a-category.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from functools import partial
+from uuid import UUID
+
+import structlog
+
+from services.categorization import reasons
+from services.categorization.acceptance import Acceptance
+from services.categorization.columns import Columns
+from services.categorization.decide import Decided, decide
+from services.categorization.domain import (
+    UNCATEGORIZED,
+    Alternative,
+    Anchor,
+    Categories,
+    Classification,
+    ModelInfo,
+    Payment,
+    Source,
+    Verdict,
+)
+from services.categorization.learned import Learned, LearnedUsers
+from services.categorization.metrics import CLASSIFY_DURATION
+from services.categorization.protocols import CategoryLedger, CategoryLists, Model, Predictor
+from services.kit.errors import DeadlineExceeded, ScaleError, Unavailable
+
+log = structlog.get_logger()
+
+_RULES_NOT_ASKED = "Your rules could not be asked just now."
+
+
+def today() -> date:
+    """For payments that name no day."""
+    return datetime.now(UTC).date()
+
+
+class CategorizationService:
+    """Every call names the user, from the verified token."""
+
+    def __init__(
+        self, *, predictor: Predictor, learned: LearnedUsers, categories: CategoryLists, ledger: CategoryLedger, acceptance: Acceptance
+    ) -> None:
+        self._predictor = predictor
+        self._learned = learned
+        self._categories = categories
+        self._ledger = ledger
+        self._acceptance = acceptance
+
+    def model_info(self) -> ModelInfo:
+        """What answers now."""
+        return self._predictor.info()
+
+    async def classify(self, user_id: UUID, payments: Sequence[Payment], *, ask_rules: bool = True) -> list[Classification]:
+        """What each is, in order: one pass of the model, one look at what the user has said, one question to the user's rules."""
+        subjects = [str(payment.transaction_id) for payment in payments if payment.transaction_id is not None]
+        (words, learned), categories, verdicts = await asyncio.gather(
+            self._learned.ask(user_id, subjects), self._categories.of(user_id), self._verdicts(payments, ask_rules)
+        )
+        answers = await self._predictor.run(partial(_answer, payments, words.by_subject, learned, categories, verdicts))
+        for answer in answers:
+            self._acceptance.count(None if answer.abstained else answer.source)
+        return answers
+
+    async def _verdicts(self, payments: Sequence[Payment], ask: bool) -> Sequence[Verdict | None] | None:
+        """None: they could not be asked. An answer without them is better than none."""
+        if not ask:
+            return [None] * len(payments)
+        try:
+            return await self._ledger.evaluate_rules(payments)
+        except (Unavailable, DeadlineExceeded) as error:
+            log.warning("the user's rules could not be asked", error=error.message)
+        except ScaleError as error:
+            if type(error) is not ScaleError:
+                raise
+            log.error("the ledger cannot evaluate rules", error=error.message)
+        return None
+
+    async def open_stream(self, user_id: UUID) -> PaymentStream:
+        """For many payments of the user: what the user has said is read once."""
+        (_, learned), categories = await asyncio.gather(self._learned.ask(user_id), self._known(user_id))
+        return PaymentStream(self._predictor, learned, categories, self._acceptance)
+
+    async def _known(self, user_id: UUID) -> Categories | None:
+        """Without the ledger any category may be one: it looks for itself at what it takes in."""
+        try:
+            return await self._categories.of(user_id)
+        except (Unavailable, DeadlineExceeded) as error:
+            log.warning("the user's categories could not be listed", error=error.message)
+            return None
+
+
+class PaymentStream:
+    """Answers batch after batch, as columns. The user's rules are not asked: the ledger judges them as the rows come in."""
+
+    def __init__(self, predictor: Predictor, learned: Learned, categories: Categories | None, acceptance: Acceptance) -> None:
+        self._predictor = predictor
+        self._learned = learned
+        self._known = categories
+        self._acceptance = acceptance
+
+    async def decide(self, columns: Columns) -> tuple[Decided, Source]:
+        """What each payment is, and who says so where it is not the user."""
+        decided, degraded = await self._predictor.run(partial(_decide_columns, columns, self._learned, self._known))
+        source = Source.FALLBACK if degraded else Source.MODEL
+        given, personal = ~decided.abstained, decided.personal
+        self._acceptance.count(None, int((~given).sum()))
+        self._acceptance.count(Source.USER, int((given & personal).sum()))
+        self._acceptance.count(source, int((given & ~personal).sum()))
+        return decided, source
+
+
+def _decide_columns(columns: Columns, learned: Learned, known: Categories | None, model: Model) -> tuple[Decided, bool]:
+    started = time.perf_counter()
+    decided = decide(model, columns, learned.anchors(model), known=known, today=today())
+    CLASSIFY_DURATION.observe(time.perf_counter() - started)
+    return decided, model.degraded
+
+
+def _answer(
+    payments: Sequence[Payment],
+    said: Mapping[str, Anchor],
+    learned: Learned,
+    categories: Categories,
+    verdicts: Sequence[Verdict | None] | None,
+    model: Model,
+) -> list[Classification]:
+    decided, _ = _decide_columns(Columns.of(payments), learned, categories, model)
+    answers = []
+    for row, payment in enumerate(payments):
+        anchor = said.get(str(payment.transaction_id)) if payment.transaction_id is not None else None
+        verdict = verdicts[row] if verdicts is not None else None
+        if anchor is not None and anchor.category in categories:
+            answers.append(_certain(anchor.category, Source.USER, reasons.of_correction(anchor, categories), categories, model))
+        elif verdict is not None:
+            answers.append(_certain(verdict.category, Source.RULE, reasons.of_rule(verdict, categories), categories, model))
+        else:
+            answers.append(_worked_out(decided, row, payment, categories, model, [] if verdicts is not None else [_RULES_NOT_ASKED]))
+    return answers
+
+
+def _certain(slug: str, source: Source, why: Sequence[str], categories: Categories, model: Model) -> Classification:
+    """The user's own word on it."""
+    return Classification(slug, _primary(slug, categories), 1.0, source, why, model.version, degraded=model.degraded)
+
+
+def _worked_out(decided: Decided, row: int, payment: Payment, categories: Categories, model: Model, also: Sequence[str]) -> Classification:
+    abstained = bool(decided.abstained[row])
+    slug = UNCATEGORIZED if abstained else decided.categories[decided.best[row]]
+    likely = Source.FALLBACK if model.degraded else Source.MODEL
+    return Classification(
+        slug,
+        _primary(slug, categories),
+        float(decided.confidence[row]),
+        Source.USER if decided.personal[row] and not abstained else likely,
+        [*reasons.of_decision(decided, row, payment, categories, model), *also],
+        model.version,
+        abstained,
+        [Alternative(other, _primary(other, categories), likelihood) for other, likelihood in decided.others(row)],
+        model.degraded,
+    )
+
+
+def _primary(slug: str, categories: Categories) -> str:
+    found = categories.get(slug)
+    return found.primary_slug if found is not None else UNCATEGORIZED

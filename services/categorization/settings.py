@@ -1,0 +1,82 @@
+"""Settings of the categorization service and its worker: SCALE_CATEGORIZATION_<NAME>, and the shared ones of services.kit.settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings
+
+from services.kit.service_tokens import ServiceTokens
+from services.kit.settings import DatabaseSettings, ServiceSettings, WorkerSettings, service_config
+
+_REDIS_URL = AliasChoices("SCALE_REDIS_URL")
+MODELS_DIR = Path(__file__).resolve().parents[2] / "models" / "hypcd"
+"""The model that comes with the project."""
+
+
+class ModelSettings(BaseSettings):
+    """What whoever classifies reads."""
+
+    model_config = service_config("categorization")
+
+    accounts_address: str = Field(
+        "127.0.0.1:8081", validation_alias="SCALE_ACCOUNTS_ADDRESS", description="Where the accounts service listens."
+    )
+    models_dir: Path | None = Field(
+        None,
+        validation_alias=AliasChoices("SCALE_CATEGORIZATION_MODELS_DIR", "MODELS_DIR"),
+        description="Folder with the model's files and their manifest.json, or the one above, hypcd. Default: the project's own model.",
+    )
+    models_watch_s: float = Field(2, gt=0, description="Seconds between two looks at that folder for another version.")
+    most_anchors: int = Field(10_000, ge=1, description="Corrections of a user that count for new answers, the latest ones.")
+
+    @property
+    def models_folder(self) -> Path:
+        """Where the model's files lie."""
+        if self.models_dir is None:
+            return MODELS_DIR
+        below = self.models_dir / MODELS_DIR.name
+        return below if below.is_dir() else self.models_dir
+
+
+class JobSettings(BaseSettings):
+    """What service and worker agree on."""
+
+    model_config = service_config("categorization")
+
+    lease_s: float = Field(30, ge=1, description="Seconds after which a job whose worker died may be taken up by another.")
+    queue_lease_s: float = Field(60, ge=1, description="Seconds after which a message to the workers that was lost is looked for.")
+
+
+class CategorizationSettings(ServiceSettings, ModelSettings, JobSettings):
+    """What the categorization service reads from the environment."""
+
+    model_config = service_config("categorization")
+
+    rules_timeout_s: float = Field(2, gt=0, description="Seconds that the ledger has to say what the user's rules say of payments.")
+    stream_idle_timeout_s: float = Field(60, gt=0, description="Seconds to wait for the next part of a stream before it is given up.")
+    max_queued: int = Field(500, ge=1, description="Jobs that wait for a worker; more are refused (429).")
+    restore_idle_timeout_s: float = Field(60, gt=0, description="Seconds to wait for the next part of an export before it is given up.")
+    export_timeout_s: float = Field(3600, gt=0, description="Seconds that one table may take on its way out or back.")
+    max_exports: int = Field(4, ge=1, description="Exports and restores at once in this process; others are told to come back.")
+
+
+class CategorizationWorkerSettings(WorkerSettings, DatabaseSettings, ModelSettings, JobSettings):
+    """What the worker of the categorization service reads. It verifies nobody's token, so it needs no key but its own."""
+
+    model_config = service_config("categorization")
+
+    database_url: SecretStr = Field(description="postgresql:// address, with this service's own role.")
+    redis_url: SecretStr = Field(validation_alias=_REDIS_URL, description="redis:// or rediss:// address of the queue.")
+    service_key: SecretStr = Field(description="Signs what the worker asks of other services: base64url of an Ed25519 seed, 32 bytes.")
+    results_days: float = Field(7, gt=0, le=36500, description="Days that the answers of a classification in the background are kept.")
+    discovery_rows: int = Field(20_000, ge=100, description="Transactions that a look for new categories takes in, the newest ones.")
+    worker_concurrency: int = Field(1, ge=1, description="Jobs that a worker carries out at the same time, each in its own process.")
+    worker_grace_s: float = Field(20, ge=0, description="Seconds that running jobs have to finish after SIGTERM; others go on elsewhere.")
+
+    @field_validator("service_key")
+    @classmethod
+    def _key_usable(cls, key: SecretStr) -> SecretStr:
+        ServiceTokens("categorization", key.get_secret_value())
+        return key

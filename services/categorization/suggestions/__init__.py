@@ -1,0 +1,1 @@
+"""Categories that nobody named: found among a user's payments, offered, taken up or put aside."""

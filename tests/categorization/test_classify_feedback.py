@@ -1,0 +1,111 @@
+"""A correction: it stands in the ledger, counts for the next answer on its merchant, and moves nobody else's answer."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+import uuid_utils.compat
+
+from scale.accounts.v1 import transaction_pb2
+from scale.categorization.v1 import categorization_service_pb2 as pb
+from services.kit.errors import AlreadyExists, InvalidArgument, NotFound
+from tests.categorization.conftest import Stack, payment
+from tests.conftest import AsRole
+
+USER, MODEL = pb.CLASSIFICATION_SOURCE_USER, pb.CLASSIFICATION_SOURCE_MODEL
+
+
+async def test_classify_feedback_updates_db(stack: Stack, as_role: AsRole) -> None:
+    """CAT-07: the row of the correction, and the transaction's category."""
+    (transaction_id,) = await stack.add_rows(["REWE MARKT 4711"])
+    correction = await stack.correct(transaction_id, "dining")
+    assert (correction.category, correction.previous_category, correction.transaction_id) == ("dining", "", str(transaction_id))
+    assert correction.merchant_key == "rewe markt"
+    found = await stack.transaction(transaction_id)
+    assert (found.category, found.category_source) == ("dining", transaction_pb2.CATEGORY_SOURCE_USER)
+    async with as_role("categorization", stack.user_id) as connection:
+        row = await connection.fetchrow("SELECT * FROM categorization.corrections")
+        assert (row["id"], row["transaction_id"], row["category"]) == (UUID(correction.correction_id), transaction_id, "dining")
+        assert (row["description"], str(row["amount"]), row["currency"]) == ("REWE MARKT 4711", "-12.3000", "EUR")
+        assert await connection.fetchval("SELECT category FROM categorization.anchors WHERE subject = $1", str(transaction_id)) == "dining"
+
+
+async def test_one_correction_changes_the_next_answer_for_that_merchant_and_that_user_alone(stack: Stack) -> None:
+    other = stack.other_user()
+    before = await other.classify("REWE MARKT 815")
+    await stack.correct("REWE MARKT 4711", "dining_restaurant")
+    answer = await stack.classify("REWE MARKT 815")
+    assert (answer.category, answer.source) == ("dining_restaurant", USER)
+    assert "You put Rewe Markt into" in answer.reasons[0]
+    assert " once" in answer.reasons[0]
+    assert (await stack.classify("shell")).source == MODEL
+    assert await other.classify("REWE MARKT 815") == before
+
+
+async def test_the_last_word_on_a_transaction_wins_and_the_one_before_is_taken_back(stack: Stack, as_role: AsRole) -> None:
+    """CAT-08."""
+    (transaction_id,) = await stack.add_rows(["REWE MARKT 4711"])
+    await stack.correct(transaction_id, "dining")
+    second = await stack.correct(transaction_id, "transport")
+    assert second.previous_category == "dining"
+    assert (await stack.classify("REWE MARKT")).category == "transport"
+    async with as_role("categorization", stack.user_id) as connection:
+        assert await connection.fetch("SELECT category FROM categorization.anchors") == [("transport",)]
+        assert await connection.fetchval("SELECT count(*) FROM categorization.corrections") == 2
+    # Whatever the batch says, the transaction stays what the user said.
+    answers = await stack.batch([payment("REWE MARKT 4711", transaction_id=str(transaction_id)), payment("shell")])
+    assert (answers[0].category, answers[0].source) == ("transport", USER)
+    assert (await stack.transaction(transaction_id)).category_source == transaction_pb2.CATEGORY_SOURCE_USER
+
+
+async def test_a_category_of_the_users_own_is_an_answer(stack: Stack) -> None:
+    from scale.accounts.v1 import accounts_service_pb2 as accounts_pb
+
+    request = accounts_pb.CreateCategoryRequest(request_id="1", name="Climbing", primary_slug="entertainment")
+    created = (await stack.ask_ledger("CreateCategory", request)).category
+    await stack.correct("BOULDERHALLE", created.slug)
+    answer = await stack.classify("BOULDERHALLE")
+    assert (answer.category, answer.primary_category) == ("climbing", "entertainment")
+
+
+async def test_the_same_request_is_one_correction(stack: Stack, as_role: AsRole) -> None:
+    first = await stack.correct("REWE", "dining", "request-1")
+    assert await stack.correct("REWE", "dining", "request-1") == first
+    for changed in ({"subject": "REWE", "category": "housing"}, {"subject": "other", "category": "dining"}):
+        with pytest.raises(AlreadyExists) as caught:
+            await stack.correct(**changed, request_id="request-1")
+        assert caught.value.reason == "REQUEST_ID_REUSED"
+    await stack.other_user().correct("REWE", "housing", "request-1")
+    async with as_role("categorization", stack.user_id) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM categorization.corrections") == 1
+
+
+async def test_a_payment_in_no_ledger_is_taken_back_by_uncategorized(stack: Stack) -> None:
+    await stack.correct("REWE", "dining")
+    assert (await stack.correct("REWE", "uncategorized")).previous_category == "dining"
+    assert (await stack.classify("REWE")).source == MODEL
+
+
+async def test_what_is_wrong_changes_nothing(stack: Stack) -> None:
+    (transaction_id,) = await stack.add_rows(["REWE"])
+    for subject, category in ((transaction_id, "nonsense"), ("REWE", "nonsense"), ("REWE", ""), (transaction_id, "x" * 101)):
+        with pytest.raises(InvalidArgument) as caught:
+            await stack.correct(subject, category)
+        assert caught.value.fields[0].field == "category"
+    with pytest.raises(NotFound):
+        await stack.correct(uuid_utils.compat.uuid7(), "dining")
+    with pytest.raises(NotFound):
+        await stack.other_user().correct(transaction_id, "dining")
+    with pytest.raises(InvalidArgument):
+        await stack.call("RecordCorrection", pb.RecordCorrectionRequest(request_id="1", category="dining"))
+    assert (await stack.classify("REWE")).source == MODEL
+    assert (await stack.transaction(transaction_id)).category == ""
+
+
+async def test_another_user_sees_and_changes_no_row(stack: Stack, as_role: AsRole, other_user_id: UUID) -> None:
+    await stack.correct("REWE", "dining")
+    async with as_role("categorization", other_user_id) as connection:
+        for table in ("corrections", "anchors", "revisions"):
+            assert await connection.fetch(f"SELECT * FROM categorization.{table}") == []
+            assert await connection.execute(f"DELETE FROM categorization.{table}") == "DELETE 0"
