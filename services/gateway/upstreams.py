@@ -103,7 +103,11 @@ class Upstreams:
 
     def user_data(self) -> dict[str, ServiceClient]:
         """Of every service that stores users' data, in the order in which it is brought back; it is erased in the opposite one."""
-        return {"accounts": self.accounts_user_data, "ingestion": self.ingestion_user_data}
+        return {
+            "accounts": self.accounts_user_data,
+            "ingestion": self.ingestion_user_data,
+            "categorization": self.categorization_user_data,
+        }
 
     async def close(self) -> None:
         """Closes every connection."""

@@ -16,19 +16,20 @@ SIGNING_KEY = "jwt"
 CACHE_KEY = "cache"
 
 # Services that own a schema: one role each, which the service's worker shares.
-DATABASE_SERVICES = ("accounts", "ingestion")
+DATABASE_SERVICES = ("accounts", "ingestion", "categorization")
 # The one clock of all services.
 BEAT = "beat"
 # Who may reach what. A service's worker is called <service>-worker.
-_DATABASE = (*DATABASE_SERVICES, "accounts-worker", "ingestion-worker")
+_WORKERS = tuple(f"{service}-worker" for service in DATABASE_SERVICES)
+_DATABASE = (*DATABASE_SERVICES, *_WORKERS)
 _REPLICA = ("accounts",)
-_REDIS = ("gateway", "accounts", "accounts-worker", "ingestion", "ingestion-worker", BEAT)
+_REDIS = ("gateway", *_DATABASE, BEAT)
 _STORAGE = ("ingestion", "ingestion-worker")
-# Who believes workers' tokens: those that they call; and whose workers call.
-_CALLED_BY_WORKERS = ("accounts",)
-_CALLING_WORKERS = ("ingestion-worker",)
+# Who believes whose workers' tokens: those that they call.
+_CALLED_BY_WORKERS = {"accounts": ("ingestion", "categorization"), "categorization": ("ingestion",)}
+_CALLING_WORKERS = tuple(sorted({f"{service}-worker" for callers in _CALLED_BY_WORKERS.values() for service in callers}))
 
-_PASSED_ON = ("PATH", "HOME", "USER", "LANG", "TZ", "LD_LIBRARY_PATH", "ALLOWED_ORIGINS")
+_PASSED_ON = ("PATH", "HOME", "USER", "LANG", "TZ", "LD_LIBRARY_PATH", "ALLOWED_ORIGINS", "MODELS_DIR")
 _PASSED_ON_PREFIXES = ("PYTHON", "LC_", "OTEL_", "SENTRY_", "SSL_CERT_", "COVERAGE_")
 # Credentials of object storage elsewhere.
 _STORAGE_PREFIXES = ("AWS_", "GOOGLE_", "AZURE_")
@@ -37,7 +38,8 @@ _MIGRATION_SETTINGS = ("SCALE_MIGRATIONS_PARTITIONED",)
 _SECRET_WORDS = ("DATABASE_URL", "REPLICA_URL", "SECRET", "PASSWORD", "KEY", "TOKEN")
 _OWNED = (
     "SCALE_HOME", "SCALE_ENVIRONMENT", "SCALE_DATABASE_URL", "SCALE_REDIS_URL", "SCALE_CACHE_KEY", "SCALE_STORAGE_URL", "SCALE_URL",
-    "SCALE_TOKEN", "SCALE_SERVICE_PUBLIC_KEYS", "SCALE_INGESTION_SERVICE_KEY", "SCALE_HEARTBEAT_FILE",
+    "SCALE_TOKEN", "SCALE_SERVICE_PUBLIC_KEYS", "SCALE_INGESTION_SERVICE_KEY", "SCALE_CATEGORIZATION_SERVICE_KEY",
+    "SCALE_HEARTBEAT_FILE",
 )  # fmt: skip
 
 
@@ -62,7 +64,7 @@ def service_environment(
     others = tuple(f"SCALE_{other.upper()}_" for other in SERVICE_OFFSETS if other != service)
     result = process_environment(outer)
     result |= {"SCALE_GATEWAY_RATE_LIMIT": "100000", "SCALE_GRACE_S": "5"}
-    result |= {"SCALE_ACCOUNTS_WORKER_GRACE_S": "5", "SCALE_INGESTION_WORKER_GRACE_S": "5"}
+    result |= {f"SCALE_{other.upper()}_WORKER_GRACE_S": "5" for other in DATABASE_SERVICES}
     for other in SERVICE_OFFSETS:
         result[f"SCALE_{other.upper()}_ADDRESS"] = f"{LOOPBACK}:{ports.service(other)}"
     for variable, value in outer.items():
@@ -103,7 +105,8 @@ def _server(service: str, home: LocalHome, ports: Ports) -> dict[str, str]:
         f"SCALE_{service.upper()}_PORT": str(ports.service(service)),
     }
     if service in _CALLED_BY_WORKERS:
-        result["SCALE_SERVICE_PUBLIC_KEYS"] = ServiceTokens("ingestion", service_key(home, "ingestion")).public_key
+        callers = _CALLED_BY_WORKERS[service]
+        result["SCALE_SERVICE_PUBLIC_KEYS"] = ",".join(ServiceTokens(caller, service_key(home, caller)).public_key for caller in callers)
     return result
 
 
@@ -138,7 +141,7 @@ def outside_database_urls(outer: Mapping[str, str]) -> dict[str, str] | None:
     if missing:
         raise LocalProblem(
             f"SCALE_DATABASE_URL names a server of your own, so set {' and '.join(missing)} too: each service has a "
-            "role there (scale_accounts, scale_ingestion; the migrations make them, ALTER ROLE gives them passwords)."
+            "role there (scale_<service>; the migrations make them, ALTER ROLE gives them passwords)."
         )
     return {service: outer[variable] for service, variable in names.items()}
 

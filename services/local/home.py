@@ -22,8 +22,10 @@ LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8080
 
 # Offset of each service's port from the gateway's, and of each process's metrics: a service's own + 20, its worker's + 30.
-SERVICE_OFFSETS = {"gateway": 0, "accounts": 1, "ingestion": 2}
-METRICS_OFFSETS = {"gateway": 20, "accounts": 21, "ingestion": 22, "accounts-worker": 31, "ingestion-worker": 32}
+SERVICE_OFFSETS = {"gateway": 0, "accounts": 1, "ingestion": 2, "categorization": 3}
+METRICS_OFFSETS = {name: 20 + offset for name, offset in SERVICE_OFFSETS.items()} | {
+    f"{name}-worker": 30 + offset for name, offset in SERVICE_OFFSETS.items() if name != "gateway"
+}
 POSTGRES_OFFSET = 10
 REDIS_OFFSET = 11
 # How many ports free_port_base hands out together.

@@ -32,9 +32,18 @@ from services.local.redis import EmbeddedRedis
 from services.local.supervise import Supervisor, tail
 
 # In start order; they stop in reverse.
-SERVICES = ("accounts", "accounts-worker", "ingestion", "ingestion-worker", BEAT, "gateway")
+SERVICES = (
+    "accounts",
+    "accounts-worker",
+    "categorization",
+    "categorization-worker",
+    "ingestion",
+    "ingestion-worker",
+    BEAT,
+    "gateway",
+)
 # What the clock reads.
-SCHEDULES = ("services.accounts.schedule", "services.ingestion.schedule")
+SCHEDULES = ("services.accounts.schedule", "services.categorization.schedule", "services.ingestion.schedule")
 
 Report = Callable[[str, float], None]
 Server = TypeVar("Server")

@@ -283,7 +283,7 @@ def test_a_token_without_a_time_of_issue_is_an_old_one(system: LocalSystem, user
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("service", ["accounts", "ingestion"])
+@pytest.mark.parametrize("service", ["accounts", "ingestion", "categorization"])
 def test_a_service_that_is_down_is_named_and_the_same_request_finishes_it(system: LocalSystem, user: RestUser, service: str) -> None:
     rich(user)
     offer = user.http.post("/erase").json()

@@ -24,6 +24,7 @@ from tests.support.gateway_app import Gateway, StartGateway, assert_problem, bea
 LEDGER = b'date,amount,description\n2026-01-01,-1.2500,"a ""b"", c"\n' + b"2026-01-02,5.0000,x\n" * 20_000
 ACCOUNTS = {"transactions.csv": LEDGER, "rules.jsonl": b""}
 INGESTION = {"imports.jsonl": b'{"id":"1"}\n'}
+CATEGORIZATION = {"anchors.jsonl": b'{"subject":"1"}\n'}
 
 
 @pytest.fixture
@@ -31,6 +32,7 @@ async def gateway(start_gateway: StartGateway) -> Gateway:
     started = await start_gateway()
     started.user_data["accounts"].files = ACCOUNTS
     started.user_data["ingestion"].files = INGESTION
+    started.user_data["categorization"].files = CATEGORIZATION
     return started
 
 
@@ -51,7 +53,8 @@ async def test_export_holds_every_file_and_says_what_is_in_it(gateway: Gateway) 
     with zipfile.ZipFile(io.BytesIO(response.content)) as opened:
         assert opened.testzip() is None
         names = opened.namelist()
-        assert names == ["README.txt", "accounts/transactions.csv", "accounts/rules.jsonl", "ingestion/imports.jsonl", "manifest.json"]
+        files = ["accounts/transactions.csv", "accounts/rules.jsonl", "ingestion/imports.jsonl", "categorization/anchors.jsonl"]
+        assert names == ["README.txt", *files, "manifest.json"]
         assert opened.read("accounts/transactions.csv") == LEDGER
         manifest = json.loads(opened.read("manifest.json"))
     assert (manifest["format"], manifest["version"]) == ("scale-export", 1)
@@ -90,7 +93,7 @@ async def served(gateway: Gateway) -> AsyncIterator[str]:
 
 
 async def test_a_service_that_dies_breaks_the_connection(gateway: Gateway) -> None:
-    for name in ("accounts", "ingestion"):
+    for name in ("accounts", "ingestion", "categorization"):
         fake = gateway.user_data[name]
         fake.broken_off = Unavailable("gone")
         async with served(gateway) as url, httpx.AsyncClient(trust_env=False) as client:
@@ -118,12 +121,15 @@ async def test_restore_gives_each_service_its_files_and_notes_it_as_an_import(ga
         assert response.headers["location"] == f"/api/v1/imports/{response.json()['id']}"
         assert gateway.user_data["accounts"].restored == ACCOUNTS
         assert gateway.user_data["ingestion"].restored == INGESTION
+        assert gateway.user_data["categorization"].restored == CATEGORIZATION
         assert gateway.user_data["accounts"].ended
         begun, finished = gateway.ingestion.requests[-2:]
         assert begun.file_hash == hashlib.sha256(content).hexdigest()
         assert begun.size_bytes == len(content)
         assert (finished.success.row_count, finished.success.inserted_count) == (3, 2)
-        assert [one.table for one in finished.success.tables] == ["accounts.transactions", "accounts.rules", "ingestion.imports"]
+        assert [one.table for one in finished.success.tables] == [
+            "accounts.transactions", "accounts.rules", "ingestion.imports", "categorization.anchors",
+        ]  # fmt: skip
 
 
 async def test_a_refusal_is_noted_and_told(gateway: Gateway) -> None:

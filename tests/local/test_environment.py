@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.kit.service_tokens import ServiceTokens
-from services.local.environment import outside_database_urls, service_environment, service_key
+from services.local.environment import DATABASE_SERVICES, outside_database_urls, service_environment, service_key
 from services.local.home import LocalHome, Ports
 from services.local.problem import LocalProblem
 from services.local.system import SERVICES, LocalSystem
@@ -34,7 +34,7 @@ def environment_of(system: LocalSystem, service: str, outer: dict[str, str]) -> 
 @pytest.mark.parametrize("service", SERVICES)
 def test_no_process_holds_another_roles_password(system: LocalSystem, service: str) -> None:
     passwords = {role: system.home.secret(f"postgres:{role}") for role in ("postgres", "scale_migrator")}
-    passwords |= {other: system.service_url(other).split(":")[2].split("@")[0] for other in ("accounts", "ingestion")}
+    passwords |= {other: system.service_url(other).split(":")[2].split("@")[0] for other in DATABASE_SERVICES}
     own = passwords.pop(service.removesuffix("-worker"), None)
     content = str(system._program(service))
     assert not [owner for owner, password in passwords.items() if password in content]
@@ -46,16 +46,18 @@ def test_the_gateway_gets_no_database(system: LocalSystem) -> None:
 
 
 def test_only_the_worker_holds_the_key_that_signs_and_only_whom_it_calls_the_other(system: LocalSystem) -> None:
-    private, public = service_key(system.home, "ingestion"), system._program("accounts").environment["SCALE_SERVICE_PUBLIC_KEYS"]
-    assert public == ServiceTokens("ingestion", private).public_key
-    assert [name for name in SERVICES if private in str(system._program(name))] == ["ingestion-worker"]
-    assert [name for name in SERVICES if public in str(system._program(name))] == ["accounts"]
-    assert system._program("ingestion-worker").environment["SCALE_INGESTION_SERVICE_KEY"] == private
-    # A second start signs with the same key: what waits in the queue is still believed.
-    assert service_key(LocalHome(system.home.path), "ingestion") == private
+    believing = {"ingestion": ["accounts", "categorization"], "categorization": ["accounts"]}
+    for service, called in believing.items():
+        private = service_key(system.home, service)
+        public = ServiceTokens(service, private).public_key
+        assert [name for name in SERVICES if private in str(system._program(name))] == [f"{service}-worker"]
+        assert [name for name in SERVICES if public in str(system._program(name))] == called
+        assert system._program(f"{service}-worker").environment[f"SCALE_{service.upper()}_SERVICE_KEY"] == private
+        # A second start signs with the same key: what waits in the queue is still believed.
+        assert service_key(LocalHome(system.home.path), service) == private
 
 
-@pytest.mark.parametrize("process", ["accounts-worker", "ingestion-worker", "beat"])
+@pytest.mark.parametrize("process", ["accounts-worker", "categorization-worker", "ingestion-worker", "beat"])
 def test_nobody_calls_a_worker_so_it_checks_no_token_and_listens_for_nothing_but_metrics(system: LocalSystem, process: str) -> None:
     mine = f"SCALE_{process.partition('-')[0].upper()}_"
     outer = {f"{mine}DATABASE_URL": "postgresql://x", f"{mine}SERVICE_KEY": "x", "SCALE_HEARTBEAT_FILE": "/x", "SCALE_CACHE_KEY": "x"}
@@ -124,7 +126,7 @@ def test_make_run_raises_the_limit(system: LocalSystem) -> None:
 
 
 def test_a_server_of_ones_own_needs_every_services_url() -> None:
-    with pytest.raises(LocalProblem, match="SCALE_INGESTION_DATABASE_URL"):
+    with pytest.raises(LocalProblem, match="SCALE_INGESTION_DATABASE_URL and SCALE_CATEGORIZATION_DATABASE_URL"):
         outside_database_urls({"SCALE_DATABASE_URL": "x", "SCALE_ACCOUNTS_DATABASE_URL": "y"})
 
 
@@ -133,6 +135,7 @@ def test_nothing_embedded_starts_beside_servers_of_ones_own(tmp_path: Path) -> N
         "SCALE_DATABASE_URL": "postgresql://m@db/scale",
         "SCALE_ACCOUNTS_DATABASE_URL": "postgresql://a@db/scale",
         "SCALE_INGESTION_DATABASE_URL": "postgresql://i@db/scale",
+        "SCALE_CATEGORIZATION_DATABASE_URL": "postgresql://c@db/scale",
         "SCALE_REDIS_URL": "redis://cache:6379/0",
     }
     system = LocalSystem(LocalHome(tmp_path), 9000, environment=outer)

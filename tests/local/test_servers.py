@@ -62,7 +62,7 @@ async def test_the_migration_role_is_no_superuser(system: LocalSystem) -> None:
     assert await ask(system.migrator_url, owner) == "scale_migrator"
 
 
-@pytest.mark.parametrize("service", ["accounts", "ingestion"])
+@pytest.mark.parametrize("service", ["accounts", "ingestion", "categorization"])
 async def test_each_service_signs_in_with_its_own_password(system: LocalSystem, service: str) -> None:
     url = system.service_url(service)
     assert await ask(url, "SELECT current_user") == f"scale_{service}"
@@ -152,6 +152,7 @@ def test_servers_of_ones_own_are_used_and_none_is_started(system: LocalSystem, t
         "SCALE_DATABASE_URL": system.migrator_url,
         "SCALE_ACCOUNTS_DATABASE_URL": system.service_url("accounts"),
         "SCALE_INGESTION_DATABASE_URL": system.service_url("ingestion"),
+        "SCALE_CATEGORIZATION_DATABASE_URL": system.service_url("categorization"),
         "SCALE_REDIS_URL": system.redis_url,
     }
     with LocalSystem(tmp_path, free_port_base(), environment=outside) as second:
