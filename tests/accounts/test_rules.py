@@ -119,7 +119,7 @@ async def test_every_field_of_a_filter_is_known_of_an_incoming_row(
         "date = 2026-01-02", "date:2026-01", "amount <= -12.34", "currency = EUR", "type = debit", "status = posted",
         "category = groceries", "category = uncategorized", 'merchant = "corner shop"', "merchant:corner", "description:bus", "note:x",
         'note = ""', f"account = {account.id}", "payment_method = card", f"import = {uuid7()}", "bus", "buses", "suspected = false",
-        'raw:{"Betrag": "-12,34"}',
+        'raw:{"Betrag": "-12,34"}', "category_source = file", "NOT category_source = model", "confidence < 0.5", "NOT confidence < 0.5",
     ]  # fmt: skip
     # Each means of an incoming row what it means of one in the ledger.
     for place, condition in enumerate(conditions):
@@ -143,7 +143,8 @@ async def test_payments_that_are_in_no_ledger_are_judged_as_those_that_come_in(
         "date = 2026-01-02", "date:2026-01", "date > 2026-01-02", "amount <= -12.34", "amount > 0", "currency = EUR", "type = debit",
         'merchant = "corner shop"', "merchant:corner", 'merchant = ""', "NOT merchant:corner", "description:bus",
         "description = 'ein  STRASSE'", "bus", "buses", "text:corner bus", "category = uncategorized", "category = climbing", 'note = ""',
-        "note:x", "suspected = false", "currency IN (USD, CHF)", "amount < -5 OR bus",
+        "note:x", "confidence >= 0", "NOT confidence >= 0", "category_source = file", "category_source != file", "suspected = false",
+        "currency IN (USD, CHF)", "amount < -5 OR bus",
     ]  # fmt: skip
     payments = [
         RuleInput("Bus", "Corner Shop", Decimal("-12.34"), "EUR", date(2026, 1, 2)),

@@ -6,6 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from services.accounts.filters.domain import Among, And, Condition, Expression, Field, Not, Operator, Or, Period, Value
@@ -39,6 +40,10 @@ def holds(expression: Expression, row: Mapping[str, Any], below: Mapping[str, se
             return _has(expression.field, expression.value, row)
     assert isinstance(expression, Condition)
     held, value = _of(row, expression.field), expression.value
+    if held is None:
+        return False
+    if expression.field is Field.CONFIDENCE:
+        held = Decimal(str(held))
     first, last = (value.first_day, value.last_day) if isinstance(value, Period) else (value, value)
     return bool(
         {
@@ -59,6 +64,8 @@ def _equal(field: Field, value: Value, row: Mapping[str, Any], below: Mapping[st
     if field is Field.SUSPECTED:
         return (row["suspected_duplicate_of"] is not None) == value
     held = _of(row, field)
+    if field is Field.CONFIDENCE:
+        return held is not None and Decimal(str(held)) == value
     if isinstance(value, Period):
         return bool(value.first_day <= held <= value.last_day)
     if field is Field.DESCRIPTION:

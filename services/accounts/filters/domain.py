@@ -28,6 +28,8 @@ class Field(StrEnum):
     TYPE = "type"
     STATUS = "status"
     CATEGORY = "category"
+    CATEGORY_SOURCE = "category_source"
+    CONFIDENCE = "confidence"
     MERCHANT = "merchant"
     DESCRIPTION = "description"
     NOTE = "note"

@@ -15,7 +15,12 @@ from services.accounts.filters.domain import Field, Period, Value
 
 _EQUALITY = ("=", "!=", ":")
 _ORDER = ("=", "!=", "<", "<=", ">", ">=", ":")
-SIGNS = dict.fromkeys(Field, _EQUALITY) | {Field.DATE: _ORDER, Field.AMOUNT: _ORDER, Field.TEXT: (":", "="), Field.RAW: ("@>", ":")}
+SIGNS: dict[Field, tuple[str, ...]] = {
+    **dict.fromkeys(Field, _EQUALITY),
+    **dict.fromkeys((Field.DATE, Field.AMOUNT, Field.CONFIDENCE), _ORDER),
+    Field.TEXT: (":", "="),
+    Field.RAW: ("@>", ":"),
+}
 """The signs that each field takes; all but TEXT and RAW take IN as well."""
 TEXTS = frozenset({Field.MERCHANT, Field.DESCRIPTION, Field.NOTE, Field.PAYMENT_METHOD})
 """Fields of which : means that they hold the value."""
@@ -27,6 +32,8 @@ _WANTED = {
     Field.TYPE: "credit or debit",
     Field.STATUS: "posted, pending or void",
     Field.CATEGORY: "a category such as groceries_supermarket, or uncategorized",
+    Field.CATEGORY_SOURCE: "user, rule, model, file or fallback",
+    Field.CONFIDENCE: "a number from 0 to 1 such as 0.75",
     Field.ACCOUNT: "the account's id, a UUID",
     Field.IMPORT: 'the import\'s id, a UUID, or "" for what was typed in by hand',
     Field.SUSPECTED: "true or false",
@@ -35,9 +42,11 @@ _WANTED = {
 _CHOICES = {
     Field.TYPE: ("credit", "debit"),
     Field.STATUS: ("posted", "pending", "void"),
+    Field.CATEGORY_SOURCE: ("user", "rule", "model", "file", "fallback"),
     Field.SUSPECTED: ("true", "false"),
 }
 _AMOUNT = re.compile(r"[+-]?\d{1,15}(\.\d{1,4})?", re.ASCII)
+_CONFIDENCE = re.compile(r"0(\.\d{1,6})?|1(\.0{1,6})?", re.ASCII)
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 _PERIOD = re.compile(r"(\d{4})(?:-(\d{2}))?", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -76,7 +85,9 @@ def read_value(field: Field, sign: str, text: str) -> Value:
             return Decimal(text) if _AMOUNT.fullmatch(text) else refuse()
         case Field.CURRENCY:
             return text.upper() if _CURRENCY.fullmatch(text) else refuse()
-        case Field.TYPE | Field.STATUS:
+        case Field.CONFIDENCE:
+            return Decimal(text) if _CONFIDENCE.fullmatch(text) else refuse()
+        case Field.TYPE | Field.STATUS | Field.CATEGORY_SOURCE:
             return text.lower() if text.lower() in _CHOICES[field] else refuse()
         case Field.SUSPECTED:
             return text.lower() == "true" if text.lower() in _CHOICES[field] else refuse()

@@ -33,6 +33,8 @@ _COLUMNS = {
     Field.TYPE: "type",
     Field.STATUS: "status",
     Field.CATEGORY: "category",
+    Field.CATEGORY_SOURCE: "category_source",
+    Field.CONFIDENCE: "confidence",
     Field.MERCHANT: "merchant_name",
     Field.DESCRIPTION: "description",
     Field.NOTE: "note",

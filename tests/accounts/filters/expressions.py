@@ -42,6 +42,8 @@ _VALUES: dict[Field, st.SearchStrategy[Value]] = {
     Field.TYPE: st.sampled_from(["credit", "debit"]),
     Field.STATUS: st.sampled_from(["posted", "pending", "void"]),
     Field.CATEGORY: st.sampled_from(CATEGORIES),
+    Field.CATEGORY_SOURCE: st.sampled_from(["user", "rule", "model", "file", "fallback"]),
+    Field.CONFIDENCE: st.sampled_from([Decimal("0"), Decimal("0.3"), Decimal("0.70"), Decimal("1.0")]),
     Field.ACCOUNT: st.sampled_from(IDS),
     Field.IMPORT: st.sampled_from([*IDS, ""]),
     Field.SUSPECTED: st.booleans(),

@@ -42,14 +42,17 @@ def rows() -> Iterator[tuple[Any, ...]]:
             ("posted", "pending", "void")[number // 2 % 3],
             [None, *RECORDS][number % 6],
             str(number),
+            ("user", "rule", "model", "file", "fallback")[number // 5 % 5],
+            [None, 0.0, 0.3, 0.7, 1.0][number % 5],
         )
 
 
 INSERT = """
     INSERT INTO accounts.transactions (user_id, id, account_id, transaction_date, amount, currency, description, description_key,
                                        merchant_name, category, category_source, note, payment_method, import_id, status, raw_data,
-                                       fingerprint)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, CASE WHEN $10::text IS NULL THEN NULL ELSE 'user' END, $11, $12, $13, $14, $15, $16)
+                                       fingerprint, confidence)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, CASE WHEN $10::text IS NOT NULL THEN $17 END, $11, $12, $13, $14, $15, $16,
+            CASE WHEN $10::text IS NOT NULL THEN $18::double precision END)
 """
 
 
@@ -144,6 +147,12 @@ def test_any_expression_means_in_postgres_what_it_means_in_python(runner: asynci
         "status != pending",
         "category = groceries",
         "category IN (uncategorized, own_one)",
+        "category_source = Model",
+        "category_source != user",
+        "confidence < 0.7",
+        "confidence = 0.7",
+        "NOT confidence >= 0.3",
+        "confidence IN (0, 1)",
         "merchant = 'REWE MARKT'",
         "merchant:rewe",
         'merchant = ""',

@@ -19,7 +19,8 @@ from services.kit.postgres import Connection
 _AS_TRANSACTIONS = """
     SELECT place, NULL::uuid AS id, NULL::uuid AS account_id, transaction_date, amount, currency,
            CASE WHEN amount < 0 THEN 'debit' ELSE 'credit' END AS type, description, description_key, merchant AS merchant_name,
-           lower(merchant) AS merchant_key, NULL::text AS category, NULL::text AS payment_method, NULL::text AS status, '' AS note,
+           lower(merchant) AS merchant_key, NULL::text AS category, NULL::text AS category_source, NULL::double precision AS confidence,
+           NULL::text AS payment_method, NULL::text AS status, '' AS note,
            NULL::uuid AS import_id, NULL::jsonb AS raw_data, NULL::uuid AS suspected_duplicate_of
       FROM unnest({description}::text[], {description_key}::text[], {merchant}::text[], {amount}::numeric[], {currency}::text[],
                   {transaction_date}::date[])

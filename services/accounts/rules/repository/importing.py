@@ -25,8 +25,8 @@ _UNCLAIMED = "NOT EXISTS (SELECT FROM claims WHERE claims.line = incoming.line)"
 # An incoming row with the names of the ledger's columns: what a filter may ask for, as it is at the moment when a row comes in.
 _AS_TRANSACTIONS = f"""
     SELECT line, id, account_id, transaction_date, amount, currency, CASE WHEN amount < 0 THEN 'debit' ELSE 'credit' END AS type,
-           description, description_key, merchant AS merchant_name, lower(merchant) AS merchant_key, category, payment_method, status,
-           note, {{import_id}}::uuid AS import_id, raw_data, NULL::uuid AS suspected_duplicate_of
+           description, description_key, merchant AS merchant_name, lower(merchant) AS merchant_key, category, category_source, confidence,
+           payment_method, status, note, {{import_id}}::uuid AS import_id, raw_data, NULL::uuid AS suspected_duplicate_of
       FROM incoming WHERE books IS NULL AND {_UNCLAIMED}
 """  # nosec B608
 _CREATE_HITS = "CREATE TEMPORARY TABLE rule_hits (line bigint, place integer) ON COMMIT DROP"
