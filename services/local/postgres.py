@@ -18,7 +18,7 @@ from urllib.parse import quote
 from services.local.home import LOOPBACK, LocalHome, write_private
 from services.local.launch import end_orphans, missing_rights
 from services.local.problem import LocalProblem
-from services.local.program import Program
+from services.local.program import STORES, Program
 
 SUPERUSER = "postgres"
 MIGRATOR = "scale_migrator"
@@ -100,6 +100,7 @@ class EmbeddedPostgres:
             environment=_environment(),
             stop_signal="INT",
             stop_wait_s=30,
+            stop_stage=STORES,
             user=_server_user(),
             clear_orphans_of=str(self.home.postgres),
         )

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from services.local.home import LocalHome, write_private
 
+# First who only calls: the gateway, the workers and their clock; then who answers; then what keeps the data.
+CALLERS, SERVERS, STORES = 1, 2, 3
+
 
 @dataclass(frozen=True)
 class Program:
@@ -16,6 +19,7 @@ class Program:
 
     `user` is a numeric uid to drop to (None: stay), `clear_orphans_of` a PostgreSQL data directory whose orphaned
     processes are ended before each start. `parent` is the pid without which it shall not run (None: whoever starts it).
+    Programs of one `stop_stage` are stopped at once, CALLERS first, each later stage when all of the earlier have ended.
     """
 
     name: str
@@ -24,6 +28,7 @@ class Program:
     directory: str = "/"
     stop_signal: str = "TERM"
     stop_wait_s: int = 10
+    stop_stage: int = SERVERS
     user: int | None = None
     clear_orphans_of: str | None = None
     parent: int | None = None

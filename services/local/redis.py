@@ -9,7 +9,7 @@ from pathlib import Path
 
 from services.local.home import LOOPBACK, LocalHome, write_private
 from services.local.problem import LocalProblem
-from services.local.program import Program
+from services.local.program import STORES, Program
 
 
 class EmbeddedRedis:
@@ -42,7 +42,8 @@ class EmbeddedRedis:
         ]
         write_private(configuration, "\n".join(lines) + "\n")
         argv = [str(self._binary), str(configuration)]
-        return Program(name="redis", argv=argv, environment={"LC_ALL": "C"}, directory=str(self.home.redis))
+        environment = {"LC_ALL": "C"}
+        return Program(name="redis", argv=argv, environment=environment, directory=str(self.home.redis), stop_stage=STORES)
 
     def wait_until_ready(self, deadline: float) -> bool:
         """Whether the server took commands (its data loaded) before `deadline` (time.monotonic())."""

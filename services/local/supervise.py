@@ -69,12 +69,17 @@ class Supervisor:
         self.home = home
         self._socket = home.control_socket()
         self._process: subprocess.Popen[bytes] | None = None
+        self._stages: list[list[str]] = []
 
     def start(self, programs: Sequence[Program]) -> None:
-        """Starts supervisord with these programs known but not running. They stop in reverse order.
+        """Starts supervisord with these programs known but not running.
 
         Call it from the main thread: the kernel ties supervisord's life to the thread that started it.
         """
+        self._stages = [
+            [program.name for program in programs if program.stop_stage == stage]
+            for stage in sorted({program.stop_stage for program in programs})
+        ]
         configuration = self.home.run / "supervisord.conf"
         write_private(configuration, self._configuration(programs))
         self._socket.unlink(missing_ok=True)
@@ -123,9 +128,13 @@ class Supervisor:
         return self._process.pid if self._process else 0
 
     def stop(self) -> None:
-        """Stops every program in reverse order, then supervisord. Safe to call twice."""
+        """Stops every program, stage by stage, then supervisord. Safe to call twice."""
         if self._process is None:
             return
+        # By itself, supervisord would stop one program after the other.
+        with suppress(OSError, xmlrpc.client.Error, http.client.HTTPException):
+            for stage in self._stages:
+                self._stop_together(stage)
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             # Bounded: supervisord kills each program that outstays its stop_wait_s. It looks around once a second, and
@@ -138,6 +147,14 @@ class Supervisor:
         self._socket.unlink(missing_ok=True)
         if self._socket.parent != self.home.run:
             self._socket.parent.rmdir()
+
+    def _stop_together(self, names: Sequence[str]) -> None:
+        for name in names:
+            with suppress(xmlrpc.client.Fault):  # it does not run
+                self._call("supervisor.stopProcess", name, False)
+        # Bounded, as the end of supervisord itself.
+        while any(process["pid"] for name, process in self.processes().items() if name in names):
+            time.sleep(0.05)
 
     def log_tail(self, name: str, lines: int = 15) -> str:
         """The end of a program's log."""

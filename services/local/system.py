@@ -27,11 +27,11 @@ from services.local.home import LOOPBACK, METRICS_OFFSETS, SERVICE_OFFSETS, Loca
 from services.local.leftovers import end_leftovers
 from services.local.postgres import MIGRATOR, SUPERUSER, EmbeddedPostgres
 from services.local.problem import LocalProblem
-from services.local.program import Program
+from services.local.program import CALLERS, SERVERS, Program
 from services.local.redis import EmbeddedRedis
 from services.local.supervise import Supervisor, tail
 
-# In start order; they stop in reverse.
+# In start order.
 SERVICES = (
     "accounts",
     "accounts-worker",
@@ -145,7 +145,7 @@ class LocalSystem:
             raise
 
     def stop(self) -> None:
-        """Stops everything in reverse order and frees the home. Safe to call at any time, and twice."""
+        """Stops everything, callers before what they call, and frees the home. Safe to call at any time, and twice."""
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is not None:
             supervisor.stop()
@@ -229,6 +229,7 @@ class LocalSystem:
                 outer=self._environment,
             ),
             directory=working_directory(),
+            stop_stage=CALLERS if role or process in (BEAT, "gateway") else SERVERS,
         )
 
     def _check_ports(self) -> None:
