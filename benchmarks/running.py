@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
@@ -19,7 +20,7 @@ import uuid_utils
 from services.kit.auth import mint_token
 from services.local.environment import AUTH_AUDIENCE, AUTH_ISSUER, SIGNING_KEY
 from services.local.home import free_port_base
-from services.local.system import LocalSystem
+from services.local.system import SERVICES, LocalSystem
 
 _MERCHANTS = [
     f"{name} {place}"
@@ -32,12 +33,17 @@ _POLL_S = 0.1
 
 
 @contextmanager
-def running_system() -> Iterator[LocalSystem]:
-    """Starts servers and services in a temporary home on free ports; stops and removes all afterwards."""
+def running_system(services: Sequence[str] = SERVICES, **settings: str) -> Iterator[LocalSystem]:
+    """Starts servers and services, with these settings of theirs, in a temporary home on free ports; stops and removes all afterwards."""
     with tempfile.TemporaryDirectory(prefix="scale-bench-") as folder:
-        system = LocalSystem(Path(folder) / "home", free_port_base(), report=lambda step, s: note(f"{step}: {s:.1f} s"))
+        system = LocalSystem(
+            Path(folder) / "home",
+            free_port_base(),
+            environment={**os.environ, **settings},
+            report=lambda step, s: note(f"{step}: {s:.1f} s"),
+        )
         with system:
-            system.start()
+            system.start(services)
             yield system
 
 

@@ -29,9 +29,12 @@ from services.accounts.balances.repository import SELECT_PAGE as SELECT_BALANCES
 from services.accounts.balances.repository import page_arguments
 from services.accounts.budgets.repository import SELECT_KEPT_PAGE, SELECT_ONE_NOW, SELECT_PAGE_NOW
 from services.accounts.budgets.repository import SELECT_PAGE as SELECT_BUDGETS
+from services.accounts.categorizing.domain import WorkedOutCategory
+from services.accounts.categorizing.repository import SET_BY_USER, SET_WORKED_OUT, worked_out_arguments
 from services.accounts.domain import CategorySource, Transaction, TransactionFilters, TransactionPosition, TransactionStatus
 from services.accounts.edits.repository.changing import CHANGE, RESTORE, Arguments, RowChanges, Target, counting_statement
 from services.accounts.edits.repository.edits import SELECT_PAGE as SELECT_EDITS
+from services.accounts.edits.repository.held import HOLD_CATEGORY
 from services.accounts.filters import parse
 from services.accounts.repository import PostgresAccountsRepository
 from services.accounts.repository.conditions import NO_MEANINGS, filter_condition, read_meanings
@@ -81,6 +84,7 @@ SUSPECT = """
       FROM accounts.transactions AS earlier
      WHERE t.user_id = ANY ($1) AND earlier.user_id = t.user_id AND t.import_line % 1000 = 7 AND earlier.import_line = t.import_line - 1
 """
+SOME_IDS = "SELECT id FROM accounts.transactions WHERE user_id = $1 ORDER BY id LIMIT 1000"
 # As an import brings them: in the transaction that looks for transfers.
 HOT = """
     INSERT INTO accounts.transactions (user_id, id, account_id, transaction_date, amount, currency, description, fingerprint)
@@ -640,6 +644,20 @@ async def test_edits_and_rules_are_read_by_user(ledger: Ledger, edited: tuple[UU
         plan = await ledger.explain(statement, ledger.user_id, edit_id, "rule", "rule", analyze=False, first=JOIN_BY_HASH)
         assert "Nested Loop" not in kinds(plan["Plans"][0])
         assert "edit_rows_pkey" in indexes(plan)
+
+
+async def test_categories_are_set_by_id(ledger: Ledger, edited: tuple[UUID, UUID]) -> None:
+    ids = [record["id"] for record in await ledger.migrator.fetch(SOME_IDS, ledger.user_id)]
+    answers = [WorkedOutCategory(one, "housing", 0.5, CategorySource.MODEL) for one in ids]
+    plan = await ledger.explain(SET_WORKED_OUT, ledger.user_id, *worked_out_arguments(answers), analyze=False)
+    assert "Seq Scan" not in kinds(plan)
+    assert "transactions_pkey" in indexes(plan)
+    plan = await ledger.explain(SET_BY_USER, ledger.user_id, ids[0], "housing", analyze=False)
+    assert indexes(plan) == {"transactions_pkey"}
+    # Among 300 edits, and 6,000 rows of them.
+    plan = await ledger.explain(HOLD_CATEGORY, ledger.user_id, ids[0])
+    assert "Seq Scan" not in kinds(plan)
+    assert rows_read(plan) <= 600
 
 
 @pytest.mark.parametrize("text", ["category = income_salary", "merchant = 'merchant 17'", "date:2024-01 AND amount < -100"])
