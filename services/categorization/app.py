@@ -27,6 +27,7 @@ from services.categorization.rules_model import RulesModel
 from services.categorization.service import CategorizationService
 from services.categorization.servicer import CategorizationServicer
 from services.categorization.settings import CategorizationSettings, CategorizationWorkerSettings
+from services.categorization.suggestions.discovery import DiscoveryWork
 from services.categorization.suggestions.repository import PostgresSuggestionsRepository
 from services.categorization.suggestions.service import SuggestionsService
 from services.categorization.user_data.repository import PostgresUserDataRepository
@@ -200,6 +201,14 @@ class CategorizationWorkerApp:
         work: dict[JobKind, JobWork] = {
             JobKind.CLASSIFICATION: ClassificationWork(jobs, self._classifying.service),
             JobKind.RECATEGORIZATION: RecategorizationWork(jobs, self._ledger, self._classifying.service),
+            JobKind.DISCOVERY: DiscoveryWork(
+                repository=PostgresSuggestionsRepository(self.database),
+                ledger=self._ledger,
+                categories=self._classifying.categories,
+                learned=self._classifying.learned,
+                predictor=self._classifying.predictor,
+                most_rows=settings.discovery_rows,
+            ),
         }
         self.runs = JobRuns(
             repository=jobs,

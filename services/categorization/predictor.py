@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+import numpy as np
 import structlog
 
 from services.categorization.columns import Columns, Floats
 from services.categorization.domain import ModelInfo
 from services.categorization.metrics import MODEL_DEGRADED, MODEL_LOADS
-from services.categorization.protocols import Model, Opinion
+from services.categorization.protocols import Group, Model, Opinion
 
 if TYPE_CHECKING:
     from models.hypcd.classifier import Classifier, Items
@@ -61,6 +62,16 @@ class HypcdModel:
     def place(self, columns: Columns) -> Floats | None:
         """See `Model`."""
         return self._classifier.predict(_items(columns)).points
+
+    def groups(self, points: Floats, taken: Floats | None, *, least_members: int) -> Sequence[Group]:
+        """See `Model`."""
+        from models.hypcd.discovery import discover
+
+        anchors = self._classifier.anchors
+        known = np.concatenate([anchors, taken]) if taken is not None and len(taken) else anchors
+        # Whoever asks has left out what lies near a category.
+        found = discover(points, known, far_from=0.0, min_size=least_members, c=self._classifier.curvature)
+        return [Group(cluster.members.tolist(), cluster.score) for cluster in found]
 
 
 def _items(columns: Columns) -> Items:

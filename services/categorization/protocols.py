@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from services.categorization.columns import Columns, Floats
@@ -39,6 +39,15 @@ class Opinion:
     """One for each payment, in words for the user; none where the model knows no words."""
 
 
+class Group(NamedTuple):
+    """Payments that lie together, and far from all that is known."""
+
+    members: Sequence[int]
+    """Rows, the most typical first."""
+    score: float
+    """How much nearer they are to each other than to anything else: 0 to 1."""
+
+
 class Model(Protocol):
     """What answers for everybody: the global model, or the rules in its place."""
 
@@ -59,6 +68,9 @@ class Model(Protocol):
 
     def place(self, columns: Columns) -> Floats | None:
         """Where payments lie on the ball, [n, d]; None without one."""
+
+    def groups(self, points: Floats, taken: Floats | None, *, least_members: int) -> Sequence[Group]:
+        """Groups among points [n, d] that belong to no category, and to none of the places [m, d] that are taken; the largest first."""
 
 
 class Predictor(Protocol):

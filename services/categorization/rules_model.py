@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from services.categorization.columns import Columns, Floats
 from services.categorization.fallback import VERSION, classify_many
-from services.categorization.protocols import Opinion
+from services.categorization.protocols import Group, Opinion
 
 
 class RulesModel:
@@ -31,3 +33,7 @@ class RulesModel:
     def place(self, columns: Columns) -> Floats | None:
         """See `Model`."""
         return None
+
+    def groups(self, points: Floats, taken: Floats | None, *, least_members: int) -> Sequence[Group]:
+        """See `Model`."""
+        return []

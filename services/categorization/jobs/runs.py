@@ -14,7 +14,19 @@ import structlog
 from services.categorization.jobs.domain import AttemptOver, Job, JobKind, Progress, StalledJob, attempt_over
 from services.categorization.jobs.protocols import JobQueue, JobsRepository
 from services.categorization.metrics import JOBS, JOBS_REQUEUED
-from services.kit.errors import Aborted, DeadlineExceeded, ResourceExhausted, ScaleError, Unauthenticated, Unavailable
+from services.kit.errors import (
+    Aborted,
+    AlreadyExists,
+    DeadlineExceeded,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    ResourceExhausted,
+    ScaleError,
+    Unauthenticated,
+    Unavailable,
+)
 
 log = structlog.get_logger()
 
@@ -29,6 +41,8 @@ _LONGEST_WAIT_S = 300.0
 _STALLED_AT_ONCE = 100
 _EXPIRED_AT_ONCE = 100
 _AWAY = (Aborted, DeadlineExceeded, ResourceExhausted, Unavailable)
+_HOPELESS = (AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied)
+"""What would be answered again."""
 _ERASED = ("ERASURE_IN_PROGRESS", "USER_ERASED")
 
 
@@ -126,7 +140,7 @@ class JobRuns:
     async def _try_again_later(self, running: Job, error: Exception) -> None:
         """What is away for a while costs no try; after the last one the job has failed."""
         away = isinstance(error, _AWAY)
-        if running.begun >= MAX_ATTEMPTS or (running.tries >= MAX_TRIES and not away):
+        if isinstance(error, _HOPELESS) or running.begun >= MAX_ATTEMPTS or (running.tries >= MAX_TRIES and not away):
             known = isinstance(error, ScaleError) and type(error) is not ScaleError
             why = str(error).rstrip(".") if known else "something broke on our side"
             reason = error.reason if known and isinstance(error, ScaleError) else "JOB_GIVEN_UP"

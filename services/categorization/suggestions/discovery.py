@@ -1,0 +1,180 @@
+"""Looks through the newest payments of a ledger for groups that belong to no category, and makes a suggestion of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import uuid_utils.compat
+
+from models.hypcd.naming import propose_name
+from services.categorization.columns import Columns, Floats
+from services.categorization.decide import decide
+from services.categorization.domain import MOST_INPUTS, Categories, Payment
+from services.categorization.jobs.domain import Job, Progress, attempt_over
+from services.categorization.jobs.work import Done, may_be_changed
+from services.categorization.learned import Learned, LearnedUsers
+from services.categorization.protocols import CategoryLedger, CategoryLists, Group, Model, Predictor
+from services.categorization.service import today
+from services.categorization.suggestions.domain import MAX_NAME_CHARS, Member, NewSuggestion, no_points
+from services.categorization.suggestions.protocols import SuggestionsRepository
+
+LEAST_MEMBERS = 5
+MOST_SUGGESTIONS = 20
+"""Of one look, the largest groups: nobody reads more."""
+_MOST_MERCHANTS = 200
+_ALIKE = 0.5
+"""So many of a group's merchants in an earlier suggestion make it the same one."""
+_EXAMPLES = 5
+_NAMED = 3
+_OTHER_TEXTS = 5_000
+
+
+@dataclass(slots=True)
+class _Unplaced:
+    """Payments that belong to no category so far."""
+
+    payments: list[Payment] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    primaries: list[str] = field(default_factory=list)
+    """The likeliest of each, though not likely enough."""
+    points: list[Floats] = field(default_factory=list)
+
+    def extend(self, other: _Unplaced) -> None:
+        self.payments += other.payments
+        self.keys += other.keys
+        self.primaries += other.primaries
+        self.points += other.points
+
+
+class DiscoveryWork:
+    """Reads the newest `most_rows` transactions; what nobody has a word on, and the model is not sure of, is grouped."""
+
+    def __init__(
+        self,
+        *,
+        repository: SuggestionsRepository,
+        ledger: CategoryLedger,
+        categories: CategoryLists,
+        learned: LearnedUsers,
+        predictor: Predictor,
+        most_rows: int,
+    ) -> None:
+        self._repository = repository
+        self._ledger = ledger
+        self._categories = categories
+        self._learned = learned
+        self._predictor = predictor
+        self._most_rows = most_rows
+
+    async def steps(self, running: Job) -> AsyncIterator[Done]:
+        """See `JobWork`. `changed_count`: suggestions made. It begins anew each time, which takes seconds."""
+        info = self._predictor.info()
+        if info.degraded:
+            raise no_points(info.reason)
+        categories = await self._categories.of(running.user_id)
+        _, learned = await self._learned.ask(running.user_id)
+        unplaced, seen, token = _Unplaced(), 0, ""
+        while True:
+            page = await self._ledger.list_transactions(page_size=MOST_INPUTS, page_token=token)
+            payments = [one.payment for one in page.transactions if may_be_changed(one)]
+            if payments:
+                unplaced.extend(await self._predictor.run(partial(_unplaced, payments, learned, categories)))
+            seen, token = seen + len(page.transactions), page.next_page_token
+            yield Done(Progress(seen, 0), info.version)
+            if not token or seen >= self._most_rows:
+                break
+        groups = await self._predictor.run(partial(_groups, unplaced, learned)) if unplaced.points else []
+        known = [frozenset(keys) for keys in await self._repository.known_merchants(running)]
+        found = _suggestions(unplaced, groups, known, categories)
+        if not await self._repository.add(running, found):
+            raise attempt_over(running.id)
+        yield Done(Progress(seen, len(found)), info.version)
+
+
+def _unplaced(payments: Sequence[Payment], learned: Learned, categories: Categories, model: Model) -> _Unplaced:
+    decided = decide(model, Columns.of(payments), learned.anchors(model), known=categories, today=today())
+    points = decided.opinion.points
+    if points is None:
+        return _Unplaced()
+    rows = np.flatnonzero(decided.abstained).tolist()
+    return _Unplaced(
+        [payments[row] for row in rows],
+        [decided.keys[row] for row in rows],
+        [_primary(decided.categories[decided.best[row]], categories) for row in rows],
+        [points[row] for row in rows],
+    )
+
+
+def _primary(slug: str, categories: Categories) -> str:
+    found = categories.get(slug)
+    return found.primary_slug if found is not None else ""
+
+
+def _groups(unplaced: _Unplaced, learned: Learned, model: Model) -> Sequence[Group]:
+    anchors = learned.anchors(model)
+    taken = anchors.points if anchors is not None else None
+    return model.groups(np.stack(unplaced.points), taken, least_members=LEAST_MEMBERS)
+
+
+def _suggestions(
+    unplaced: _Unplaced, groups: Sequence[Group], known: Sequence[Collection[str]], categories: Categories
+) -> list[NewSuggestion]:
+    """One for each group that no earlier suggestion, whatever became of it, is alike."""
+    taken = {category.name.casefold() for category in categories.values()} | set(categories)
+    found: list[NewSuggestion] = []
+    for group in groups:
+        keys = Counter(unplaced.keys[row] for row in group.members)
+        merchants = [key for key, _ in keys.most_common(_MOST_MERCHANTS)]
+        if len(found) == MOST_SUGGESTIONS or any(_alike(merchants, earlier) for earlier in known):
+            continue
+        texts = [_text(unplaced.payments[row]) for row in group.members]
+        inside = set(group.members)
+        others = [_text(payment) for row, payment in enumerate(unplaced.payments) if row not in inside][:_OTHER_TEXTS]
+        name = _name(propose_name(texts, others) or merchants[0].title(), taken)
+        if not name:
+            continue
+        taken.add(name.casefold())
+        primary = Counter(unplaced.primaries[row] for row in group.members if unplaced.primaries[row]).most_common(1)
+        found.append(
+            NewSuggestion(
+                uuid_utils.compat.uuid7(),
+                name,
+                primary[0][0] if primary else next(iter(categories.values())).primary_slug,
+                min(max(group.score, 0.0), 1.0),
+                [Member(unplaced.payments[row], unplaced.keys[row]) for row in group.members],
+                list(dict.fromkeys(texts))[:_EXAMPLES],
+                merchants,
+                _reason(merchants, len(texts)),
+            )
+        )
+    return found
+
+
+def _alike(merchants: Collection[str], earlier: Collection[str]) -> bool:
+    return sum(key in earlier for key in merchants) >= _ALIKE * len(merchants)
+
+
+def _text(payment: Payment) -> str:
+    return payment.merchant.strip() or payment.description.strip()
+
+
+def _name(proposed: str, taken: Collection[str]) -> str:
+    """One that no category of the user's has."""
+    name = proposed.strip()[: MAX_NAME_CHARS - 3]
+    return f"My {name}" if name.casefold() in taken else name
+
+
+def _reason(merchants: Sequence[str], count: int) -> str:
+    shown = [key.title() for key in merchants[:_NAMED]]
+    rest = len(merchants) - len(shown)
+    named = _listed([*shown, f"{rest} others" if rest > 1 else "one other"] if rest else shown)
+    return f"{count} payments to {named} resemble each other more than they do any category."
+
+
+def _listed(names: Iterable[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
