@@ -13,6 +13,7 @@ from uuid import UUID
 
 import grpc.aio
 import pytest
+import pytest_asyncio
 import uuid_utils.compat
 from google.type import date_pb2, money_pb2
 
@@ -24,6 +25,7 @@ from scale.accounts.v1.rules_service_pb2_grpc import RulesServiceStub
 from scale.categorization.v1 import categorization_service_pb2 as pb
 from scale.categorization.v1.categorization_service_pb2_grpc import CategorizationServiceStub
 from services.categorization.app import NAME, CategorizationApp
+from services.categorization.predictor import Loader
 from services.categorization.settings import CategorizationSettings
 from services.kit.auth import mint_token
 from services.kit.money import to_money
@@ -32,6 +34,9 @@ from services.kit.status import from_rpc_error
 from services.local import LocalSystem
 from tests.ingestion.conftest import SECRET, process_settings, serving
 from tests.support.categorization_fakes import Loads, WordModel
+from tests.support.gateway_app import own_redis, redis_url
+
+__all__ = ["own_redis", "redis_url"]
 
 NEW_ROWS = """
     INSERT INTO accounts.transactions
@@ -65,24 +70,25 @@ async def ledger_service(servers: LocalSystem, **more: Any) -> AsyncIterator[Led
 
     from services.accounts.app import BACKGROUND_METHODS, SERVICE_NAMES, register
     from services.accounts.settings import AccountsSettings
-    from services.accounts.upkeep import open_cache
+    from services.accounts.upkeep import CATEGORY_LISTS, open_cache
     from services.kit.server import Server
 
     settings = AccountsSettings(**process_settings(DB_POOL_SIZE=1, DB_MAX_OVERFLOW=9, **more), database_url=servers.service_url("accounts"))
-    cache = open_cache(settings)
+    cache, category_lists = open_cache(settings), open_cache(settings, name=CATEGORY_LISTS)
     database = Database(settings.database_url.get_secret_value(), settings, after_write=cache.drop)
     await database.open()
     server = Server(
         settings,
         name="accounts",
         services=SERVICE_NAMES,
-        register=partial(register, settings, database, cache),
+        register=partial(register, settings, database, cache, category_lists),
         service_methods=BACKGROUND_METHODS,
     )
     async with serving(server) as channel:
         yield Ledger(AccountsServiceStub(channel), RulesServiceStub(channel), server.port)
     await database.close()
     await cache.close()
+    await category_lists.close()
 
 
 @dataclass
@@ -95,6 +101,7 @@ class Stack:
     loads: Loads
     rows: Database
     """As the ledger's role."""
+    channel: grpc.aio.Channel
     user_id: UUID = field(default_factory=uuid_utils.compat.uuid7)
 
     @property
@@ -106,7 +113,7 @@ class Stack:
         return (("authorization", f"Bearer {mint_token(SECRET, user_id=self.user_id)}"),)
 
     def other_user(self) -> Stack:
-        return Stack(self.app, self.stub, self.ledger, self.loads, self.rows)
+        return Stack(self.app, self.stub, self.ledger, self.loads, self.rows, self.channel)
 
     async def call(self, method: str, request: Any) -> Any:
         """Raises the ScaleError that the service raised."""
@@ -178,27 +185,37 @@ def money(amount: str, currency: str = "EUR") -> money_pb2.Money:
 
 
 @asynccontextmanager
-async def categorization(servers: LocalSystem, ledger: Ledger, models: Path, **more: Any) -> AsyncIterator[Stack]:
+async def categorization(
+    servers: LocalSystem, ledger: Ledger, models: Path, *, load: Loader | None = None, **more: Any
+) -> AsyncIterator[Stack]:
     """The service on the real database."""
+    process = {name: more.pop(name) for name in list(more) if name.isupper()}
     settings = CategorizationSettings(
-        **process_settings(DB_POOL_SIZE=1, DB_MAX_OVERFLOW=9, SCALE_ACCOUNTS_ADDRESS=f"127.0.0.1:{ledger.port}"),
+        **process_settings(DB_POOL_SIZE=1, DB_MAX_OVERFLOW=9, SCALE_ACCOUNTS_ADDRESS=f"127.0.0.1:{ledger.port}", **process),
         database_url=servers.service_url("categorization"),
         models_dir=models,
         **{"models_watch_s": 0.05, **more},
     )
     loads = Loads()
-    app = CategorizationApp(settings, load=loads)
+    app = CategorizationApp(settings, load=load or loads)
     await app.open()
     rows = Database(servers.service_url("accounts"), settings)
     await rows.open()
     async with serving(app.server) as channel:
-        yield Stack(app, CategorizationServiceStub(channel), ledger, loads, rows)
+        yield Stack(app, CategorizationServiceStub(channel), ledger, loads, rows, channel)
     await rows.close()
     await app.close()
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(servers: LocalSystem, models_dir: Path) -> AsyncIterator[Stack]:
+    """The service and its ledger, without Redis; one for all tests of a file."""
+    async with ledger_service(servers) as ledger, categorization(servers, ledger, models_dir) as stack:
+        yield stack
+
+
 @pytest.fixture
-async def stack(servers: LocalSystem, models_dir: Path) -> AsyncIterator[Stack]:
-    """The service and its ledger, without Redis."""
-    async with ledger_service(servers) as ledger, categorization(servers, ledger, models_dir) as running:
-        yield running
+def stack(running: Stack) -> Stack:
+    """As a user whom nobody has seen before. Tests that use it run on the loop of their module."""
+    running.model.passes.clear()
+    return running.other_user()

@@ -12,6 +12,8 @@ from scale.categorization.v1 import categorization_service_pb2 as pb
 from services.kit.errors import Aborted, InvalidArgument
 from tests.categorization.conftest import Stack, payment
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 BATCH = pa.schema(
     [("description", pa.string()), ("merchant", pa.string()), ("amount", pa.decimal128(19, 4)), ("transaction_date", pa.date32())]
 )

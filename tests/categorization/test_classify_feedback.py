@@ -13,6 +13,8 @@ from services.kit.errors import AlreadyExists, InvalidArgument, NotFound
 from tests.categorization.conftest import Stack, payment
 from tests.conftest import AsRole
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 USER, MODEL = pb.CLASSIFICATION_SOURCE_USER, pb.CLASSIFICATION_SOURCE_MODEL
 
 

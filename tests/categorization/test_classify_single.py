@@ -13,6 +13,8 @@ from scale.categorization.v1 import categorization_service_pb2 as pb
 from services.kit.errors import InvalidArgument
 from tests.categorization.conftest import Stack, money, payment
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 USER, RULE, MODEL = pb.CLASSIFICATION_SOURCE_USER, pb.CLASSIFICATION_SOURCE_RULE, pb.CLASSIFICATION_SOURCE_MODEL
 
 

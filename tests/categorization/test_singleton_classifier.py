@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from tests.categorization.conftest import Stack, payment
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_classifier_singleton(stack: Stack) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
 import numpy as np
+import uuid_utils.compat
 
 from services.categorization.columns import Columns, Floats
 from services.categorization.domain import (
@@ -22,7 +24,7 @@ from services.categorization.domain import (
     WorkedOut,
 )
 from services.categorization.predictor import LoadedModel
-from services.categorization.protocols import Model, Opinion
+from services.categorization.protocols import Group, Model, Opinion
 from services.kit.errors import InvalidArgument, NotFound, ScaleError
 
 Result = TypeVar("Result")
@@ -65,6 +67,14 @@ class WordModel:
     def place(self, columns: Columns) -> Floats:
         self.placed.append(len(columns))
         return self._points(columns)
+
+    def groups(self, points: Floats, taken: Floats | None, *, least_members: int) -> Sequence[Group]:
+        """Those with the same points."""
+        places: dict[bytes, list[int]] = {}
+        for row, point in enumerate(points):
+            places.setdefault(point.tobytes(), []).append(row)
+        found = [Group(rows, 0.8) for rows in places.values() if len(rows) >= least_members]
+        return sorted(found, key=lambda group: -len(group.members))
 
     def _points(self, columns: Columns) -> Floats:
         points = np.zeros((len(columns), 4), np.float32)
@@ -174,5 +184,6 @@ class FakeLedger:
         return payment.transaction_id
 
 
-def with_id(payment: Payment, transaction_id: UUID) -> Payment:
-    return replace(payment, transaction_id=transaction_id)
+def shop(description: str, *, in_ledger: bool = False, amount: str = "-12.30") -> Payment:
+    """A payment, with an id where it is in a ledger."""
+    return Payment(description, "", Decimal(amount), "EUR", date(2026, 5, 4), uuid_utils.compat.uuid7() if in_ledger else None)
