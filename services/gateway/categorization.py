@@ -79,13 +79,12 @@ async def classify_batch(request: Request, key: IdempotencyKey = None) -> Respon
     """
     if not is_json(request):
         raise HTTPException(415, "Send JSON, with Content-Type: application/json.")
+    request_id = short_idempotency_key(request)
     body = await request.body()
     inputs = _read_batch(body) if len(body) <= _READ_AT_ONCE_BYTES else await asyncio.to_thread(_read_batch, body)
     categorization = upstreams(request).categorization
     if len(inputs) > schemas.MAX_SYNCHRONOUS:
-        started = await categorization.unary(
-            "StartClassification", pb.StartClassificationRequest(request_id=short_idempotency_key(request), inputs=inputs)
-        )
+        started = await categorization.unary("StartClassification", pb.StartClassificationRequest(request_id=request_id, inputs=inputs))
         return _started(request, started.job)
     answer = await categorization.unary("ClassifyBatch", pb.ClassifyBatchRequest(inputs=inputs))
     return json_answer(request, {"items": list(map(shape.classification_json, answer.classifications))}, Cache.PREDICTION)

@@ -220,6 +220,8 @@ async def test_more_than_a_thousand_items_are_a_job(gateway: Gateway, fake: Fake
     first, again = fake.requests
     assert first == again
     assert (len(first.inputs), len(first.request_id)) == (1001, 36)
+    # Whether it is needed or not.
+    assert_problem(await gateway.post("/api/v1/classify/batch", json={"items": [PAYMENT]}, headers={HEADER: "with space"}), 422)
 
 
 async def test_a_batch_has_bounds(gateway: Gateway, fake: FakeSubject) -> None:
