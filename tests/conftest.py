@@ -17,7 +17,7 @@ import uuid_utils.compat
 from hypothesis import settings
 
 from services.local import LocalSystem, free_port_base
-from tests.support.pieces import TOGETHER, piece_of
+from tests.support.pieces import SHARED, piece_of
 
 # In continuous integration the same examples every time: a change is judged by what it changes. On a laptop, new ones.
 settings.register_profile("ci", derandomize=True)
@@ -27,6 +27,7 @@ if os.environ.get("CI"):
 # As plain text: structlog's own way prints every local variable of every frame, for seconds where these are whole statements.
 structlog.configure(processors=[structlog.processors.format_exc_info, structlog.dev.ConsoleRenderer(colors=False)])
 
+QUEUE_ABOVE_BYTES = 100_000
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 AsRole = Callable[[str, UUID | None], AbstractAsyncContextManager[asyncpg.Connection]]
 
@@ -56,7 +57,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             chosen[(item.get_closest_marker("alone") is not None) == (wanted == "only")].append(item)
         items[:] = chosen[True]
         config.hook.pytest_deselected(items=chosen[False])
-    items.sort(key=lambda item: piece_of(item.nodeid) not in TOGETHER)
+    items.sort(key=lambda item: piece_of(item.nodeid) not in SHARED.values())
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -78,6 +79,18 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
     system = LocalSystem(tmp_path_factory.mktemp("servers") / "home", free_port_base(), durable=False, environment={})
     with system:
         system.start(services=())
+        yield system
+
+
+@pytest.fixture(scope="session")
+def breakable_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
+    """A whole system whose processes may be killed or stopped, as durable as in earnest; leave it running. It queues what is larger than
+    QUEUE_ABOVE_BYTES, and its leases are short, so that the waiting is short."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SCALE_")}
+    environment |= {"SCALE_INGESTION_QUEUE_ABOVE_BYTES": str(QUEUE_ABOVE_BYTES), "SCALE_INGESTION_LEASE_S": "3"}
+    system = LocalSystem(tmp_path_factory.mktemp("breakable") / "home", free_port_base(), environment=environment)
+    with system:
+        system.start()
         yield system
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests import suite
 from tests.conftest import UUID_TEXT
-from tests.support.pieces import APART, TOGETHER, piece_of
+from tests.support.pieces import SHARED, piece_of
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -52,10 +52,10 @@ def test_every_test_is_in_one_of_the_two_parts(pytestconfig: pytest.Config, requ
 
 
 def test_what_shares_a_system_stays_together() -> None:
-    assert piece_of("tests/e2e/test_budgets.py::test_a") == piece_of("tests/e2e/test_export.py::test_b[c::d]") == "tests/e2e/"
-    assert piece_of("tests/e2e/test_erase.py::test_a") == "tests/e2e/test_erase.py"
+    assert piece_of("tests/e2e/test_budgets.py::test_a") == piece_of("tests/e2e/test_export.py::test_b[c::d]") == "system"
+    assert piece_of("tests/e2e/test_erase.py::test_a") == piece_of("tests/chaos/test_kill_during_import.py::test_b") == "breakable_system"
     assert piece_of("tests/kit/test_auth.py::test_a[x]") == "tests/kit/test_auth.py"
-    assert all((ROOT / path).exists() for path in (*TOGETHER, *APART))
+    assert all((ROOT / path).exists() for path in SHARED)
 
 
 def test_names_of_tests_hold_no_random_id(request: pytest.FixtureRequest) -> None:

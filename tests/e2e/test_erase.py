@@ -18,9 +18,9 @@ import pytest
 from redis import Redis
 
 from services.kit.auth import mint_token
-from services.local import LocalSystem, free_port_base
+from services.local import LocalSystem
 from services.local.environment import AUTH_AUDIENCE, AUTH_ISSUER, SIGNING_KEY
-from tests.e2e.test_large_import import accepted, ledger_held, start_system, statement, wait_until
+from tests.e2e.test_large_import import accepted, ledger_held, statement, wait_until
 from tests.ingestion import ofx_files as ofx
 from tests.support.rest import RestUser
 
@@ -35,19 +35,9 @@ ROWS_WITH = """
 """
 
 
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
-    """One whose processes are killed, and that queues what is larger than a few pages."""
-    system = start_system(tmp_path_factory.mktemp("erase") / "home", free_port_base())
-    yield system
-    system.stop()
-
-
 @pytest.fixture
-def user(system: LocalSystem) -> Iterator[RestUser]:
-    user = RestUser(system)
-    yield user
-    user.close()
+def system(breakable_system: LocalSystem) -> LocalSystem:
+    return breakable_system
 
 
 def erase(user: RestUser, *, status: int = 200) -> dict[str, Any]:

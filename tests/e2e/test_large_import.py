@@ -19,13 +19,13 @@ import asyncpg
 import pytest
 
 from clients.cli.events import Event, read_events
-from services.local import LocalSystem, free_port_base
+from services.local import LocalSystem
+from tests.conftest import QUEUE_ABOVE_BYTES
 from tests.support.rest import RestUser
 from tests.support.terminal import in_a_terminal
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-LARGE = 100_000
 ROWS = 6_000
 
 
@@ -34,27 +34,10 @@ def statement(rows: int, name: str = "row") -> str:
     return "\n".join(["Date,Amount,Description", *lines, ""])
 
 
-def start_system(home: Path, port: int) -> LocalSystem:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SCALE_")}
-    environment |= {"SCALE_INGESTION_QUEUE_ABOVE_BYTES": str(LARGE), "SCALE_INGESTION_LEASE_S": "3"}
-    system = LocalSystem(home, port, environment=environment)
-    system.start()
-    return system
-
-
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
-    """As durable as in earnest: the queue outlives a stop."""
-    system = start_system(tmp_path_factory.mktemp("large") / "home", free_port_base())
-    yield system
-    system.stop()
-
-
 @pytest.fixture
-def user(system: LocalSystem) -> Iterator[RestUser]:
-    user = RestUser(system)
-    yield user
-    user.close()
+def system(breakable_system: LocalSystem) -> LocalSystem:
+    """The queue outlives a stop."""
+    return breakable_system
 
 
 def accepted(user: RestUser, content: str, **more: Any) -> dict[str, Any]:
@@ -174,7 +157,7 @@ def test_somebody_elses_import_is_not_there(system: LocalSystem, user: RestUser)
 
 def test_a_large_file_that_is_none_says_where_and_why(system: LocalSystem, user: RestUser) -> None:
     content = "Date,Amount,Description\n" + "31.31.2026,what,ever\n" * 6_000
-    refused = user.post_import(content[: LARGE // 2])
+    refused = user.post_import(content[: QUEUE_ABOVE_BYTES // 2])
     assert refused.status_code == 422
     found = wait_until(user, accepted(user, content)["id"], is_final, 60)
     assert found["state"] == "failed"
@@ -209,7 +192,6 @@ def test_the_command_line_shows_how_far_it_is(system: LocalSystem, user: RestUse
 
 
 @pytest.mark.chaos
-@pytest.mark.alone
 def test_a_worker_that_is_killed_leaves_its_import_to_the_next(system: LocalSystem, user: RestUser) -> None:
     with ledger_held(system):
         pending = accepted(user, statement(ROWS, "killed"))
@@ -225,7 +207,6 @@ def test_a_worker_that_is_killed_leaves_its_import_to_the_next(system: LocalSyst
 
 
 @pytest.mark.chaos
-@pytest.mark.alone
 def test_a_stop_in_the_middle_is_quick_and_the_next_start_goes_on(system: LocalSystem, user: RestUser) -> None:
     with ledger_held(system):
         pending = accepted(user, statement(ROWS, "stopped"))
@@ -233,11 +214,6 @@ def test_a_stop_in_the_middle_is_quick_and_the_next_start_goes_on(system: LocalS
         started = time.monotonic()
         system.stop()
         assert time.monotonic() - started < 20
-    second = start_system(system.home.path, system.ports.base)
-    try:
-        back = RestUser(second, user.user_id)
-        assert_imported_once(back, wait_until(back, pending["id"], is_final, 120), ROWS)
-        assert uploads(second) == []
-        back.close()
-    finally:
-        second.stop()
+    system.start()
+    assert_imported_once(user, wait_until(user, pending["id"], is_final, 120), ROWS)
+    assert uploads(system) == []

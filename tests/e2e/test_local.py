@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
@@ -20,85 +20,16 @@ import httpx
 import psutil
 import pytest
 
-from services.local.home import REPOSITORY, LocalHome, Ports, free_port_base, is_free
+from services.local.home import PORT_FAMILY, REPOSITORY, free_port_base, is_free
 from services.local.readiness import service_is_ready, worker_is_ready
 from services.local.supervise import Supervisor
 from services.local.system import SERVICES
+from tests.support.make_run import MakeRun, all_gone, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.alone]
 
 PROCESSES = ("postgres", "redis", "accounts", "accounts-worker", "ingestion", "ingestion-worker", "beat", "gateway")
-
-
-class MakeRun:
-    """`python -m services.local`, which is all that `make run` does once the packages are there."""
-
-    def __init__(self, home: Path, port: int) -> None:
-        self.home = LocalHome(home)
-        self.ports = Ports(port)
-        self.url = f"http://127.0.0.1:{port}"
-        self._output = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  closed with the object
-        self.started = time.monotonic()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "services.local"],
-            cwd=REPOSITORY,
-            env={"PATH": os.environ["PATH"], "SCALE_HOME": str(home), "SCALE_GATEWAY_PORT": str(port)} | coverage_settings(),
-            stdout=self._output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-    def output(self) -> str:
-        self._output.seek(0)
-        return self._output.read()
-
-    def wait_until_ready(self, seconds: float = 90) -> float:
-        """Seconds from the start until it said how to use it."""
-        while "Try:" not in self.output():
-            assert self.process.poll() is None, self.output()
-            assert time.monotonic() - self.started < seconds, self.output()
-            time.sleep(0.05)
-        return time.monotonic() - self.started
-
-    def pid(self, name: str) -> int:
-        return int(Supervisor(self.home).processes()[name]["pid"])
-
-    def family(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
-
-    def client(self, token: str | None = None) -> httpx.Client:
-        token = token or self.home.token_file.read_text().strip()
-        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=20, trust_env=False)
-
-    def token_of(self, user: str) -> str:
-        command = [sys.executable, "-m", "clients.cli", "token", "--user", user]
-        environment = {"PATH": os.environ["PATH"], "SCALE_HOME": str(self.home.path)}
-        return subprocess.run(command, cwd=REPOSITORY, env=environment, check=True, capture_output=True, text=True).stdout.strip()
-
-    def press_ctrl_c(self) -> None:
-        """To the whole group, as a terminal does."""
-        os.killpg(self.process.pid, signal.SIGINT)
-
-    def end(self) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(60)
-
-
-def coverage_settings() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
-
-
-def all_gone(processes: list[psutil.Process]) -> bool:
-    return not [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
-
-
-def wait_for(condition: Callable[[], object], seconds: float) -> float:
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < seconds, f"not within {seconds} s"
-        time.sleep(0.05)
-    return time.monotonic() - started
+SHOPPING = b"Date,Amount,Description\n2026-05-13,-1.00,Shop\n"
 
 
 @pytest.fixture(scope="module")
@@ -110,13 +41,22 @@ def home() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def system(home: Path) -> Iterator[MakeRun]:
+def run(home: Path) -> Iterator[MakeRun]:
     run = MakeRun(home, free_port_base())
     try:
         run.wait_until_ready()
         yield run
     finally:
         run.end()
+
+
+@pytest.fixture
+def system(run: MakeRun) -> MakeRun:
+    """Up, though a test before has ended it."""
+    if run.process.poll() is not None:
+        run.start()
+        run.wait_until_ready()
+    return run
 
 
 def test_it_says_how_to_use_it(system: MakeRun) -> None:
@@ -238,6 +178,30 @@ async def test_requests_meanwhile_get_503_and_none_hangs(system: MakeRun, name: 
     assert seen[-1][0] == 200
 
 
+@pytest.mark.chaos
+def test_imports_are_taken_again_within_five_seconds(system: MakeRun) -> None:
+    """And meanwhile nobody hangs: 503 with Retry-After."""
+    with system.client() as client:
+        for victim in ("accounts", "ingestion", "postgres", "gateway"):
+            os.kill(system.pid(victim), signal.SIGKILL)
+            started = time.monotonic()
+            while True:
+                asked = time.monotonic()
+                try:
+                    response = client.post("/api/v1/imports", files={"file": ("a.csv", SHOPPING)})
+                    if response.status_code == 201:
+                        break
+                    assert response.status_code == 503, response.text
+                    assert "Retry-After" in response.headers
+                except (httpx.NetworkError, httpx.RemoteProtocolError):
+                    assert victim == "gateway"
+                assert time.monotonic() - asked < 6, f"a request hung while {victim} was down"
+                assert time.monotonic() - started < 15, f"{victim} did not come back"
+                time.sleep(0.1)
+            # Five seconds for the process; the callers' next try comes on top.
+            assert time.monotonic() - started < 7, victim
+
+
 def ledger_answers(system: MakeRun) -> bool:
     try:
         with system.client() as client:
@@ -260,35 +224,18 @@ def test_a_taken_port_is_named(system: MakeRun, tmp_path: Path) -> None:
     assert "SCALE_GATEWAY_PORT" in second.output()
 
 
-def test_ctrl_c_leaves_no_process_and_a_second_run_is_ready_in_fifteen_seconds(home: Path) -> None:
-    first = MakeRun(home.with_name("again"), free_port_base())
-    try:
-        first.wait_until_ready()
-        family = first.family()
-        first.press_ctrl_c()
-        time.sleep(0.2)
-        first.press_ctrl_c()
-        assert first.process.wait(30) == 0, first.output()
-        assert all_gone(family)
-        assert all(is_free(first.ports.base + offset) for offset in (0, 1, 2, 10, 11, 20, 21, 22, 32))
-        second = MakeRun(first.home.path, first.ports.base)
-        try:
-            assert second.wait_until_ready() < 15
-            assert "sample statement" not in second.output()
-            family = second.family()
-            second.process.kill()
-            wait_for(lambda: all_gone(family), 20)
-        finally:
-            second.end()
-    finally:
-        first.end()
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_stop_in_the_middle_of_the_start_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
-    run = MakeRun(tmp_path, free_port_base())
-    wait_for(lambda: "Start the supervisor" in run.output(), 30)
-    family = run.family()
-    run.process.send_signal(number)
-    assert run.process.wait(30) == 0, run.output()
+def test_ctrl_c_leaves_no_process_and_a_second_run_is_ready_in_fifteen_seconds(system: MakeRun) -> None:
+    family = system.family()
+    system.press_ctrl_c()
+    time.sleep(0.2)
+    system.press_ctrl_c()
+    assert system.process.wait(30) == 0, system.output()
     assert all_gone(family)
+    assert all(is_free(system.ports.base + offset) for offset in range(PORT_FAMILY - 1))
+    system.start()
+    assert system.wait_until_ready() < 15
+    assert "sample statement" not in system.output()
+    family = system.family()
+    system.process.kill()
+    wait_for(lambda: all_gone(family), 20)
+    system.process.wait()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-# Tests that share what takes long to start, a whole system or a second ledger: they are the longest pieces, and come first.
-TOGETHER = ("tests/e2e/", "tests/accounts/partitioned/")
-# In those folders, but with a system of their own.
-APART = ("tests/e2e/test_erase.py", "tests/e2e/test_large_import.py", "tests/e2e/test_local.py")
+# What takes long to start is started once, and used by the tests of these folders and files. They are the longest pieces, and come first.
+SHARED = {
+    "tests/e2e/": "system",
+    "tests/e2e/test_erase.py": "breakable_system",
+    "tests/e2e/test_large_import.py": "breakable_system",
+    "tests/chaos/test_kill_during_import.py": "breakable_system",
+    "tests/accounts/partitioned/": "partitioned ledger",
+}
 
 
 def piece_of(nodeid: str) -> str:
-    """The piece of work that a test belongs to: a folder of TOGETHER, otherwise its file."""
+    """The piece of work that a test belongs to: what it shares, otherwise its file."""
     file = nodeid.partition("::")[0]
-    return file if file in APART else next((folder for folder in TOGETHER if file.startswith(folder)), file)
+    return SHARED.get(file) or next((shared for folder, shared in SHARED.items() if file.startswith(folder)), file)
