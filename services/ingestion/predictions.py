@@ -22,7 +22,9 @@ log = structlog.get_logger()
 
 UNAVAILABLE = "unavailable"
 """In `detected.categorization` of an import of which some rows, or all, went without."""
-NOTE = "some rows came without a category, since categorization did not answer; a recategorisation makes up for it"
+NOTE = (
+    "some rows have no category, because categorization did not answer; recategorize (POST /api/v1/classify/recategorize) to make up for it"
+)
 SECONDS_PER_ROW = 0.0001
 """Waiting for an answer that comes at no less than this pace costs nothing of what an import may wait."""
 

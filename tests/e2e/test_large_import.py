@@ -111,6 +111,8 @@ def test_a_large_file_is_answered_at_once_and_followed_to_its_end(system: LocalS
     assert seen[-1].name == "finished"
     found = user.http.get(f"/imports/{pending['id']}").json()
     assert json.loads(seen[-1].data) == found
+    # The worker asks what rows are for, too, as their user.
+    assert "categorization" not in found["detected"]
     assert_imported_once(user, found, ROWS)
     assert uploads(system) == []
     # Again: the same answer, and the ledger is as it was.
