@@ -62,7 +62,7 @@ def discover(
     fitted = points[far if len(far) <= _FIT else np.sort(chance.choice(far, _FIT, replace=False))]
     most = min(_MOST_CLUSTERS, len(far) // min_size)
     unlabelled = np.full(len(fitted), UNLABELLED)
-    count = _clearest(fitted, unlabelled, _ladder(most), "hyperbolic", c, seed, known)
+    count = _clearest(_sample(fitted, unlabelled, seed)[0], _ladder(most), "hyperbolic", c, seed, known)
     centres = torch.from_numpy(semi_supervised_kmeans(fitted, unlabelled, count, c=c, seed=seed).centres)
     centres = _merged(space, torch.from_numpy(fitted[:: math.ceil(len(fitted) / _SAMPLE)]), centres, known)
     found = _judged(space, torch.from_numpy(points[far]), centres, known, far)
@@ -79,36 +79,45 @@ def estimate_cluster_count(
     c: float = 1.0,
     seed: int = 0,
 ) -> int:
-    """The candidate under which points [n, d] fall into the clearest clusters, known and new together.
+    """How many clusters points [n, d] fall into, known and new together; the nearest of the candidates.
 
-    Clear is a high mean silhouette, measured to centres; with labels (-1 where there is none) also that classes are found again, every
-    second one, whose labels were hidden. ValueError: no candidate has room for the labelled classes.
+    With labels (-1 where there is none) it is measured: when each class is cut into several clusters, points of one class share a cluster
+    as many times as often as any two points do as there are classes. A class much smaller than others hardly counts. Where no class has
+    two labelled points the clearest clusters decide, by silhouette. ValueError: no candidate has room for the classes.
     """
     classes = int(labels.max(initial=UNLABELLED)) + 1
     fitting = sorted({count for count in candidates if count >= max(classes, 1)})
     if not fitting:
         raise ValueError(f"no candidate of {list(candidates)} has room for {classes} labelled classes")
-    return _clearest(points, labels, fitting, geometry, c, seed, torch.zeros(0, points.shape[1]))
+    points, labels = _sample(points, labels, seed)
+    sizes = np.bincount(labels[labels >= 0], minlength=1)
+    if sizes.max() < 2:
+        return _clearest(points, fitting, geometry, c, seed, torch.zeros(0, points.shape[1]))
+    unlabelled = np.full(len(points), UNLABELLED)
+    made = semi_supervised_kmeans(points, unlabelled, 2 * fitting[-1], geometry=geometry, c=c, seed=seed)
+    together = [_together(made.clusters[labels == label]) for label in np.flatnonzero(sizes >= 2)]
+    expected = float(np.mean(together)) / _together(made.clusters)
+    return min(fitting, key=lambda count: abs(count - expected))
 
 
-def _clearest(
-    points: NDArray[np.float32], labels: NDArray[np.int64], counts: Sequence[int], geometry: Geometry, c: float, seed: int, anchors: Tensor
-) -> int:
-    """The number of clusters that are clearest, from each other and from the anchors [m, d]."""
+def _together(clusters: NDArray[np.int64]) -> float:
+    """The fraction of pairs that are in one cluster."""
+    size = np.bincount(clusters)
+    return float((size * (size - 1)).sum() / (len(clusters) * (len(clusters) - 1)))
+
+
+def _clearest(points: NDArray[np.float32], counts: Sequence[int], geometry: Geometry, c: float, seed: int, anchors: Tensor) -> int:
+    """The number of clusters that are clearest, from each other and from the anchors [m, d]: of highest mean silhouette, to centres."""
     if len(counts) == 1:
         return counts[0]
-    points, labels = _sample(points, labels, seed)
-    classes = int(labels.max(initial=UNLABELLED)) + 1
-    hidden = np.random.default_rng(seed).permutation(classes)[: classes // 2]
-    shown, tested = _without(labels, hidden), np.isin(labels, hidden)
+    unlabelled = np.full(len(points), UNLABELLED)
     space, rows = Space(geometry, c), torch.from_numpy(points)
     to_anchors = _distances(space, rows, anchors)
 
     def clarity(count: int) -> float:
-        made = semi_supervised_kmeans(points, shown, count, geometry=geometry, c=c, seed=seed, restarts=2)
+        made = semi_supervised_kmeans(points, unlabelled, count, geometry=geometry, c=c, seed=seed, restarts=2)
         distances = torch.cat([_distances(space, rows, torch.from_numpy(made.centres)), to_anchors], 1)
-        clear = float(_silhouettes(distances, torch.from_numpy(made.clusters)).mean())
-        return clear + matched_share(labels[tested], made.clusters[tested]) if tested.any() else clear
+        return float(_silhouettes(distances, torch.from_numpy(made.clusters)).mean())
 
     return max(counts, key=clarity)
 
@@ -138,12 +147,6 @@ def _sample(points: NDArray[np.float32], labels: NDArray[np.int64], seed: int) -
         others = np.random.default_rng(seed).choice(others, room, replace=False)
     chosen = np.sort(np.concatenate([labelled, others]))
     return points[chosen], labels[chosen]
-
-
-def _without(labels: NDArray[np.int64], hidden: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The labels without those hidden, numbered anew without gaps."""
-    kept = np.setdiff1d(labels[labels >= 0], hidden)
-    return np.where(np.isin(labels, kept), np.searchsorted(kept, labels), UNLABELLED)
 
 
 def _distances(space: Space, points: Tensor, centres: Tensor) -> Tensor:

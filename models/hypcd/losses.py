@@ -17,6 +17,7 @@ __all__ = [
     "clip",
     "distance_share",
     "expmap0",
+    "hybrid_contrastive_loss",
     "hybrid_self_supervised_loss",
     "hybrid_supervised_loss",
     "pairwise_distance",
@@ -33,7 +34,8 @@ def _contrastive(similarity: Tensor, positive: Tensor) -> Tensor:
     return per_row.sum() / (count > 0).sum().clamp_min(1)
 
 
-def _hybrid(points: Tensor, positive: Tensor, *, c: float, temperature: float, share: float) -> Tensor:
+def hybrid_contrastive_loss(points: Tensor, positive: Tensor, *, c: float, temperature: float, share: float) -> Tensor:
+    """Points [n, d] attract those marked as their positives [n, n]; `share` of the loss is by distance, the rest by angle."""
     loss = points.new_zeros(())
     if share < 1:
         directions = functional.normalize(points, dim=-1)
@@ -45,13 +47,13 @@ def _hybrid(points: Tensor, positive: Tensor, *, c: float, temperature: float, s
 
 def hybrid_supervised_loss(points: Tensor, labels: Tensor, *, c: float, temperature: float, share: float) -> Tensor:
     """Points [n, d] with the same label [n] attract each other; `share` of the loss is by distance, the rest by angle."""
-    return _hybrid(points, labels.unsqueeze(0) == labels.unsqueeze(1), c=c, temperature=temperature, share=share)
+    return hybrid_contrastive_loss(points, labels.unsqueeze(0) == labels.unsqueeze(1), c=c, temperature=temperature, share=share)
 
 
 def hybrid_self_supervised_loss(points: Tensor, *, c: float, temperature: float, share: float) -> Tensor:
     """Of points [2n, d], each attracts only its other view, at n rows from it."""
     row = torch.arange(len(points) // 2, device=points.device).repeat(2)
-    return _hybrid(points, row.unsqueeze(0) == row.unsqueeze(1), c=c, temperature=temperature, share=share)
+    return hybrid_contrastive_loss(points, row.unsqueeze(0) == row.unsqueeze(1), c=c, temperature=temperature, share=share)
 
 
 def anchor_loss(

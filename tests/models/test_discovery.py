@@ -94,14 +94,21 @@ class TestClusterCount:
         points, _ = planted(9)
         assert estimate_cluster_count(points, unlabelled(points), candidates=range(2, 20), geometry=geometry) == 9
 
-    def test_with_labels(self) -> None:
+    @pytest.mark.parametrize("most", [12, 20, 40])
+    def test_with_labels_whatever_is_asked_about(self, most: int) -> None:
         points, truth = planted(12, spread=0.5)
         labels = np.where((truth < 6) & (np.arange(len(truth)) % 5 == 0), truth, -1)
-        assert estimate_cluster_count(points, labels, candidates=range(6, 30)) == 12
+        assert abs(estimate_cluster_count(points, labels, candidates=range(6, most + 1)) - 12) <= 1
+
+    def test_one_label_a_class_says_nothing_of_classes(self) -> None:
+        points, _ = planted(9)
+        labels = unlabelled(points)
+        labels[[0, 60]] = [0, 1]
+        assert estimate_cluster_count(points, labels, candidates=range(2, 20)) == 9
 
     def test_candidates_without_room_are_passed_over(self) -> None:
         points, truth = planted(4)
-        assert estimate_cluster_count(points, truth, candidates=[2, 3, 4]) == 4
+        assert estimate_cluster_count(points, truth, candidates=[2, 3, 4, 8]) == 4
         with pytest.raises(ValueError, match="no room"):
             semi_supervised_kmeans(points, truth, 3)
         with pytest.raises(ValueError, match="no candidate"):
