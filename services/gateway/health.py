@@ -21,7 +21,7 @@ from services.gateway.answers import json_answer
 from services.gateway.errors import Problem, problem_response
 from services.gateway.problems import NOT_READY
 from services.gateway.schemas import health as schemas
-from services.gateway.upstreams import ACCOUNTS, INGESTION, Upstreams
+from services.gateway.upstreams import ACCOUNTS, CATEGORIZATION, INGESTION, Upstreams
 from services.kit.client import ServiceClient
 from services.kit.server import FIGURES_KEY
 
@@ -60,6 +60,7 @@ class Readiness:
                     "redis": _check(lambda: _ask_redis(self.upstreams.redis)),
                     "accounts": _check(lambda: _ask_service(self.upstreams.accounts, ACCOUNTS)),
                     "ingestion": _check(lambda: _ask_service(self.upstreams.ingestion, INGESTION)),
+                    "categorization": _check(lambda: _ask_service(self.upstreams.categorization, CATEGORIZATION)),
                 }
                 dependencies = dict(zip(checks, await asyncio.gather(*checks.values()), strict=True))
                 self._answer = {"state": _state(dependencies), "dependencies": dependencies}

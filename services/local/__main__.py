@@ -70,6 +70,8 @@ def _start(system: LocalSystem, console: Console) -> None:
     _report(console, "Ready", time.monotonic() - started)
     url = system.gateway_url
     authorized = f'-H "Authorization: Bearer $(cat {shlex.quote(str(system.home.token_file))})"'
+    json = "-H 'Content-Type: application/json'"
+    payment = '{"description":"REWE SAGT DANKE 4711","amount":"-12.30","currency":"EUR"}'
     console.print(
         f"""
 SCALE answers at {url} (description: {url}/docs). Ctrl-C stops it.
@@ -80,7 +82,7 @@ Token of the demo user, valid 12 hours (also in {system.home.token_file}):
 Try:
   curl -s {authorized} '{url}/api/v1/transactions?page_size=5'
   curl -s {authorized} -F file=@statement.csv {url}/api/v1/imports
-  curl -s {authorized} {url}/api/v1/accounts
+  curl -s {authorized} {json} -d '{payment}' {url}/api/v1/classify
 """,
         markup=False,
     )

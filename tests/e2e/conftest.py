@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from services.local import LocalSystem, free_port_base
 from tests.support.rest import RestUser
 
+MODELS_DIR = Path(__file__).resolve().parents[2] / "models" / "hypcd"
+
 
 @pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
+def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of the model that the system answers with, for a test to take away and to put back."""
+    folder = tmp_path_factory.mktemp("models")
+    for path in (*MODELS_DIR.glob("*.pt"), *MODELS_DIR.glob("*.json")):
+        shutil.copy(path, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[LocalSystem]:
     """Every service as its own process. Its limits are those of `make run`."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SCALE_")}
+    environment["SCALE_CATEGORIZATION_MODELS_DIR"] = str(models_dir)
     system = LocalSystem(tmp_path_factory.mktemp("system") / "home", free_port_base(), durable=False, environment=environment)
     with system:
         system.start()

@@ -30,6 +30,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 PATHS = openapi.document()["paths"]
 SKIPPED = {
     "/imports/{import_id}/stream": "the same import as in /imports/{import_id}, as events",
+    "/classify/jobs/{job_id}": "no list names it; tests/e2e/test_categorization.py shows that it is the user's alone",
+    "/classify/jobs/{job_id}/results": "as that",
     "/export": "a zip that tells when it was made; its content is what the other routes answer",
 }
 PARAMETERS = {
@@ -44,6 +46,11 @@ PARAMETERS = {
     "include_inactive": ["true"],
 }
 """Each is tried on every route that takes it."""
+PAYMENTS = [
+    {"description": f"{shop} {amount}", "merchant": shop, "amount": amount, "currency": "EUR"}
+    for shop in ("Corner Shop", "REWE", "Market stall")
+    for amount in ("-3.00", "-250.00")
+]
 VOLATILE = {"figures_time"}
 
 Call = tuple[str, str, dict[str, Any]]
@@ -57,6 +64,7 @@ FIRST: list[Call] = [
     ("POST", "/budgets", {"category": "market_stall", "amount": {"amount": "5", "currency": "USD"}, "period_start": "2026-01-01",
                           "period_end": "2026-12-31"}),
     ("POST", "/saved-filters", {"name": "Corner", "filter": "merchant = \"Corner Shop\""}),
+    ("POST", "/classify/feedback", {"description": "Corner Shop 17", "amount": "-3.00", "currency": "EUR", "category": "education"}),
     ("POST", "/rules", {"name": "Corner", "filter": "merchant = \"Corner Shop\"", "note": "around the corner"}),
 ]  # fmt: skip
 """What each user asks for, word for word the same, before anything is imported, and after."""
@@ -128,6 +136,8 @@ def everything(user: RestUser) -> dict[str, Any]:
         answers[f"{path} {query}"] = body
         return body
 
+    # What is predicted for a user is read, too, though by POST.
+    answers["classify"] = user.http.post("/classify/batch", json={"items": PAYMENTS}).raise_for_status().json()
     for path, parameters in routes():
         concrete = path
         for name in re.findall(r"{\w+}", path):

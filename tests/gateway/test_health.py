@@ -9,7 +9,7 @@ import time
 import pytest
 
 from services.gateway.schemas.health import Readiness
-from tests.support.gateway_app import Gateway, RedisProcess, StartGateway, assert_problem
+from tests.support.gateway_app import MODEL, Gateway, RedisProcess, StartGateway, assert_problem
 from tests.support.ports import free_port
 from tests.support.upstream_fakes import FIGURES
 
@@ -42,9 +42,26 @@ async def test_health_readiness_all_up(gateway: Gateway) -> None:
             "redis": "up",
             "accounts": "up",
             "ingestion": "up",
+            "categorization": "up",
         }
-        for service in ("accounts", "ingestion"):
+        for service in ("accounts", "ingestion", "categorization"):
             assert body["dependencies"][service]["database"] == {"ok": True, **FIGURES}
+        assert body["dependencies"]["categorization"]["model"] == MODEL
+
+
+async def test_readiness_tells_that_rules_stand_in_for_the_model(start_gateway: StartGateway) -> None:
+    """CAT-10: it is ready all the same."""
+    gateway = await start_gateway(model="fallback")
+    await wait_until_ready(gateway)
+    body = (await gateway.client.get("/ready")).json()
+    Readiness.model_validate(body)
+    assert (body["state"], body["dependencies"]["categorization"]["model"]) == ("ready", "fallback")
+
+
+async def test_without_categorization_the_rest_is_degraded(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(categorization_up=False)
+    body = assert_problem(await gateway.client.get("/ready"), 503, "NOT_READY")
+    assert (body["state"], body["detail"]) == ("degraded", "Down: categorization.")
 
 
 async def test_health_readiness_redis_down(start_gateway: StartGateway, own_redis: RedisProcess) -> None:

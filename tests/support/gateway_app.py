@@ -27,6 +27,9 @@ from tests.support.ports import free_port
 from tests.support.upstream_fakes import FIGURES, SECRET, SUBJECTS, FakeAccounts, FakeIngestion, FakeSubject, fake_server, process_of
 from tests.support.user_data_fakes import FakeUserData
 
+MODEL = "hypcd-1.0.0+1a2b3c4d"
+"""What answers, as the fake of categorization tells with its health."""
+
 
 def bearer(user_id: UUID | None = None, **claims: Any) -> dict[str, str]:
     """The header of a valid token."""
@@ -151,7 +154,7 @@ async def start_gateway(redis_url: str) -> AsyncIterator[StartGateway]:
             ingestion_up: bool = True,
             categorization_up: bool = True,
             well: Any = None,
-            model: str = "hypcd-1.0.0+1a2b3c4d",
+            model: str = MODEL,
             **changes: Any,
         ) -> Gateway:
             accounts, ingestion = FakeAccounts(), FakeIngestion()
