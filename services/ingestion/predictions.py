@@ -134,6 +134,6 @@ def _read_answer(data: bytes, row_count: int) -> pl.DataFrame:
         )
     )
     if wrong.height:
-        raise WrongAnswer(f"says {str(wrong.row(0))[:200]}")
+        raise WrongAnswer(f"says of {wrong.height} rows what the ledger would refuse")
     # Of rows of which nothing is said, nothing is passed on.
     return answer.with_columns(pl.when(said).then(pl.col(name)).alias(name) for name in ("confidence", "prediction_source"))

@@ -103,12 +103,39 @@ async def test_a_rule_wins_over_every_prediction_and_gives_way_when_it_is_taken_
 
 
 async def test_a_prediction_is_no_word_of_the_user(service: AccountsService, user_id: UUID, account: Account) -> None:
-    """From what they said of others: an import that is taken back takes it along, and nothing of it is handed on."""
+    """From what they said of others: an import that is taken back takes it along."""
     import_id = await bring(service, user_id, account, One=predicted("travel", 0.9, "user"), Two=predicted("travel", 0.9, "user"))
     one = (await ledger(service, user_id))["One"]
     await service.update_transaction(user_id, one.id, TransactionChanges(category="travel"))
     outcome = await service.undo_import(user_id, import_id)
     assert (outcome.removed_count, [kept.reason for kept in outcome.kept]) == (1, ["you set its category"])
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "merged"),
+    [
+        (predicted("travel", 0.5), predicted("dining", 0.9, "user"), ("travel", "model", 0.5)),
+        (predicted("travel", 0.9, "user"), "dining", ("dining", "user", None)),
+        ("travel", "dining", ("travel", "user", None)),
+    ],
+)
+async def test_what_two_rows_become_that_are_one(
+    service: AccountsService,
+    categorizing: CategorizingService,
+    user_id: UUID,
+    account: Account,
+    earlier: dict[str, Any] | str,
+    later: dict[str, Any] | str,
+    merged: Held,
+) -> None:
+    """The user's own word goes over, where the other one has none; a prediction does not."""
+    for text, given in (("Bakery", earlier), ("Bakery north", later)):
+        await bring(service, user_id, account, **{text: given if isinstance(given, dict) else {}})
+        one = (await ledger(service, user_id))[text]
+        if isinstance(given, str):
+            await categorizing.set_category(user_id, one.id, given)
+    await service.merge_transaction(user_id, one.id)
+    assert await held(service, user_id) == {"Bakery": merged}
 
 
 async def test_an_edit_makes_a_prediction_the_users_own_word(
