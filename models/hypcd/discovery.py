@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +22,8 @@ _FIT = 20_000
 _MOST_CLUSTERS = 256
 _STEP = 1.4
 """From one number of clusters that is tried to the next."""
+_BLOCK = 4_000_000
+"""Distances that are held at a time."""
 _PAIRS = 8
 """Pairs of clusters, the nearest, that are tried as one before it is enough."""
 _LEAST_SCORE = 0.25
@@ -54,18 +55,16 @@ def discover(
     """
     if min_size < 1:
         raise ValueError(f"a cluster has at least one member, not {min_size}")
-    space, known = Space("hyperbolic", c), torch.from_numpy(anchors)
-    far = np.flatnonzero((_distances(space, torch.from_numpy(points), known).numpy() > far_from).all(1))
+    space = Space("hyperbolic", c)
+    field = _Field(space, torch.from_numpy(points), _nearest(space, points, anchors))
+    far = np.flatnonzero(field.elsewhere.numpy() > far_from)
     if len(far) < min_size:
         return []
-    chance = np.random.default_rng(seed)
-    fitted = points[far if len(far) <= _FIT else np.sort(chance.choice(far, _FIT, replace=False))]
-    most = min(_MOST_CLUSTERS, len(far) // min_size)
-    unlabelled = np.full(len(fitted), UNLABELLED)
-    count = _clearest(_sample(fitted, unlabelled, seed)[0], _ladder(most), "hyperbolic", c, seed, known)
-    centres = torch.from_numpy(semi_supervised_kmeans(fitted, unlabelled, count, c=c, seed=seed).centres)
-    centres = _merged(space, torch.from_numpy(fitted[:: math.ceil(len(fitted) / _SAMPLE)]), centres, known)
-    found = _judged(space, torch.from_numpy(points[far]), centres, known, far)
+    fitted = _chosen(far, _FIT, seed)
+    sample = field.only(_chosen(fitted, _SAMPLE, seed))
+    count = _clearest(sample, _ladder(min(_MOST_CLUSTERS, len(far) // min_size)), seed)
+    made = semi_supervised_kmeans(points[fitted], np.full(len(fitted), UNLABELLED), count, c=c, seed=seed)
+    found = _judged(field.only(far), _merged(sample, torch.from_numpy(made.centres)), far)
     kept = [cluster for cluster in found if len(cluster.members) >= min_size and cluster.score >= _LEAST_SCORE]
     return sorted(kept, key=lambda cluster: (-len(cluster.members), int(cluster.members[0])))
 
@@ -90,10 +89,11 @@ def estimate_cluster_count(
     if not fitting:
         raise ValueError(f"no candidate of {list(candidates)} has room for {classes} labelled classes")
     points, labels = _sample(points, labels, seed)
+    unlabelled = np.full(len(points), UNLABELLED)
     sizes = np.bincount(labels[labels >= 0], minlength=1)
     if sizes.max() < 2:
-        return _clearest(points, fitting, geometry, c, seed, torch.zeros(0, points.shape[1]))
-    unlabelled = np.full(len(points), UNLABELLED)
+        rows = torch.from_numpy(points)
+        return _clearest(_Field(Space(geometry, c), rows, torch.full((len(rows),), float("inf"))), fitting, seed)
     made = semi_supervised_kmeans(points, unlabelled, 2 * fitting[-1], geometry=geometry, c=c, seed=seed)
     together = [_together(made.clusters[labels == label]) for label in np.flatnonzero(sizes >= 2)]
     expected = float(np.mean(together)) / _together(made.clusters)
@@ -104,22 +104,6 @@ def _together(clusters: NDArray[np.int64]) -> float:
     """The fraction of pairs that are in one cluster."""
     size = np.bincount(clusters)
     return float((size * (size - 1)).sum() / (len(clusters) * (len(clusters) - 1)))
-
-
-def _clearest(points: NDArray[np.float32], counts: Sequence[int], geometry: Geometry, c: float, seed: int, anchors: Tensor) -> int:
-    """The number of clusters that are clearest, from each other and from the anchors [m, d]: of highest mean silhouette, to centres."""
-    if len(counts) == 1:
-        return counts[0]
-    unlabelled = np.full(len(points), UNLABELLED)
-    space, rows = Space(geometry, c), torch.from_numpy(points)
-    to_anchors = _distances(space, rows, anchors)
-
-    def clarity(count: int) -> float:
-        made = semi_supervised_kmeans(points, unlabelled, count, geometry=geometry, c=c, seed=seed, restarts=2)
-        distances = torch.cat([_distances(space, rows, torch.from_numpy(made.centres)), to_anchors], 1)
-        return float(_silhouettes(distances, torch.from_numpy(made.clusters)).mean())
-
-    return max(counts, key=clarity)
 
 
 def matched_share(truth: NDArray[np.int64], clusters: NDArray[np.int64]) -> float:
@@ -149,35 +133,68 @@ def _sample(points: NDArray[np.float32], labels: NDArray[np.int64], seed: int) -
     return points[chosen], labels[chosen]
 
 
+def _chosen(rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
+    """At most so many of the rows, in their order."""
+    return rows if len(rows) <= most else np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
+
+
+@dataclass(frozen=True)
+class _Field:
+    """Points [n, d], and how far each is from the nearest known category [n], infinity where there is none."""
+
+    space: Space
+    points: Tensor
+    elsewhere: Tensor
+
+    def only(self, rows: NDArray[np.int64]) -> _Field:
+        chosen = torch.from_numpy(rows)
+        return _Field(self.space, self.points[chosen], self.elsewhere[chosen])
+
+    def silhouettes(self, centres: Tensor, clusters: Tensor) -> Tensor:
+        """1 - a / b of each point: a to its own centre, b to the nearest other or known one; 0 where that is nearer, or there is none."""
+        distances = _distances(self.space, self.points, centres)
+        own = clusters.unsqueeze(1)
+        mine = distances.gather(1, own).squeeze(1)
+        other = torch.minimum(distances.scatter(1, own, float("inf")).min(1).values, self.elsewhere)
+        return torch.where(other.isinf(), 0.0, (1 - mine / other.clamp_min(1e-9)).clamp_min(0.0))
+
+
 def _distances(space: Space, points: Tensor, centres: Tensor) -> Tensor:
     return space.distance(space.divergence(points, centres))
 
 
-def _silhouettes(distances: Tensor, clusters: Tensor) -> Tensor:
-    """1 - a / b of each point [n] by distances [n, k]: a to its own centre, b to the nearest other; 0 where none is or it is nearer."""
-    if distances.shape[1] < 2:
-        return distances.new_zeros(len(distances))
-    own = clusters.unsqueeze(1)
-    mine = distances.gather(1, own).squeeze(1)
-    other = distances.scatter(1, own, float("inf")).min(1).values
-    return (1 - mine / other.clamp_min(1e-9)).clamp_min(0.0)
+def _nearest(space: Space, points: NDArray[np.float32], anchors: NDArray[np.float32]) -> Tensor:
+    """The distance of each point to the anchor nearest to it; in blocks, as either may be many."""
+    if not len(anchors) or not len(points):
+        return torch.full((len(points),), float("inf"))
+    known = torch.from_numpy(anchors)
+    blocks = torch.from_numpy(points).split(max(_BLOCK // len(anchors), 1))
+    return space.distance(torch.cat([space.divergence(block, known).min(1).values for block in blocks]))
 
 
-def _merged(space: Space, points: Tensor, centres: Tensor, anchors: Tensor) -> Tensor:
-    """The centres, those of one cluster that was cut in two made one: where their points lie clearer with one centre than with two."""
-    to_anchors = _distances(space, points, anchors)
+def _clearest(field: _Field, counts: Sequence[int], seed: int) -> int:
+    """The number of clusters that are clearest: of highest mean silhouette."""
+    if len(counts) == 1:
+        return counts[0]
+    points, unlabelled = field.points.numpy(), np.full(len(field.points), UNLABELLED)
 
-    def clarity(clusters: Tensor, centres: Tensor) -> float:
-        return float(_silhouettes(torch.cat([_distances(space, points, centres), to_anchors], 1), clusters).mean())
+    def clarity(count: int) -> float:
+        made = semi_supervised_kmeans(points, unlabelled, count, geometry=field.space.geometry, c=field.space.c, seed=seed, restarts=2)
+        return float(field.silhouettes(torch.from_numpy(made.centres), torch.from_numpy(made.clusters)).mean())
 
-    clusters = space.divergence(points, centres).argmin(1)
-    clearest = clarity(clusters, centres)
+    return max(counts, key=clarity)
+
+
+def _merged(field: _Field, centres: Tensor) -> Tensor:
+    """The centres, those of one cluster that was cut in two made one: where points lie clearer with one centre than with two."""
+    clusters = field.space.divergence(field.points, centres).argmin(1)
+    clearest = field.silhouettes(centres, clusters).mean()
     for _ in range(len(centres)):
-        for first, second in _neighbours(space, centres):
+        for first, second in _neighbours(field.space, centres):
             joined = torch.where(clusters == second, first, clusters)
             joined = joined - (joined > second).long()
-            means, _ = space.means(points, joined, len(centres) - 1)
-            if (clear := clarity(joined, means)) > clearest:
+            means, _ = field.space.means(field.points, joined, len(centres) - 1)
+            if (clear := field.silhouettes(means, joined).mean()) > clearest:
                 clusters, centres, clearest = joined, means, clear
                 break
         else:
@@ -194,16 +211,15 @@ def _neighbours(space: Space, centres: Tensor) -> list[tuple[int, int]]:
     return list(dict.fromkeys(pairs))[:_PAIRS]
 
 
-def _judged(space: Space, points: Tensor, centres: Tensor, anchors: Tensor, rows: NDArray[np.int64]) -> list[Cluster]:
+def _judged(field: _Field, centres: Tensor, rows: NDArray[np.int64]) -> list[Cluster]:
     """The clusters around the centres, of their typical members alone; `rows` [n] number the points as the caller does."""
-    to_centres = _distances(space, points, centres)
-    clusters = to_centres.argmin(1)
-    silhouettes = _silhouettes(torch.cat([to_centres, _distances(space, points, anchors)], 1), clusters)
+    nearest, clusters = _distances(field.space, field.points, centres).min(1)
+    silhouettes = field.silhouettes(centres, clusters)
     found = []
     for number, centre in enumerate(centres):
         typical = torch.nonzero((clusters == number) & (silhouettes >= _LEAST_SCORE)).squeeze(1)
         if len(typical):
-            distance = to_centres[typical, number]
-            members = typical[distance.argsort(stable=True)].numpy()
-            found.append(Cluster(rows[members], centre.numpy(), float(distance.mean()), float(silhouettes[typical].mean())))
+            members = typical[nearest[typical].argsort(stable=True)]
+            score, radius = float(silhouettes[members].mean()), float(nearest[members].mean())
+            found.append(Cluster(rows[members.numpy()], centre.numpy(), radius, score))
     return found

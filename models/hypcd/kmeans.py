@@ -69,38 +69,39 @@ def _check(points: NDArray[np.float32], labels: NDArray[np.int64]) -> None:
         raise ValueError(f"classes are numbered without gaps; no point has the label {min(missing)}")
 
 
+@dataclass(frozen=True, slots=True)
 class Space:
-    """Distances and means of one geometry; c matters on the ball alone."""
+    """Distances and means of one geometry; c, the curvature's size, matters on the ball alone."""
 
-    def __init__(self, geometry: Geometry, c: float) -> None:
-        self._c = c if geometry == "hyperbolic" else 0.0
+    geometry: Geometry
+    c: float
 
     def divergence(self, points: Tensor, centres: Tensor) -> Tensor:
         """What the inertia sums, [n, k]: squared distances, on the ball Lorentzian ones."""
         square, centre_square = points.square().sum(1, keepdim=True), centres.square().sum(1).unsqueeze(0)
         apart = (square + centre_square - 2 * points @ centres.T).clamp_min(0.0)
-        if not self._c:
+        if self.geometry == "euclidean":
             return apart
-        return 2 * apart / ((1 - self._c * square) * (1 - self._c * centre_square)).clamp_min(_TINY)
+        return 2 * apart / ((1 - self.c * square) * (1 - self.c * centre_square)).clamp_min(_TINY)
 
     def distance(self, divergence: Tensor) -> Tensor:
         """The distance that a divergence belongs to."""
-        if not self._c:
+        if self.geometry == "euclidean":
             return divergence.sqrt()
-        return (1 + self._c * divergence).clamp_min(1.0).acosh() / self._c**0.5
+        return (1 + self.c * divergence).clamp_min(1.0).acosh() / self.c**0.5
 
     def means(self, points: Tensor, clusters: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """The mean [count, d] of each cluster, zero where it is empty, and how many points are in it [count]."""
         size = torch.bincount(clusters, minlength=count)
-        if not self._c:
+        if self.geometry == "euclidean":
             total = points.new_zeros(count, points.shape[1]).index_add_(0, clusters, points)
             return total / size.clamp_min(1).unsqueeze(1), size
         # The Einstein midpoint: Lorentz factors as weights in the Klein model, then back to the ball.
-        stretch = 2 / (1 - self._c * points.square().sum(1, keepdim=True)).clamp_min(_TINY)
+        stretch = 2 / (1 - self.c * points.square().sum(1, keepdim=True)).clamp_min(_TINY)
         total = points.new_zeros(count, points.shape[1]).index_add_(0, clusters, points * stretch)
         weight = points.new_zeros(count, 1).index_add_(0, clusters, stretch - 1)
         klein = total / weight.clamp_min(_TINY)
-        return klein / (1 + (1 - self._c * klein.square().sum(1, keepdim=True)).clamp_min(0.0).sqrt()), size
+        return klein / (1 + (1 - self.c * klein.square().sum(1, keepdim=True)).clamp_min(0.0).sqrt()), size
 
 
 def _lloyd(space: Space, points: Tensor, labels: Tensor, classes: int, count: int, seed: int) -> Assignment:

@@ -160,6 +160,15 @@ class TestDiscover:
     def test_nothing_comes_of_nothing(self, rows: int) -> None:
         assert discover(planted(1)[0][:rows], ORIGIN, far_from=1.0, min_size=2) == []
 
+    def test_anchors_by_the_thousand(self) -> None:
+        points, truth = planted(5)
+        anchors = np.repeat(points[truth < 3], 40, axis=0)
+        found = discover(points, anchors, far_from=1.5, min_size=10)
+        assert {int(truth[cluster.members[0]]) for cluster in found} == {3, 4}
+
+    def test_one_cluster_and_nothing_to_tell_it_from_is_none(self) -> None:
+        assert discover(np.repeat(planted(1)[0][:1], 30, axis=0), NO_ANCHORS, far_from=1.0, min_size=10) == []
+
     def test_without_anchors_everything_is_far(self) -> None:
         assert len(discover(planted(5)[0], NO_ANCHORS, far_from=1.0, min_size=10)) == 5
 
