@@ -193,7 +193,8 @@ class ModelPredictor:
 
     def _fall_back(self, error: Exception) -> None:
         self._model = self._fallback
-        self._info = self._without(str(error) or type(error).__name__)
+        # Users read it: where the folder lies is for the log.
+        self._info = self._without(str(error).replace(f"{self._folder}/", "") or type(error).__name__)
         MODEL_DEGRADED.set(1)
         log.error("no model: the rules answer", folder=str(self._folder), error=str(error), kind=type(error).__name__)
 

@@ -177,6 +177,7 @@ async def test_artefacts_that_are_damaged_are_found_out_and_heal(
     predictor = await opened(load=load_hypcd)
     assert predictor.info().degraded
     assert name in predictor.info().reason or name == MANIFEST
+    assert str(tmp_path) not in predictor.info().reason
     assert (await predictor.run(lambda model: model.opine(ONE))).categories == ["groceries_supermarket"]
     (tmp_path / name).write_bytes(whole)
     await predictor.look()
