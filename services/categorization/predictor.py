@@ -87,10 +87,13 @@ def load_hypcd(folder: Path) -> LoadedModel:
 
     from models.artifact import read_manifest
     from models.hypcd.classifier import Classifier
+    from models.knowledge.brands import match_brand
 
     # One core answers tens of thousands a second; more would only wait for each other.
     torch.set_num_threads(1)
     classifier = Classifier.load(folder)
+    # Reasons name brands: their table is read now, not while the first one who asks waits.
+    match_brand("")
     hashes = read_manifest(folder).hashes
     return LoadedModel(
         HypcdModel(classifier), len(classifier.categories), classifier.dimension, dict(hashes), classifier.anchors, classifier.categories

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from models.hypcd.personal import Basis
+from models.knowledge.brands import match_brand
 from services.categorization.columns import day_of
 from services.categorization.decide import Decided
 from services.categorization.domain import Anchor, Categories, Payment, Verdict
@@ -41,7 +42,7 @@ def of_decision(decided: Decided, row: int, payment: Payment, categories: Catego
     if decided.opinion.whys and decided.opinion.whys[row]:
         reasons.append(decided.opinion.whys[row])
     if not model.degraded and not decided.personal[row]:
-        reasons.append(_looks_like(decided, row, categories))
+        reasons += [*_brand(decided, row, categories), _looks_like(decided, row, categories)]
     return reasons or [f"{likeliest} is likeliest: {confidence:.0%}."]
 
 
@@ -59,6 +60,15 @@ def _personal(decided: Decided, row: int, payment: Payment, likeliest: str) -> s
     if evidence.basis is Basis.SIMILAR:
         return f"It resembles {evidence.merchant_key.title()}, which you put into {likeliest} {_times(evidence.count)}."
     return f"Your payments like it are mostly {likeliest}."
+
+
+def _brand(decided: Decided, row: int, categories: Categories) -> list[str]:
+    """What the world knows of the merchant, where it says the same."""
+    brand = match_brand(decided.keys[row])
+    chosen = decided.categories[decided.best[row]]
+    if brand is None or chosen not in categories or brand.category not in (chosen, categories[chosen].primary_slug):
+        return []
+    return [f"{brand.name} is known for {name_of(brand.category, categories)}."]
 
 
 def _times(count: int) -> str:

@@ -27,8 +27,9 @@ async def test_classify_single(stack: Stack) -> None:
     assert answer.confidence == pytest.approx(0.9)
     assert (answer.source, answer.abstained, answer.degraded) == (MODEL, False, False)
     assert answer.model_version == "hypcd-test+1"
-    assert len(answer.reasons) == 1
-    assert "90%" in answer.reasons[0]
+    brand, looks = answer.reasons
+    assert brand == "Rewe is known for Supermarkets."
+    assert looks.startswith("Its text and amount are nearest to Supermarkets (90%)")
     assert [one.category for one in answer.alternatives] == ["transport_fuel", "housing_rent", "dining_cafe"]
     assert answer.alternatives[0].primary_category == "transport"
 
