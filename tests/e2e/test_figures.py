@@ -11,7 +11,12 @@ from tests.support.rest import RestUser
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-STATEMENT = "Date,Description,Amount,Currency\n2026-01-30,Rent,-700.00,EUR\n2026-01-31,Shop,-12.34,EUR\n2026-02-01,Salary,2800.00,EUR\n"
+# With the bank's own label, so that nobody has to guess what each was for.
+STATEMENT = """Date,Description,Amount,Currency,Category
+2026-01-30,Rent,-700.00,EUR,Housing
+2026-01-31,Shop,-12.34,EUR,Housing
+2026-02-01,Salary,2800.00,EUR,Income
+"""
 
 
 def summaries(user: RestUser, **query: str) -> dict[str, Any]:
