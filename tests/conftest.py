@@ -24,6 +24,9 @@ settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
+# Threads of torch wait for each other by turning round: ten times the time where several processes share the machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # As plain text: structlog's own way prints every local variable of every frame, for seconds where these are whole statements.
 structlog.configure(processors=[structlog.processors.format_exc_info, structlog.dev.ConsoleRenderer(colors=False)])
 

@@ -15,6 +15,13 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from clients.cli.__main__ import app
+from clients.cli.session import console
+
+
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables have room, however wide the terminal is in which the tests run."""
+    monkeypatch.setattr(console, "width", 200)
 
 
 @dataclass
