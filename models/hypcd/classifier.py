@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from models.artifact import ArtifactError, load, read_manifest
-from models.hypcd.ball import pairwise_distance
+from models.hypcd.ball import expmap0, logmap0, pairwise_distance
 from models.hypcd.features import extract
 from models.hypcd.network import Config, Encoder
 
@@ -35,65 +36,110 @@ class Predictions:
     """Of n items, in their order."""
 
     points: NDArray[np.float32]  # [n, dimension], on the ball
-    probabilities: NDArray[np.float32]  # [n, k], calibrated, over Classifier.categories
+    probabilities: NDArray[np.float32]  # [n, k], calibrated, over Classifier.categories; rows sum to 1
 
 
 class Classifier:
-    """An encoder and the anchors of its categories. Holds no state of a request: many threads may predict at once."""
+    """An encoder and the anchors of its categories. Holds no state of a request: many threads may predict at once.
 
-    def __init__(
-        self, version: str, encoder: Encoder, anchors: Tensor, categories: Sequence[str], *, temperature: float, threshold: float
-    ) -> None:
-        if len(anchors) != len(categories) or anchors.shape[1] != encoder.config.dimension:
-            raise ValueError(
-                f"anchors {tuple(anchors.shape)} fit neither {len(categories)} categories nor points of {encoder.config.dimension}"
-            )
+    `categories` are detailed ones and, behind them, their primary ones. Where no detail of a primary category is likely enough to be said,
+    its whole probability stands under the primary one: that something was bought in a shop may be certain when the kind of shop is not.
+    """
+
+    def __init__(self, version: str, encoder: Encoder, heads: Heads) -> None:
         self.version = version
-        self.categories = tuple(categories)
-        self.threshold = threshold  # below it, better no answer
+        self.categories = heads.detailed + heads.primaries
+        self.threshold = heads.threshold  # below it, better no answer
         self.dimension = encoder.config.dimension
         self.curvature = encoder.config.curvature
+        if heads.anchors.shape != (len(heads.detailed), self.dimension) or len(heads.parent) != len(heads.detailed):
+            raise ValueError(f"anchors {tuple(heads.anchors.shape)} for {len(heads.detailed)} categories in {self.dimension} dimensions")
+        if set(heads.parent.tolist()) != set(range(len(heads.primaries))):
+            raise ValueError(f"details of {len(set(heads.parent.tolist()))} categories for {len(heads.primaries)} primary ones")
         self._encoder = encoder.eval().requires_grad_(False)
-        self._anchors = anchors
-        self._temperature = temperature
+        self._heads = heads
+        parents = heads.parent == torch.arange(len(heads.primaries)).unsqueeze(1)
+        self._members = parents.float().T  # [detailed, primaries]
+        means = (parents.float() @ logmap0(heads.anchors, self.curvature)) / parents.sum(1, keepdim=True)
+        self._anchors = torch.cat([heads.anchors, expmap0(means, self.curvature)])
 
     @classmethod
     def load(cls, folder: Path) -> Classifier:
         """Reads a folder of artefacts. Raises ArtifactError where one is missing, damaged, or does not fit."""
         manifest = read_manifest(folder)
-        model, anchors = load(manifest, MODEL_FILE), load(manifest, ANCHORS_FILE)
+        model, heads = load(manifest, MODEL_FILE), load(manifest, ANCHORS_FILE)
         try:
             encoder = Encoder(Config(**model["config"]))
             encoder.load_state_dict(unpacked(model["state"]))
-            return cls(
-                manifest.version,
-                encoder,
-                anchors["anchors"].float(),
-                anchors["categories"],
-                temperature=float(anchors["temperature"]),
-                threshold=float(anchors["threshold"]),
-            )
-        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            return cls(manifest.version, encoder, Heads.of(heads))
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
             raise ArtifactError(f"{folder} holds no model that this version knows: {type(error).__name__}: {error}") from error
 
     @property
     def anchors(self) -> NDArray[np.float32]:
-        """Points [k, dimension], in the order of `categories`."""
+        """Points [k, dimension], in the order of `categories`; a primary one lies amid its details."""
         return self._anchors.numpy().copy()
 
     @torch.inference_mode()
     def predict(self, items: Items) -> Predictions:
         """One forward pass for all items. Raises ValueError for columns of unequal length."""
         points = self._encoder.points(extract(items.descriptions, items.merchants, items.amounts, items.weekdays))
-        logits = -pairwise_distance(points, self._anchors, self.curvature) / self._temperature
-        return Predictions(points.numpy(), logits.softmax(dim=1).numpy())
+        logits = -pairwise_distance(points, self._heads.anchors, self.curvature) / self._heads.temperature
+        # Nobody earns by paying.
+        spent = torch.from_numpy(np.asarray(items.amounts, dtype=np.float64) < 0).unsqueeze(1)
+        detailed = logits.masked_fill(spent & self._heads.credit, float("-inf")).softmax(dim=1)
+        return Predictions(points.numpy(), self._said(detailed).numpy())
+
+    def _said(self, detailed: Tensor) -> Tensor:
+        """Probabilities [n, k] over `categories`, from those over the detailed ones."""
+        certain = ((detailed >= self.threshold).float() @ self._members) > 0  # [n, primaries]
+        primaries = (detailed @ self._members).masked_fill(certain, 0.0)
+        return torch.cat([detailed * certain[:, self._heads.parent], primaries], dim=1)
 
     @torch.inference_mode()
     def nearest_anchors(self, point: ArrayLike, k: int) -> list[tuple[str, float]]:
-        """The k categories nearest to a point [dimension] with their distances, nearest first."""
+        """The k detailed categories nearest to a point [dimension] with their distances, nearest first."""
         row = torch.as_tensor(np.asarray(point, dtype=np.float32)).unsqueeze(0)
-        distances, places = pairwise_distance(row, self._anchors, self.curvature)[0].topk(min(k, len(self.categories)), largest=False)
-        return [(self.categories[place], distance) for place, distance in zip(places.tolist(), distances.tolist(), strict=True)]
+        distances, places = pairwise_distance(row, self._heads.anchors, self.curvature)[0].sort()
+        return [(self.categories[place], distance) for place, distance in zip(places[:k].tolist(), distances[:k].tolist(), strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """What turns a point into an answer."""
+
+    detailed: tuple[str, ...]
+    primaries: tuple[str, ...]
+    parent: Tensor  # [detailed], a place in `primaries`
+    credit: Tensor  # [detailed], for money that comes in only
+    anchors: Tensor  # [detailed, dimension], points of the ball
+    temperature: float
+    threshold: float
+
+    @classmethod
+    def of(cls, content: dict[str, Any]) -> Heads:
+        """From what `content` wrote."""
+        return cls(
+            tuple(content["detailed"]),
+            tuple(content["primaries"]),
+            content["parent"].long(),
+            content["credit"].bool(),
+            content["anchors"].float(),
+            float(content["temperature"]),
+            float(content["threshold"]),
+        )
+
+    def content(self) -> dict[str, Any]:
+        """Plain values and tensors, for a file."""
+        return {
+            "detailed": list(self.detailed),
+            "primaries": list(self.primaries),
+            "parent": self.parent,
+            "credit": self.credit,
+            "anchors": self.anchors,
+            "temperature": self.temperature,
+            "threshold": self.threshold,
+        }
 
 
 def packed(state: dict[str, Tensor]) -> dict[str, Tensor]:

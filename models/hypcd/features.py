@@ -20,8 +20,8 @@ AMOUNT_BANDS = 66
 WEEKDAYS = 8
 
 _BANDS_PER_SIGN = 32  # half octaves from 0.35: the last begins at about 16,000
-_ZERO_AMOUNT, _UNKNOWN_AMOUNT = 64, 65
-_UNKNOWN_WEEKDAY = 7
+_ZERO_AMOUNT, UNKNOWN_AMOUNT = 64, 65
+UNKNOWN_WEEKDAY = 7
 
 _SPACE, _DIGIT, _DROPPED, _ROW_END = ord(" "), ord("0"), 0, ord("\n")
 _BASE = 0x9E3779B97F4A7C15
@@ -42,21 +42,23 @@ _MEANING[_ROW_END] = _ROW_END
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Of n rows: the hashes of all n-grams, row after row, and where each row's begin; an amount band and a weekday each."""
+    """Of n rows: the hashes of all n-grams, row after row, and where each row's begin; of the whole text; an amount band and a weekday."""
 
     hashes: NDArray[np.uint64]  # [total]
     offsets: NDArray[np.int64]  # [n]
+    wholes: NDArray[np.uint64]  # [n, 2]: the text alone, and with sign and octave of the amount
     bands: NDArray[np.int64]  # [n], in [0, AMOUNT_BANDS)
     weekdays: NDArray[np.int64]  # [n], in [0, WEEKDAYS)
 
 
 def extract(descriptions: Sequence[str], merchants: Sequence[str], amounts: ArrayLike, weekdays: ArrayLike) -> Features:
     """Features of parallel columns; "" for no merchant, NaN for no amount, -1 for no day. Raises ValueError for unequal lengths."""
-    hashes, offsets = ngrams(row_texts(descriptions, merchants))
+    hashes, offsets, texts = ngrams(row_texts(descriptions, merchants))
     bands, days = amount_bands(amounts), np.asarray(weekdays, dtype=np.int64)
     if not len(offsets) == len(bands) == len(days):
         raise ValueError(f"columns of unequal length: {len(offsets)} texts, {len(bands)} amounts, {len(days)} weekdays")
-    return Features(hashes, offsets, bands, np.where((days < 0) | (days > 6), _UNKNOWN_WEEKDAY, days))
+    wholes = np.stack([texts, _mixed(texts ^ ((bands // 2 + 1).astype(np.uint64) * _SALT))], axis=1)
+    return Features(hashes, offsets, wholes, bands, np.where((days < 0) | (days > 6), UNKNOWN_WEEKDAY, days))
 
 
 def row_texts(descriptions: Sequence[str], merchants: Sequence[str]) -> list[str]:
@@ -75,18 +77,18 @@ def amount_bands(amounts: ArrayLike) -> NDArray[np.int64]:
     bands: NDArray[np.int64] = np.clip(np.nan_to_num(octaves, nan=0.0), 0, _BANDS_PER_SIGN - 1).astype(np.int64)
     bands += _BANDS_PER_SIGN * (values > 0)
     bands[values == 0] = _ZERO_AMOUNT
-    bands[np.isnan(values)] = _UNKNOWN_AMOUNT
+    bands[np.isnan(values)] = UNKNOWN_AMOUNT
     return bands
 
 
-def ngrams(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Hashes of all n-grams of texts, row after row [total], and where each row's begin [n].
+def ngrams(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.uint64]]:
+    """Hashes of all n-grams of texts, row after row [total]; where each row's begin [n]; hashes of whole texts [n].
 
     Of each word with a space on both sides: its stretches of 3, 4 and 5 characters, and itself; of each pair of neighbours: both together.
     Case, accents, punctuation and the length of numbers make no difference.
     """
     if not texts:
-        return np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int64)
+        return np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.uint64)
     codes = _normalised(texts)
     row_ends = codes == _ROW_END
     codes[row_ends] = _SPACE
@@ -104,12 +106,18 @@ def ngrams(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]
     ends[:, -2], valid[:, -2] = after, word_starts
     ends[:, -1], valid[:, -1] = after[after], pair_starts
     starts, kinds = np.nonzero(valid)
-    hashes = _stretches(codes, starts, ends[starts, kinds]) ^ (kinds.astype(np.uint64) * _SALT)
-    hashes ^= hashes >> np.uint64(32)
-    hashes *= _MIX
-    hashes ^= hashes >> np.uint64(29)
-    # A row begins at the end of the one before.
-    return hashes, np.searchsorted(starts, np.flatnonzero(row_ends)[:-1])
+    borders = np.flatnonzero(row_ends)
+    # The stretches of words and, after them, the rows from the end of the one before to their own.
+    hashes = _stretches(codes, np.append(starts, borders[:-1]), np.append(ends[starts, kinds], borders[1:]))
+    salts = np.append(kinds, np.full(len(texts), len(GRAMS) + 2)).astype(np.uint64) * _SALT
+    hashes = _mixed(hashes ^ salts)
+    return hashes[: len(starts)], np.searchsorted(starts, borders[:-1]), hashes[len(starts) :]
+
+
+def _mixed(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Every bit of a hash brought to bear on the leading ones, which become the bucket."""
+    hashes = (hashes ^ (hashes >> np.uint64(32))) * _MIX
+    return hashes ^ (hashes >> np.uint64(29))
 
 
 def _normalised(texts: Sequence[str]) -> NDArray[np.uint32]:

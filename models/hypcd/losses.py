@@ -57,11 +57,17 @@ def hybrid_self_supervised_loss(points: Tensor, *, c: float, temperature: float,
 
 
 def anchor_loss(
-    points: Tensor, anchors: Tensor, labels: Tensor, *, c: float, temperature: Tensor | float, weights: Tensor | None = None
+    points: Tensor, anchors: Tensor, labels: Tensor, *, c: float, temperature: Tensor | float, members: Tensor | None = None
 ) -> Tensor:
-    """Cross entropy of labels [n] under -distance / temperature to the anchors [k, d]; `weights` [n] say how much a row counts."""
-    losses = functional.cross_entropy(-pairwise_distance(points, anchors, c) / temperature, labels, reduction="none")
-    return losses.mean() if weights is None else (losses * weights).sum() / weights.sum()
+    """Cross entropy of labels [n] under -distance / temperature from points [n, d] to anchors [k, d].
+
+    With `members` [labels, k], a label stands for several anchors, and the probabilities of those are added up: who knows that a row is
+    of transport, but not which, teaches that much.
+    """
+    log_shares = functional.log_softmax(-pairwise_distance(points, anchors, c) / temperature, dim=1)
+    if members is None:
+        return functional.nll_loss(log_shares, labels)
+    return -log_shares.masked_fill(~members[labels], float("-inf")).logsumexp(dim=1).mean()
 
 
 def distance_share(epoch: int, start: int, end: int, most: float) -> float:

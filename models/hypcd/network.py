@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from models.hypcd.ball import clip, expmap0
 from models.hypcd.features import AMOUNT_BANDS, WEEKDAYS, Features
@@ -33,25 +34,32 @@ class Encoder(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        self.grams = nn.EmbeddingBag(1 << config.bucket_bits, config.gram_width, mode="sum")
+        self.grams = nn.EmbeddingBag((1 << config.bucket_bits) + 1, config.gram_width, mode="sum")
         self.bands = nn.Embedding(AMOUNT_BANDS, config.band_width)
         self.weekdays = nn.Embedding(WEEKDAYS, config.weekday_width)
         self.hidden = nn.Linear(config.gram_width + config.band_width + config.weekday_width, config.hidden)
         self.straight = nn.Linear(config.gram_width, config.dimension, bias=False)
         self.out = nn.Linear(config.hidden, config.dimension)
 
-    def forward(self, grams: Tensor, offsets: Tensor, bands: Tensor, weekdays: Tensor) -> Tensor:
-        counts = torch.diff(offsets, append=offsets.new_tensor([len(grams)])).clamp_min(1)
-        text = self.grams(grams, offsets) * counts.unsqueeze(1).rsqrt()
+    def forward(self, grams: Tensor, offsets: Tensor, wholes: Tensor, bands: Tensor, weekdays: Tensor) -> Tensor:
+        counts = torch.diff(offsets, append=offsets.new_tensor([len(grams)])) + wholes.shape[1]
+        # Whole texts share the table with their parts: by them, a merchant of many words is told from its namesakes.
+        text = self.grams(grams, offsets) + functional.embedding(wholes, self.grams.weight).sum(dim=1)
+        text = text * counts.unsqueeze(1).rsqrt()
         hidden = torch.cat([text, self.bands(bands), self.weekdays(weekdays)], dim=1)
         tangent = self.out(torch.relu(self.hidden(hidden))) + self.straight(text)
         return expmap0(clip(tangent, self.config.radius), self.config.curvature)
 
+    @property
+    def absent(self) -> int:
+        """The row of the table that stands for a whole text left out."""
+        return 1 << self.config.bucket_bits
+
     def buckets(self, hashes: NDArray[np.uint64]) -> Tensor:
-        """Rows of the table of n-gram vectors, from hashes [total] of 64 bits."""
+        """Rows of the table of n-gram vectors, from hashes of 64 bits."""
         return torch.from_numpy((hashes >> np.uint64(64 - self.config.bucket_bits)).astype(np.int64))
 
     def points(self, features: Features) -> Tensor:
         """Points [n, dimension] of rows."""
         offsets, bands, weekdays = (torch.from_numpy(part) for part in (features.offsets, features.bands, features.weekdays))
-        return self(self.buckets(features.hashes), offsets, bands, weekdays)
+        return self(self.buckets(features.hashes), offsets, self.buckets(features.wholes), bands, weekdays)

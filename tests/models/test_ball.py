@@ -71,11 +71,15 @@ def test_a_row_without_a_partner_does_not_count() -> None:
     assert alone.item() == 0.0
 
 
-def test_weights_choose_the_rows_of_the_anchor_loss() -> None:
+def test_a_label_may_stand_for_several_anchors() -> None:
     points, anchors = expmap0(clip(vectors(4), 1.0), 1.0), expmap0(clip(vectors(3, seed=1), 1.0), 1.0)
     labels = torch.tensor([0, 1, 2, 0])
-    weighted = anchor_loss(points, anchors, labels, c=1.0, temperature=0.5, weights=torch.tensor([1.0, 1.0, 0.0, 0.0]))
-    torch.testing.assert_close(weighted, anchor_loss(points[:2], anchors, labels[:2], c=1.0, temperature=0.5))
+    alone = anchor_loss(points, anchors, labels, c=1.0, temperature=0.5)
+    torch.testing.assert_close(anchor_loss(points, anchors, labels, c=1.0, temperature=0.5, members=torch.eye(3).bool()), alone)
+    wide = torch.tensor([[True, True, False], [False, True, False], [False, False, True]])
+    assert anchor_loss(points, anchors, labels, c=1.0, temperature=0.5, members=wide) < alone
+    anything = anchor_loss(points, anchors, labels, c=1.0, temperature=0.5, members=torch.ones(3, 3).bool())
+    torch.testing.assert_close(anything, torch.zeros(()), atol=1e-5, rtol=0)
 
 
 def test_distance_enters_in_a_straight_line() -> None:

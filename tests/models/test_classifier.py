@@ -12,11 +12,12 @@ import torch
 
 from models.artifact import ArtifactError, save
 from models.hypcd.ball import expmap0
-from models.hypcd.classifier import ANCHORS_FILE, MODEL_FILE, Classifier, Items, packed, unpacked
+from models.hypcd.classifier import ANCHORS_FILE, MODEL_FILE, Classifier, Heads, Items, packed, unpacked
 from models.hypcd.network import Config, Encoder
 
 CONFIG = Config(bucket_bits=12, gram_width=32, hidden=16, dimension=8)
-CATEGORIES = ["groceries_supermarket", "transport_fuel", "dining"]
+DETAILED = ("income_salary", "groceries_supermarket", "transport_fuel", "transport_taxi")
+PRIMARIES = ("income", "groceries", "transport")
 COLUMNS: tuple[list[Any], ...] = (
     ["TESCO STORES 1", "shell", "", "🍕" * 3_000],
     ["", "SHELL UK", "", ""],
@@ -26,13 +27,18 @@ COLUMNS: tuple[list[Any], ...] = (
 ITEMS = Items(*COLUMNS)
 
 
-def files(config: Config = CONFIG, categories: list[str] = CATEGORIES) -> dict[str, dict[str, object]]:
+def files(config: Config = CONFIG, detailed: tuple[str, ...] = DETAILED, threshold: float = 0.3) -> dict[str, dict[str, Any]]:
     torch.manual_seed(0)
-    anchors = expmap0(torch.randn(len(CATEGORIES), config.dimension), 1.0)
-    return {
-        MODEL_FILE: {"config": asdict(config), "state": packed(Encoder(config).state_dict())},
-        ANCHORS_FILE: {"anchors": anchors, "categories": categories, "temperature": 0.5, "threshold": 0.6},
-    }
+    heads = Heads(
+        detailed,
+        PRIMARIES,
+        torch.tensor([0, 1, 2, 2]),
+        torch.tensor([True, False, False, False]),
+        expmap0(torch.randn(len(DETAILED), config.dimension), 1.0),
+        0.5,
+        threshold,
+    )
+    return {MODEL_FILE: {"config": asdict(config), "state": packed(Encoder(config).state_dict())}, ANCHORS_FILE: heads.content()}
 
 
 @pytest.fixture
@@ -45,9 +51,9 @@ def test_every_item_gets_a_point_inside_the_ball_and_probabilities(classifier: C
     predictions = classifier.predict(ITEMS)
     assert predictions.points.shape == (4, classifier.dimension)
     assert (np.linalg.norm(predictions.points, axis=1) < 1).all()
-    assert predictions.probabilities.shape == (4, 3)
+    assert predictions.probabilities.shape == (4, 7)
     np.testing.assert_allclose(predictions.probabilities.sum(axis=1), 1, rtol=1e-5)
-    assert (classifier.version, classifier.categories, classifier.threshold) == ("test-1", tuple(CATEGORIES), 0.6)
+    assert (classifier.version, classifier.categories, classifier.threshold) == ("test-1", DETAILED + PRIMARIES, 0.3)
 
 
 def test_an_item_has_the_same_answer_alone_and_in_any_order(classifier: Classifier) -> None:
@@ -60,15 +66,41 @@ def test_an_item_has_the_same_answer_alone_and_in_any_order(classifier: Classifi
 
 
 def test_no_items_no_answers(classifier: Classifier) -> None:
-    assert classifier.predict(Items([], [], [], [])).probabilities.shape == (0, 3)
+    assert classifier.predict(Items([], [], [], [])).probabilities.shape == (0, 7)
 
 
-def test_the_nearest_anchor_is_the_likeliest_category(classifier: Classifier) -> None:
-    predictions = classifier.predict(ITEMS)
-    for point, probabilities in zip(predictions.points, predictions.probabilities, strict=True):
-        nearest = classifier.nearest_anchors(point, 5)
-        assert [category for category, _ in nearest] == [CATEGORIES[place] for place in np.argsort(-probabilities)]
+def test_nobody_earns_by_paying(classifier: Classifier) -> None:
+    income = [category.startswith("income") for category in classifier.categories]
+    likely = classifier.predict(Items(["salary"] * 3, [""] * 3, [-5.0, 5.0, float("nan")], [0] * 3)).probabilities[:, income].sum(axis=1)
+    assert likely[0] == 0
+    assert (likely[1:] > 0).all()
+
+
+def test_a_primary_category_is_said_where_no_detail_is_likely_enough(tmp_path: Path) -> None:
+    known = {}
+    for threshold in (0.0, 2.0, 0.3):
+        save(tmp_path, "test-1", files(threshold=threshold), {})
+        known[threshold] = Classifier.load(tmp_path).predict(ITEMS).probabilities
+        np.testing.assert_allclose(known[threshold].sum(axis=1), 1, rtol=1e-5)
+    details, primaries = known[0.0], known[2.0]
+    assert (details[:, 4:] == 0).all()
+    assert (primaries[:, :4] == 0).all()
+    np.testing.assert_allclose(primaries[:, 6], details[:, 2:4].sum(axis=1), rtol=1e-5)
+    said = known[0.3][:, 2:4].max(axis=1) > 0
+    np.testing.assert_array_equal(said, details[:, 2:4].max(axis=1) >= 0.3)
+
+
+def test_the_nearest_anchors_come_first(classifier: Classifier) -> None:
+    for place, slug in enumerate(DETAILED):
+        nearest = classifier.nearest_anchors(classifier.anchors[place], 9)
+        assert (nearest[0][0], len(nearest)) == (slug, 4)
         assert nearest == sorted(nearest, key=lambda pair: pair[1])
+
+
+def test_a_primary_category_has_an_anchor_amid_its_details(classifier: Classifier) -> None:
+    assert classifier.anchors.shape == (7, classifier.dimension)
+    np.testing.assert_allclose(classifier.anchors[4:6], classifier.anchors[:2], rtol=1e-4)
+    assert np.linalg.norm(classifier.anchors[6]) < np.linalg.norm(classifier.anchors[2:4], axis=1).max()
 
 
 def test_columns_of_unequal_length_are_refused(classifier: Classifier) -> None:
@@ -89,10 +121,11 @@ def test_packing_keeps_a_weight_to_half_a_step() -> None:
     "content",
     [
         {ANCHORS_FILE: {}},
+        {ANCHORS_FILE: {**files()[ANCHORS_FILE], "parent": torch.tensor([0, 1, 2, 9])}},
         {MODEL_FILE: {"config": {"width": 3}, "state": {}}},
         {MODEL_FILE: {"config": {}, "state": {}}},
         {MODEL_FILE: {"config": None, "state": None}},
-        files(categories=CATEGORIES[:2]),
+        files(detailed=DETAILED[:2]),
     ],
 )
 def test_artefacts_that_do_not_fit_are_refused(tmp_path: Path, content: dict[str, dict[str, object]]) -> None:
