@@ -69,17 +69,16 @@ def decide(model: Model, columns: Columns, anchors: PersonalAnchors | None, *, k
         confidence = probabilities[rows, best].astype(np.float64)
     else:
         best, confidence = np.zeros(len(columns), np.int64), np.zeros(len(columns), np.float64)
-    personal = (
-        np.array([one.basis is not Basis.GLOBAL for one in evidence], np.bool_)
-        if evidence is not None
-        else np.zeros(len(columns), np.bool_)
-    )
+    bases = [one.basis for one in evidence] if evidence is not None else []
+    personal = np.array([basis is not Basis.GLOBAL for basis in bases], np.bool_) if bases else np.zeros(len(columns), np.bool_)
+    # What the user has said of this very merchant is never too unlikely to be said again.
+    said = np.array([basis is Basis.MERCHANT for basis in bases], np.bool_) if bases else personal
     return Decided(
         categories,
         probabilities,
         best,
         np.clip(confidence, 0.0, 1.0),
-        (confidence < model.threshold) | (confidence <= 0),
+        (confidence <= 0) | (confidence < model.threshold) & ~said,
         personal,
         evidence if evidence is not None else [Evidence(Basis.GLOBAL)] * len(columns),
         keys,

@@ -29,21 +29,27 @@ class Learned:
         self._version: str = before._version if before is not None else ""
         self._laid_out: PersonalAnchors | None = None
         self._laid_out_for = ""
+        self._places: Floats | None = None
 
     def anchors(self, model: Model) -> PersonalAnchors | None:
         """Where they lie for this model; None without any. Call it where `Predictor.run` does."""
         if not self.rows:
             return None
         if self._laid_out is None or self._laid_out_for != model.version:
+            self._places = self._place(model)
             self._laid_out = PersonalAnchors.from_rows(
                 [row.merchant_key for row in self.rows],
                 [row.category for row in self.rows],
                 [float(row.amount) for row in self.rows],
                 [_day(row) for row in self.rows],
-                self._place(model),
+                self._places,
             )
             self._laid_out_for = model.version
         return self._laid_out
+
+    def places(self, model: Model) -> Floats | None:
+        """Points [rows, d] of the anchors on this model's ball; None without any, or without a ball. Call it where `Predictor.run` does."""
+        return self._places if self.anchors(model) is not None else None
 
     def _place(self, model: Model) -> Floats | None:
         """[rows, d]; only what this model has not placed before is worked out."""

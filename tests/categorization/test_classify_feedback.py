@@ -83,6 +83,17 @@ async def test_the_same_request_is_one_correction(stack: Stack, as_role: AsRole)
         assert await connection.fetchval("SELECT count(*) FROM categorization.corrections") == 1
 
 
+async def test_a_transaction_is_open_again_once_the_user_takes_the_word_back(stack: Stack, as_role: AsRole) -> None:
+    (transaction_id,) = await stack.add_rows(["REWE MARKT"])
+    await stack.correct(transaction_id, "dining")
+    assert (await stack.correct(transaction_id, "uncategorized")).previous_category == "dining"
+    found = await stack.transaction(transaction_id)
+    assert (found.category, found.category_source) == ("", transaction_pb2.CATEGORY_SOURCE_UNSPECIFIED)
+    assert (await stack.classify("REWE MARKT", transaction_id=str(transaction_id))).source == MODEL
+    async with as_role("categorization", stack.user_id) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM categorization.anchors") == 0
+
+
 async def test_a_payment_in_no_ledger_is_taken_back_by_uncategorized(stack: Stack) -> None:
     await stack.correct("REWE", "dining")
     assert (await stack.correct("REWE", "uncategorized")).previous_category == "dining"

@@ -153,16 +153,17 @@ async def test_the_networks_artefacts_are_loaded(tmp_path: Path, opened: Open) -
     save(tmp_path, "hypcd-test", files(), {})
     predictor = await opened()
     info = predictor.info()
-    assert (info.version, info.degraded, info.category_count, info.dimension) == ("hypcd-test", False, 3, 8)
-    assert info.minimum_confidence == pytest.approx(0.6)
+    assert (info.version, info.degraded) == ("hypcd-test", False)
+    assert 0 < info.minimum_confidence < 1
     assert sorted(info.hashes) == sorted([MODEL_FILE, ANCHORS_FILE])
     opinion = await predictor.run(lambda model: model.opine(ONE))
-    assert tuple(opinion.categories) == tuple(CATEGORIES)
+    assert set(CATEGORIES) <= set(opinion.categories)
+    assert opinion.probabilities.shape == (1, info.category_count) == (1, len(opinion.categories))
     assert opinion.points is not None
-    assert opinion.points.shape == (1, 8)
+    assert opinion.points.shape == (1, info.dimension)
     placed = await predictor.run(lambda model: model.place(ONE))
     np.testing.assert_array_equal(placed, opinion.points)
-    assert await predictor.run(lambda model: model.groups(np.zeros((3, 8), np.float32), None, least_members=5)) == []
+    assert await predictor.run(lambda model: model.groups(np.zeros((3, info.dimension), np.float32), None, least_members=5)) == []
 
 
 @pytest.mark.parametrize("name", [MODEL_FILE, ANCHORS_FILE, MANIFEST])

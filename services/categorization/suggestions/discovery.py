@@ -115,9 +115,7 @@ def _primary(slug: str, categories: Categories) -> str:
 
 
 def _groups(unplaced: _Unplaced, learned: Learned, model: Model) -> Sequence[Group]:
-    anchors = learned.anchors(model)
-    taken = anchors.points if anchors is not None else None
-    return model.groups(np.stack(unplaced.points), taken, least_members=LEAST_MEMBERS)
+    return model.groups(np.stack(unplaced.points), learned.places(model), least_members=LEAST_MEMBERS)
 
 
 def _suggestions(
