@@ -1,7 +1,7 @@
 """What one person's corrections say of that person's next payments, on top of what the global model says. Pure: arrays in, arrays out.
 
 Nothing is trained when somebody corrects: the corrections themselves are the anchors, so that the next answer knows them, and nobody
-else's does.
+else's does. How much to make of which evidence was learned once (personal_fit.py) and is the same for everybody.
 """
 
 from __future__ import annotations
@@ -14,13 +14,18 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from models.hypcd.personal_evidence import SAME_AMOUNT, Doubles, Floats, History, Ints, candidates, features, magnitude
+from models.hypcd.personal_weights import Weights
+
 Days = npt.NDArray[np.int32]
 """Days since 1970-01-01."""
 
-_GLOBAL_STRENGTH = 0.5
-"""Corrections of a merchant that the global model's opinion is worth."""
-_HALF_LIFE_DAYS = 60.0
+_SAID_SO = 0.75
+"""How likely an answer is at least that does what the user said of the merchant."""
+_OTHER_AMOUNT = 0.15
+"""Powers of ten by which another correction's amount must be nearer than the latest one's to be followed instead."""
+_FAR = 1.0
+"""Distance on the ball beyond which no merchant resembles another."""
 
 
 class Basis(StrEnum):
@@ -53,11 +58,11 @@ class Payments:
 
     keys: Sequence[str]
     """From `merchant.merchant_key`."""
-    amounts: npt.NDArray[np.float64]
+    amounts: Doubles
     """Signed; for the band only, never used as money."""
     days: Days
     probabilities: Floats
-    """[n, k], the global model's, over its categories; [n, 0] without one."""
+    """[n, k], the global model's, over its categories; [n, 0] without one. Rows may sum to less than 1: nobody knows the rest."""
     points: Floats | None = None
     """[n, d], on the ball."""
 
@@ -68,20 +73,20 @@ class PersonalPredictions:
 
     categories: tuple[str, ...]
     probabilities: Floats
-    """[n, len(categories)], rows sum to 1; zero throughout where neither the user nor a model says anything."""
+    """[n, len(categories)]. Rows sum to 1, or to what the global model's did where the user has said nothing of the merchant."""
     evidence: list[Evidence]
     """Of the most probable category of each."""
 
 
-@dataclass(frozen=True, slots=True)
 class PersonalAnchors:
-    """Everything that one user has said so far, oldest first."""
+    """Everything that one user has said so far. Holds no state of a question: many threads may ask at once."""
 
-    keys: Sequence[str]
-    categories: Sequence[str]
-    amounts: npt.NDArray[np.float64]
-    days: Days
-    points: Floats | None = None
+    def __init__(self, keys: Sequence[str], categories: Sequence[str], amounts: Doubles, days: Days, points: Floats | None) -> None:
+        """See `from_rows`."""
+        self._keys = keys
+        own = {category: number for number, category in enumerate(dict.fromkeys(categories))}
+        self._own = tuple(own)
+        self._history = History(keys, np.array([own[category] for category in categories], np.int64), amounts, days, points)
 
     @classmethod
     def from_rows(
@@ -97,31 +102,88 @@ class PersonalAnchors:
             raise ValueError(f"columns of {sorted(lengths)} rows: one entry for each correction in every column")
         return cls(keys, categories, np.asarray(amounts, np.float64), np.asarray(days, np.int32), points)
 
-    def apply(self, payments: Payments, categories: Sequence[str]) -> PersonalPredictions:
-        """The user's answers; `categories` are those of `payments.probabilities`. The order of the payments does not matter."""
+    def apply(self, payments: Payments, categories: Sequence[str], weights: Weights | None = None) -> PersonalPredictions:
+        """The user's answers; `categories` are those of `payments.probabilities`. What else is asked at the same time does not matter.
+
+        Where the user's corrections say nothing at all of a payment, the answer is the global model's, to the digit.
+        """
         index = {category: number for number, category in enumerate(categories)}
-        for category in self.categories:
-            index.setdefault(category, len(index))
-        rows: dict[str, list[int]] = {}
-        for row, key in enumerate(self.keys):
-            rows.setdefault(key, []).append(row)
-        codes = np.array([index[category] for category in self.categories], np.int64)
-        known = len(categories)
-        probabilities = np.zeros((len(payments.keys), len(index)), np.float32)
-        probabilities[:, :known] = payments.probabilities
-        evidence = []
-        for item, key in enumerate(payments.keys):
-            same = rows.get(key, ()) if key else ()
-            if not same:
-                evidence.append(Evidence(Basis.GLOBAL))
-                continue
-            age = np.abs(payments.days[item] - self.days[same])
-            weights = np.exp2(-age / _HALF_LIFE_DAYS) * np.arange(1, len(same) + 1)
-            said = np.bincount(codes[same], weights, len(index)) / weights.sum() * len(same)
-            probabilities[item] = (said + _GLOBAL_STRENGTH * probabilities[item]) / (len(same) + _GLOBAL_STRENGTH)
-            best = int(probabilities[item].argmax())
-            agreeing = [row for row in same if codes[row] == best]
-            evidence.append(
-                Evidence(Basis.MERCHANT, len(agreeing), key, int(self.days[agreeing].max())) if agreeing else Evidence(Basis.GLOBAL)
-            )
-        return PersonalPredictions(tuple(index), probabilities, evidence)
+        places = np.array([index.setdefault(category, len(index)) for category in self._own], np.int64)
+        likely = np.zeros((len(payments.keys), len(index)), np.float32)
+        likely[:, : len(categories)] = payments.probabilities
+        if not self._history.size or not len(likely):
+            return PersonalPredictions(tuple(index), likely, [Evidence(Basis.GLOBAL)] * len(likely))
+        found = features(self._history, payments.keys, payments.amounts, payments.days, likely, places, payments.points)
+        probabilities = (weights or Weights.shipped()).probabilities(found.columns, candidates(likely, places))
+        probabilities *= np.where(found.seen, 1.0, np.minimum(likely.sum(1), 1.0))[:, None].astype(np.float32)
+        probabilities = np.where(found.speaks[:, None], probabilities, likely)
+        self._follow(payments, places, probabilities)
+        return PersonalPredictions(tuple(index), probabilities, self._why(payments, places, likely, probabilities))
+
+    def _follow(self, payments: Payments, places: Ints, probabilities: Floats) -> None:
+        """One correction is enough for its merchant, whatever was said before, unless that was of amounts more like this one."""
+        items, rows, back = self._history.rows_of(payments.keys)
+        codes = self._history.codes[rows]
+        size = len(probabilities)
+        counts = np.bincount(items, minlength=size)
+        latest, before = np.full(size, -1), np.full(size, -1)
+        latest[items[back == 0]], before[items[back == 1]] = codes[back == 0], codes[back == 1]
+        gap = np.abs(magnitude(payments.amounts)[items] - self._history.logs[rows])
+        gap_latest, gap_before = np.full(size, np.inf), np.full(size, np.inf)
+        gap_latest[items[back == 0]] = gap[back == 0]
+        np.minimum.at(gap_before, items[back > 0], gap[back > 0])
+        agreed = (counts > 0) & (np.bincount(items, codes != latest[items], size) == 0)
+        turned = (latest != before) & (np.bincount(items, codes == before[items], size) == counts - 1)
+        nearer = gap_before + _OTHER_AMOUNT < gap_latest
+        followed = np.where(agreed | (turned & ~nearer), latest, np.where(turned & (counts == 2), before, -1))
+        # A subscription beside other purchases of the same merchant: always the same amount, always the same category.
+        same = np.flatnonzero(np.abs(payments.amounts[items] - self._history.amounts[rows]) < SAME_AMOUNT)
+        exactly = np.full(size, -1)
+        exactly[items[same]] = codes[same]
+        repeated = np.bincount(items[same], minlength=size) >= 2
+        repeated &= np.bincount(items[same], codes[same] != exactly[items[same]], size) == 0
+        _raise(probabilities, places, np.where(repeated, exactly, followed))
+
+    def _why(self, payments: Payments, places: Ints, likely: Floats, probabilities: Floats) -> list[Evidence]:
+        """What the most probable category of each rests on."""
+        best, general = probabilities.argmax(1), likely.argmax(1)
+        items, rows, _ = self._history.rows_of(payments.keys)
+        agree = places[self._history.codes[rows]] == best[items]
+        counts = np.bincount(items[agree], minlength=len(best))
+        latest = np.full(len(best), np.iinfo(np.int32).min)
+        np.maximum.at(latest, items[agree], self._history.days[rows[agree]].astype(np.int64))
+        own = {place: code for code, place in enumerate(places.tolist())}
+        reasons = []
+        for item, count in enumerate(counts.tolist()):
+            if count:
+                reasons.append(Evidence(Basis.MERCHANT, count, payments.keys[item], int(latest[item])))
+            elif (best[item] == general[item] and likely[item, best[item]] > 0) or best[item] not in own:
+                reasons.append(Evidence(Basis.GLOBAL))
+            else:
+                reasons.append(self._resemblance(payments, item, own[best[item]]))
+        return reasons
+
+    def _resemblance(self, payments: Payments, item: int, code: int) -> Evidence:
+        """The nearest merchant that the user put into that category."""
+        history = self._history
+        if payments.points is None or history.points is None:
+            return Evidence(Basis.HABIT)
+        same = np.flatnonzero(history.codes == code)
+        distance = history.distance(payments.points[item : item + 1], same)[0]
+        nearest = same[distance.argmin()]
+        if distance.min() > _FAR or self._keys[nearest] == payments.keys[item]:
+            return Evidence(Basis.HABIT)
+        alike = [row for row in same.tolist() if self._keys[row] == self._keys[nearest]]
+        return Evidence(Basis.SIMILAR, len(alike), self._keys[nearest], int(history.days[alike].max()))
+
+
+def _raise(probabilities: Floats, places: Ints, codes: Ints) -> None:
+    """Makes the user's category `codes` [n] at least as likely as what the user said must be, in place; -1 leaves a row alone."""
+    rows = np.flatnonzero(codes >= 0)
+    rows = rows[probabilities[rows, places[codes[rows]]] < _SAID_SO]
+    chosen = places[codes[rows]]
+    rest = probabilities[rows]
+    rest[np.arange(len(rows)), chosen] = 0
+    rest *= ((1 - _SAID_SO) / np.maximum(rest.sum(1), 1 - _SAID_SO))[:, None]
+    rest[np.arange(len(rows)), chosen] = 1 - rest.sum(1)
+    probabilities[rows] = rest
