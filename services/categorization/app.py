@@ -58,9 +58,10 @@ class _Classifying:
         self.cache = Cache(redis_url, name=CACHE_NAME, key=settings.cache_secret)
         # A worker comes and goes, and says nothing of the model that the service has.
         self.model_cache = ModelCache(redis_url) if redis_url and isinstance(settings, CategorizationSettings) else None
+        self.rules = RulesModel()
         self.predictor = ModelPredictor(
             settings.models_folder,
-            RulesModel(),
+            self.rules,
             load=load,
             watch_s=settings.models_watch_s,
             changed=self.model_cache.publish if self.model_cache is not None else None,
@@ -71,6 +72,7 @@ class _Classifying:
         self.acceptance = Acceptance()
         self.service = CategorizationService(
             predictor=self.predictor,
+            rules=self.rules,
             learned=self.learned,
             categories=self.categories,
             ledger=ledger,
@@ -207,6 +209,7 @@ class CategorizationWorkerApp:
                 categories=self._classifying.categories,
                 learned=self._classifying.learned,
                 predictor=self._classifying.predictor,
+                rules=self._classifying.rules,
                 most_rows=settings.discovery_rows,
             ),
         }

@@ -51,13 +51,13 @@ def read_batch(message: bytes) -> Columns:
     )
 
 
-def write_batch(decided: Decided, source: Source) -> bytes:
+def write_batch(decided: Decided) -> bytes:
     """The answers as one Arrow IPC stream: category (null: abstained), confidence, and who says so."""
     slugs = pa.array(decided.categories, pa.string()) if decided.categories else pa.array([""], pa.string())
     chosen = pa.array(decided.best, pa.int64(), mask=decided.abstained)
-    sources = pa.array([source.value, Source.USER.value], pa.string())
-    by_user = pa.array((decided.personal & ~decided.abstained).astype(np.int64))
-    columns = [slugs.take(chosen), pa.array(decided.confidence, pa.float64()), sources.take(by_user)]
+    sources = pa.array([Source.MODEL.value, Source.FALLBACK.value, Source.USER.value], pa.string())
+    by = pa.array(np.where(decided.personal & ~decided.abstained, 2, decided.by_rules.astype(np.int64)))
+    columns = [slugs.take(chosen), pa.array(decided.confidence, pa.float64()), sources.take(by)]
     batch = pa.RecordBatch.from_arrays(columns, schema=_ANSWER)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, _ANSWER) as writer:

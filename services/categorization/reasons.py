@@ -39,9 +39,9 @@ def of_decision(decided: Decided, row: int, payment: Payment, categories: Catego
     reasons = []
     if decided.personal[row]:
         reasons.append(_personal(decided, row, payment, likeliest))
-    if decided.opinion.whys and decided.opinion.whys[row]:
-        reasons.append(decided.opinion.whys[row])
-    if not model.degraded and not decided.personal[row]:
+    if decided.by_rules[row] and decided.whys:
+        reasons.append(decided.whys[row])
+    if not decided.by_rules[row] and not decided.personal[row]:
         reasons += [*_brand(decided, row, categories), _looks_like(decided, row, categories)]
     return reasons or [f"{likeliest} is likeliest: {confidence:.0%}."]
 

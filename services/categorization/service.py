@@ -49,9 +49,18 @@ class CategorizationService:
     """Every call names the user, from the verified token."""
 
     def __init__(
-        self, *, predictor: Predictor, learned: LearnedUsers, categories: CategoryLists, ledger: CategoryLedger, acceptance: Acceptance
+        self,
+        *,
+        predictor: Predictor,
+        rules: Model,
+        learned: LearnedUsers,
+        categories: CategoryLists,
+        ledger: CategoryLedger,
+        acceptance: Acceptance,
     ) -> None:
+        """`rules` are asked where the model is not sure."""
         self._predictor = predictor
+        self._rules = rules
         self._learned = learned
         self._categories = categories
         self._ledger = ledger
@@ -67,7 +76,7 @@ class CategorizationService:
         (words, learned), categories, verdicts = await asyncio.gather(
             self._learned.ask(user_id, subjects), self._categories.of(user_id), self._verdicts(payments, ask_rules)
         )
-        answers = await self._predictor.run(partial(_answer, payments, words.by_subject, learned, categories, verdicts))
+        answers = await self._predictor.run(partial(_answer, payments, words.by_subject, learned, self._rules, categories, verdicts))
         for answer in answers:
             self._acceptance.count(None if answer.abstained else answer.source)
         return answers
@@ -89,7 +98,7 @@ class CategorizationService:
     async def open_stream(self, user_id: UUID) -> PaymentStream:
         """For many payments of the user: what the user has said is read once."""
         (_, learned), categories = await asyncio.gather(self._learned.ask(user_id), self._known(user_id))
-        return PaymentStream(self._predictor, learned, categories, self._acceptance)
+        return PaymentStream(self._predictor, self._rules, learned, categories, self._acceptance)
 
     async def _known(self, user_id: UUID) -> Categories | None:
         """Without the ledger any category may be one: it looks for itself at what it takes in."""
@@ -103,39 +112,41 @@ class CategorizationService:
 class PaymentStream:
     """Answers batch after batch, as columns. The user's rules are not asked: the ledger judges them as the rows come in."""
 
-    def __init__(self, predictor: Predictor, learned: Learned, categories: Categories | None, acceptance: Acceptance) -> None:
+    def __init__(self, predictor: Predictor, rules: Model, learned: Learned, categories: Categories | None, acceptance: Acceptance) -> None:
         self._predictor = predictor
+        self._rules = rules
         self._learned = learned
         self._known = categories
         self._acceptance = acceptance
 
-    async def decide(self, columns: Columns) -> tuple[Decided, Source]:
-        """What each payment is, and who says so where it is not the user."""
-        decided, degraded = await self._predictor.run(partial(_decide_columns, columns, self._learned, self._known))
-        source = Source.FALLBACK if degraded else Source.MODEL
+    async def decide(self, columns: Columns) -> Decided:
+        """What each payment is."""
+        decided = await self._predictor.run(partial(_decide_columns, columns, self._learned, self._rules, self._known))
         given, personal = ~decided.abstained, decided.personal
         self._acceptance.count(None, int((~given).sum()))
         self._acceptance.count(Source.USER, int((given & personal).sum()))
-        self._acceptance.count(source, int((given & ~personal).sum()))
-        return decided, source
+        self._acceptance.count(Source.FALLBACK, int((given & ~personal & decided.by_rules).sum()))
+        self._acceptance.count(Source.MODEL, int((given & ~personal & ~decided.by_rules).sum()))
+        return decided
 
 
-def _decide_columns(columns: Columns, learned: Learned, known: Categories | None, model: Model) -> tuple[Decided, bool]:
+def _decide_columns(columns: Columns, learned: Learned, rules: Model, known: Categories | None, model: Model) -> Decided:
     started = time.perf_counter()
-    decided = decide(model, columns, learned.anchors(model), known=known, today=today())
+    decided = decide(model, columns, learned.anchors(model), rules=rules, known=known, today=today())
     CLASSIFY_DURATION.observe(time.perf_counter() - started)
-    return decided, model.degraded
+    return decided
 
 
 def _answer(
     payments: Sequence[Payment],
     said: Mapping[str, Anchor],
     learned: Learned,
+    rules: Model,
     categories: Categories,
     verdicts: Sequence[Verdict | None] | None,
     model: Model,
 ) -> list[Classification]:
-    decided, _ = _decide_columns(Columns.of(payments), learned, categories, model)
+    decided = _decide_columns(Columns.of(payments), learned, rules, categories, model)
     answers = []
     for row, payment in enumerate(payments):
         anchor = said.get(str(payment.transaction_id)) if payment.transaction_id is not None else None
@@ -157,12 +168,11 @@ def _certain(slug: str, source: Source, why: Sequence[str], categories: Categori
 def _worked_out(decided: Decided, row: int, payment: Payment, categories: Categories, model: Model, also: Sequence[str]) -> Classification:
     abstained = bool(decided.abstained[row])
     slug = UNCATEGORIZED if abstained else decided.categories[decided.best[row]]
-    likely = Source.FALLBACK if model.degraded else Source.MODEL
     return Classification(
         slug,
         _primary(slug, categories),
         float(decided.confidence[row]),
-        Source.USER if decided.personal[row] and not abstained else likely,
+        decided.source(row),
         [*reasons.of_decision(decided, row, payment, categories, model), *also],
         model.version,
         abstained,

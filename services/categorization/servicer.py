@@ -82,8 +82,7 @@ class CategorizationServicer(SuggestionMethods, CategorizationServiceServicer):
                 case "record_batch":
                     columns = read_batch(part.record_batch)
                     count += len(columns)
-                    decided, source = await stream.decide(columns)
-                    yield pb.ClassifyStreamResponse(record_batch=write_batch(decided, source))
+                    yield pb.ClassifyStreamResponse(record_batch=write_batch(await stream.decide(columns)))
                 case "inputs":
                     payments = payments_of(part.inputs.inputs)
                     count += len(payments)

@@ -31,7 +31,7 @@ from services.kit.queue import TaskQueue
 from services.kit.settings import DatabaseSettings
 from services.local import LocalSystem
 from tests.conftest import AsRole
-from tests.support.categorization_fakes import FakeLedger, StillPredictor, WordModel, shop
+from tests.support.categorization_fakes import FakeLedger, Silent, StillPredictor, WordModel, shop
 from tests.support.gateway_app import RedisProcess
 
 
@@ -82,6 +82,7 @@ class Bench:
         self.learned = LearnedUsers(self.words, most_anchors=1000)
         self.classifying = CategorizationService(
             predictor=self.predictor,
+            rules=Silent(),
             learned=self.learned,
             categories=Lists(self.ledger),  # type: ignore[arg-type]
             ledger=self.ledger,

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from models.artifact import MANIFEST, save
+from models.artifact import MANIFEST
 from models.hypcd.classifier import ANCHORS_FILE, MODEL_FILE
 from services.categorization.columns import NO_DAY, Columns
 from services.categorization.predictor import LoadedModel, ModelPredictor, load_hypcd
 from services.categorization.protocols import Model
 from services.categorization.rules_model import RulesModel
-from tests.models.test_classifier import CATEGORIES, files
+from services.categorization.settings import MODELS_DIR
 from tests.support.categorization_fakes import Loads
 
 ONE = Columns(["REWE MARKT"], [""], np.array([-1.0]), np.array([NO_DAY], np.int32))
@@ -139,6 +140,12 @@ async def test_a_pass_leaves_the_event_loop_free(opened: Open) -> None:
 # The artefacts themselves
 
 
+def ship(folder: Path) -> None:
+    """Puts the project's own model there."""
+    for name in (MODEL_FILE, ANCHORS_FILE, MANIFEST):
+        shutil.copy(MODELS_DIR / name, folder / name)
+
+
 def truncate(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
@@ -150,14 +157,15 @@ def flip(path: Path) -> None:
 
 
 async def test_the_networks_artefacts_are_loaded(tmp_path: Path, opened: Open) -> None:
-    save(tmp_path, "hypcd-test", files(), {})
+    ship(tmp_path)
     predictor = await opened()
     info = predictor.info()
-    assert (info.version, info.degraded) == ("hypcd-test", False)
+    assert info.version.startswith("hypcd-")
+    assert not info.degraded
     assert 0 < info.minimum_confidence < 1
     assert sorted(info.hashes) == sorted([MODEL_FILE, ANCHORS_FILE])
     opinion = await predictor.run(lambda model: model.opine(ONE))
-    assert set(CATEGORIES) <= set(opinion.categories)
+    assert {"groceries_supermarket", "housing"} <= set(opinion.categories)
     assert opinion.probabilities.shape == (1, info.category_count) == (1, len(opinion.categories))
     assert opinion.points is not None
     assert opinion.points.shape == (1, info.dimension)
@@ -172,7 +180,7 @@ async def test_artefacts_that_are_damaged_are_found_out_and_heal(
     tmp_path: Path, opened: Open, harm: Callable[[Path], None], name: str
 ) -> None:
     """CAT-10: by their checksum; CAT-09: the rules answer."""
-    save(tmp_path, "hypcd-test", files(), {})
+    ship(tmp_path)
     whole = (tmp_path / name).read_bytes()
     harm(tmp_path / name)
     predictor = await opened(load=load_hypcd)
@@ -182,4 +190,5 @@ async def test_artefacts_that_are_damaged_are_found_out_and_heal(
     assert (await predictor.run(lambda model: model.opine(ONE))).categories == ["groceries_supermarket"]
     (tmp_path / name).write_bytes(whole)
     await predictor.look()
-    assert (await version(predictor), predictor.info().degraded) == ("hypcd-test", False)
+    assert (await version(predictor)).startswith("hypcd-")
+    assert not predictor.info().degraded

@@ -24,7 +24,7 @@ from services.kit.errors import AlreadyExists, FailedPrecondition, InvalidArgume
 from services.kit.postgres import Database
 from tests.categorization.conftest import Stack
 from tests.categorization.test_jobs import FakeQueue, Lists
-from tests.support.categorization_fakes import FakeLedger, StillPredictor, shop
+from tests.support.categorization_fakes import FakeLedger, Silent, StillPredictor, shop
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -45,6 +45,7 @@ class Looks:
             categories=Lists(ledger),  # type: ignore[arg-type]
             learned=LearnedUsers(PostgresWordsRepository(database), most_anchors=100),
             predictor=self.predictor,
+            rules=Silent(),
             most_rows=2000,
         )
         self.runs = JobRuns(

@@ -25,6 +25,7 @@ from services.categorization.domain import (
 )
 from services.categorization.predictor import LoadedModel
 from services.categorization.protocols import Group, Model, Opinion
+from services.categorization.rules_model import RulesModel
 from services.kit.errors import InvalidArgument, NotFound, ScaleError
 
 Result = TypeVar("Result")
@@ -81,6 +82,13 @@ class WordModel:
         for row, description in enumerate(columns.descriptions):
             points[row, sum(map(ord, description)) % 4] = 0.5
         return points
+
+
+class Silent(RulesModel):
+    """Rules that know nothing."""
+
+    def opine(self, columns: Columns) -> Opinion:
+        return Opinion([], np.zeros((len(columns), 0), np.float32), None, [""] * len(columns))
 
 
 class StillPredictor:

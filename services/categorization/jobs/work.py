@@ -89,11 +89,11 @@ class RecategorizationWork:
         open_ones = [one for one in transactions if may_be_changed(one)]
         if not open_ones:
             return 0
-        decided, source = await stream.decide(Columns.of([one.payment for one in open_ones]))
+        decided = await stream.decide(Columns.of([one.payment for one in open_ones]))
         changes = [
             found
             for row, one in enumerate(open_ones)
-            if (found := worked_out(decided, row, one, source)) is not None and _differs(found, one, degraded=source is Source.FALLBACK)
+            if (found := worked_out(decided, row, one)) is not None and _differs(found, one, degraded=decided.degraded)
         ]
         return await self._ledger.set_categories(changes) if changes else 0
 
@@ -104,14 +104,14 @@ def may_be_changed(found: LedgerTransaction) -> bool:
     return found.source in ("", "model", "fallback") or (found.source == "user" and found.confidence is not None)
 
 
-def worked_out(decided: Decided, row: int, found: LedgerTransaction, source: Source) -> WorkedOut | None:
+def worked_out(decided: Decided, row: int, found: LedgerTransaction) -> WorkedOut | None:
     """What the ledger is told; None for a transaction without an id."""
     if found.payment.transaction_id is None:
         return None
     if decided.abstained[row]:
-        return WorkedOut(found.payment.transaction_id, "", None, source)
-    by = Source.USER if decided.personal[row] else source
-    return WorkedOut(found.payment.transaction_id, decided.categories[decided.best[row]], float(decided.confidence[row]), by)
+        return WorkedOut(found.payment.transaction_id, "", None, decided.source(row))
+    slug, confidence = decided.categories[decided.best[row]], float(decided.confidence[row])
+    return WorkedOut(found.payment.transaction_id, slug, confidence, decided.source(row))
 
 
 def _differs(new: WorkedOut, found: LedgerTransaction, *, degraded: bool) -> bool:

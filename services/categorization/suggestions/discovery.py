@@ -61,6 +61,7 @@ class DiscoveryWork:
         categories: CategoryLists,
         learned: LearnedUsers,
         predictor: Predictor,
+        rules: Model,
         most_rows: int,
     ) -> None:
         self._repository = repository
@@ -68,6 +69,7 @@ class DiscoveryWork:
         self._categories = categories
         self._learned = learned
         self._predictor = predictor
+        self._rules = rules
         self._most_rows = most_rows
 
     async def steps(self, running: Job) -> AsyncIterator[Done]:
@@ -82,7 +84,7 @@ class DiscoveryWork:
             page = await self._ledger.list_transactions(page_size=MOST_INPUTS, page_token=token)
             payments = [one.payment for one in page.transactions if may_be_changed(one)]
             if payments:
-                unplaced.extend(await self._predictor.run(partial(_unplaced, payments, learned, categories)))
+                unplaced.extend(await self._predictor.run(partial(_unplaced, payments, learned, self._rules, categories)))
             seen, token = seen + len(page.transactions), page.next_page_token
             yield Done(Progress(seen, 0), info.version)
             if not token or seen >= self._most_rows:
@@ -95,9 +97,9 @@ class DiscoveryWork:
         yield Done(Progress(seen, len(found)), info.version)
 
 
-def _unplaced(payments: Sequence[Payment], learned: Learned, categories: Categories, model: Model) -> _Unplaced:
-    decided = decide(model, Columns.of(payments), learned.anchors(model), known=categories, today=today())
-    points = decided.opinion.points
+def _unplaced(payments: Sequence[Payment], learned: Learned, rules: Model, categories: Categories, model: Model) -> _Unplaced:
+    decided = decide(model, Columns.of(payments), learned.anchors(model), rules=rules, known=categories, today=today())
+    points = decided.points
     if points is None:
         return _Unplaced()
     rows = np.flatnonzero(decided.abstained).tolist()

@@ -1,0 +1,62 @@
+"""The model that comes with the project, behind the wire: what anybody would say, soon enough (CAT-15, CAT-16)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from scale.categorization.v1 import categorization_service_pb2 as pb
+from services.categorization.predictor import load_hypcd
+from services.categorization.settings import MODELS_DIR
+from services.local import LocalSystem
+from tests.categorization.conftest import Stack, categorization, ledger_service, payment
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shipped(servers: LocalSystem) -> AsyncIterator[Stack]:
+    async with ledger_service(servers) as ledger, categorization(servers, ledger, MODELS_DIR, load=load_hypcd) as stack:
+        yield stack
+
+
+@pytest.mark.parametrize(
+    ("description", "amount", "primary"),
+    [
+        ("TESCO STORES 3217 LONDON", "-23.40", "groceries"),
+        ("REWE SAGT DANKE 45", "-12.00", "groceries"),
+        ("LIDL", "-30.00", "groceries"),
+        ("SHELL TANKSTELLE 12", "-60.00", "transport"),
+        ("STARBUCKS COFFEE", "-4.50", "dining"),
+        ("NETFLIX.COM", "-12.99", "entertainment"),
+        ("PAYPAL *SPOTIFY", "-9.99", "entertainment"),
+        ("Gehalt ACME GmbH", "2500.00", "income"),
+        ("Miete Mai", "-800.00", "housing"),
+        ("ATM WITHDRAWAL", "-50.00", "financial"),
+    ],
+)
+async def test_what_anybody_would_say(shipped: Stack, description: str, amount: str, primary: str) -> None:
+    answer = await shipped.classify(description, amount=amount)
+    assert answer.primary_category == primary, answer
+    assert answer.reasons
+    assert not answer.degraded
+    assert answer.model_version.startswith("hypcd-")
+
+
+async def test_the_shipped_rules_speak_where_the_model_is_not_sure(shipped: Stack) -> None:
+    answers = await shipped.batch([payment("LIDL"), payment("Gehalt ACME GmbH", "2500.00"), payment("qwertz")])
+    assert [answer.source for answer in answers[:2]] == [pb.CLASSIFICATION_SOURCE_MODEL, pb.CLASSIFICATION_SOURCE_FALLBACK]
+    assert "gehalt" in answers[1].reasons[0]
+    assert answers[2].abstained
+
+
+async def test_an_answer_comes_within_half_a_second(shipped: Stack) -> None:
+    """CAT-16, in processor time: the machine may be busy."""
+    await shipped.classify("LIDL")
+    started = time.process_time()
+    for number in range(50):
+        await shipped.classify(f"LIDL FILIALE {number}")
+    assert (time.process_time() - started) / 50 < 0.5
