@@ -14,6 +14,7 @@ from services.accounts.domain import CategorySource, transaction_not_found, unkn
 from services.accounts.edits.repository.held import hold_category
 from services.accounts.repository.filters import columns_of
 from services.accounts.repository.locking import DECISION_TIMEOUT_S, lock_user
+from services.accounts.repository.suggesting import JOIN_BY_HASH
 from services.accounts.repository.transactions import TransactionRows
 from services.kit.postgres import Connection, Database
 
@@ -27,7 +28,8 @@ SET_BY_USER = f"""
       FROM before WHERE t.user_id = $1 AND t.id = before.id
     RETURNING before.category, before.category_source, {columns_of("t")}
 """  # nosec B608 - only constants
-# What the user has accepted takes the place of what a rule or the file said, too.
+# What the user has accepted takes the place of what a rule or the file said, too. The ids are there a second time, as one condition: a
+# ledger in months is then asked once a month and not once for each id.
 SET_WORKED_OUT = """
     WITH found AS MATERIALIZED (
         SELECT t.id, given.category, CASE WHEN given.category IS NOT NULL THEN given.source END AS source,
@@ -38,13 +40,13 @@ SET_WORKED_OUT = """
                                       ELSE false END AS is_kept
           FROM unnest($2::uuid[], $3::text[], $4::text[], $5::double precision[], $6::boolean[])
                    AS given (id, category, source, confidence, is_accepted)
-          JOIN accounts.transactions AS t ON t.user_id = $1 AND t.id = given.id
+          JOIN accounts.transactions AS t ON t.user_id = $1 AND t.id = given.id AND t.id = ANY ($2::uuid[])
            FOR NO KEY UPDATE OF t
     ), changed AS (
         UPDATE accounts.transactions AS t
            SET category = found.category, category_source = found.source, confidence = found.confidence, updated_at = now()
           FROM found
-         WHERE t.user_id = $1 AND t.id = found.id AND NOT is_kept
+         WHERE t.user_id = $1 AND t.id = found.id AND t.id = ANY ($2::uuid[]) AND NOT is_kept
            AND (t.category, t.category_source, t.confidence) IS DISTINCT FROM (found.category, found.source, found.confidence)
     )
     SELECT count(*) FILTER (WHERE is_other AND NOT is_kept), count(*) FILTER (WHERE is_kept) FROM found
@@ -79,6 +81,7 @@ class PostgresCategorizingRepository(TransactionRows):
             await self._check_known(connection, user_id, categories)
             # As edits, rules and imports do, which change the same rows in another order.
             await lock_user(connection, user_id, timeout_s=self._lock_timeout_s)
+            await connection.execute(JOIN_BY_HASH)
             return WorkedOut(*await connection.fetchrow(SET_WORKED_OUT, user_id, *worked_out_arguments(categories)))
 
     async def _check_known(self, connection: Connection, user_id: UUID, categories: Sequence[WorkedOutCategory]) -> None:
