@@ -14,15 +14,15 @@ _SHARED = 0.5
 """A word of the name stands in at least this fraction of the texts."""
 _LEAST_TEXTS = 2
 _SAMPLE = 5_000
-_WORD = re.compile(r"[^\W\d_]+(?:['’&\-.][^\W\d_]+)*")
+_WORD = re.compile(r"[^\W\d_]+(?:['’&\-][^\W\d_]+)*")
 _CLUTTER = frozenset(
     # How a payment was made, and what companies are called by law: they say nothing about what it was for.
-    "achat auftrag aus bank beleg betaling bill bonifico buchung card carte cb charge ck co compra contactless corp cheque credit "
+    "achat auftrag aus bank beleg betaling bill bonifico buchung card carte cb charge cheque ck co com compra contactless corp credit "
     "credito dankort datum dauerauftrag debit debito direct dr ec eft einkauf entgelt facture factuur from gebuehr giro giropay gmbh "
-    "gutschrift iban inc incasso invoice karta kartou karte kartenzahlung kauf kg kontakt kortkøb köp lastschrift limited llc ltd mandat "
-    "mastercard mr mrs nr ofd ohg online order oy pago pagamento paiement pay payment paypal plc platba platby pos purchase rechnung ref "
-    "reference sa sarl sas sepa sl spa srl sumup tarjeta terminal transaction transfer überweisung vir virement visa withdrawal zahlung "
-    "zettle "
+    "gutschrift iban inc incasso invoice karta karte kartenzahlung kartou kauf kg kontakt kortkøb köp lastschrift limit limited llc "
+    "ltd mandat mastercard mr mrs nr ofd ohg online order oy pagamento pago paiement pay payment paypal platba platby plc pos "
+    "purchase rechnung ref reference sa sarl sas sepa sl spa srl sumup tarjeta terminal transaction transfer uk vir virement visa "
+    "withdrawal www zahlung zettle überweisung "
     # Small words of the languages that statements come in.
     "a al an and at au auf av by da das de dei del della den der des di die do du e ein el en et for fra für gli het i il im in la las "
     "le les lo los mit my na nach no o od of on oder op och og or per por pour pro s te the til to u um un und une van vom von voor w "

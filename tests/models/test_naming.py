@@ -19,6 +19,7 @@ from models.hypcd.naming import propose_name
         (["Platba kartou JUDO KLUB PRAHA 7", "JUDO KLUB Brno"], "Judo Klub"),
         (["МАГАЗИН РЫБОЛОВ 5", "рыболов онлайн"], "Рыболов"),
         (["東京 スイミング 12", "スイミング クラブ"], "スイミング"),
+        (["WWW.AMFBOWLING.CO.UK", "amfbowling.co.uk 4411"], "Amfbowling"),
         (["O2 44", "O2 45", "7788"], "O2"),
         (["TESCO 12"], "Tesco"),
     ],
