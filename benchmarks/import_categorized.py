@@ -28,8 +28,7 @@ from benchmarks.running import new_user, note, post_statement, running_system, s
 from services.local.system import LocalSystem
 
 WANTED_RATIO = 0.7
-_PLAIN = ("accounts", "ingestion", "gateway")
-_CATEGORIZED = ("accounts", "categorization", "ingestion", "gateway")
+_SERVICES = ("accounts", "categorization", "ingestion", "gateway")
 _WARM_UP_ROWS = 2000
 _SOURCES = "SELECT COALESCE(category_source, 'none'), count(*) FROM accounts.transactions WHERE user_id = $1 GROUP BY 1"
 
@@ -129,7 +128,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=4, help="even, so that each side goes first equally often")
     arguments = parser.parse_args()
-    with running_system(_PLAIN, SCALE_INGESTION_CLASSIFY="false") as plain, running_system(_CATEGORIZED) as categorized:
+    with running_system(_SERVICES, SCALE_INGESTION_CLASSIFY="false") as plain, running_system(_SERVICES) as categorized:
         result = measure(plain, categorized, arguments.rows, arguments.rounds)
     sys.stdout.write(f"{json.dumps(result)}\n")
     return 0 if result["met"] else 1
