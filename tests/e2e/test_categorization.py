@@ -15,6 +15,7 @@ from services.local import LocalSystem
 from tests.e2e.test_erase import erase, signed_in_anew
 from tests.e2e.test_export import exported, restore
 from tests.support.rest import RestUser
+from tests.support.statements import hobby_statement
 
 pytestmark = pytest.mark.e2e
 
@@ -56,20 +57,6 @@ def until(found: Callable[[], Any], *, seconds: float = 30) -> Any:
         assert time.monotonic() < deadline, "that never came"
         time.sleep(0.1)
     return answer
-
-
-def carried_out(user: RestUser, begun: httpx.Response) -> dict[str, Any]:
-    """The job that was begun, when it is done."""
-    assert begun.status_code == 202, begun.text
-    path = begun.headers["location"].removeprefix("/api/v1")
-
-    def final() -> dict[str, Any] | None:
-        job = user.http.get(path).json()
-        return dict(job) if job["completed_at"] else None
-
-    job = dict(until(final, seconds=60))
-    assert job["state"] == "succeeded", job
-    return job
 
 
 def test_an_import_says_what_its_rows_were_and_each_can_be_asked_why(user: RestUser) -> None:
@@ -132,7 +119,7 @@ def test_the_whole_past_anew_but_not_what_somebody_said(user: RestUser) -> None:
     rows = by_description(user)
     user.http.patch(f"/transactions/{rows['NETFLIX.COM']['id']}", json={"category": "giving"}).raise_for_status()
     corrected(user, "education", transaction_id=rows[f"{NOBODY_KNOWS} 0001"]["id"])
-    job = carried_out(user, user.http.post("/classify/recategorize"))
+    job = user.carried_out(user.http.post("/classify/recategorize"))
     assert (job["kind"], job["total"], job["done"]) == ("recategorization", 5, 5)
     assert job["changed"] >= 1
     now = by_description(user)
@@ -149,7 +136,7 @@ def test_more_than_a_thousand_payments_are_a_job_of_the_users_own(user: RestUser
     items = [{"description": f"NETFLIX.COM {number}", "amount": f"-{number}.00", "currency": "EUR"} for number in range(1, 1202)]
     key = {"Idempotency-Key": "the-past"}
     begun = user.http.post("/classify/batch", json={"items": items}, headers=key)
-    job = carried_out(user, begun)
+    job = user.carried_out(begun)
     assert (job["kind"], job["total"], job["done"]) == ("classification", 1201, 1201)
     results = user.pages(f"/classify/jobs/{job['id']}/results")
     few = user.http.post("/classify/batch", json={"items": items[:3] + items[-3:]}).json()["items"]
@@ -200,15 +187,9 @@ def test_without_the_models_files_rules_answer_until_they_are_back(
     assert system.pid("categorization") == pid
 
 
-HOBBY = ("BOULDERHALLE OST", "KLETTERZENTRUM WEST", "KLETTERHALLE NORD", "BOULDERWELT SUED")
-
-
 def test_payments_that_belong_together_become_a_category_of_ones_own(user: RestUser, other: RestUser) -> None:
-    lines = [
-        f"2026-{1 + number % 6:02d}-{1 + number % 27:02d},-{9 + number % 5}.90,EUR,{HOBBY[number % 4]} EINTRITT" for number in range(48)
-    ]
-    user.imported(HEADER + "\n".join([*lines, ""]))
-    job = carried_out(user, user.http.post("/categories/suggestions"))
+    user.imported(hobby_statement())
+    job = user.carried_out(user.http.post("/categories/suggestions"))
     assert job["kind"] == "discovery"
     found = user.pages("/categories/suggestions")
     assert len(found) == job["changed"] >= 1

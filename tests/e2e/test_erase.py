@@ -23,6 +23,7 @@ from services.local.environment import AUTH_AUDIENCE, AUTH_ISSUER, SIGNING_KEY
 from tests.e2e.test_large_import import accepted, ledger_held, statement, wait_until
 from tests.ingestion import ofx_files as ofx
 from tests.support.rest import RestUser
+from tests.support.statements import hobby_statement
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -161,6 +162,9 @@ def rich(user: RestUser) -> None:
     for path, body in (("/transactions", typed), ("/budgets", budget), ("/saved-filters", saved), ("/rules", rule)):
         made = user.http.post(path, json=body)
         assert made.status_code == 201, made.text
+    user.imported(hobby_statement())
+    user.carried_out(user.http.post("/categories/suggestions"))
+    user.carried_out(user.http.post("/classify/batch", json={"items": [{"description": "X", "amount": "1", "currency": "EUR"}] * 1001}))
     edited = user.http.patch("/transactions", json={"filter": "description:rent", "note": "shared"})
     assert (edited.status_code, edited.json()["changed"]) == (200, 1), edited.text
     for path in FIGURES:  # what is kept ahead, and what is kept of the answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 from uuid import UUID
 
@@ -52,6 +53,17 @@ class RestUser:
     def transactions(self, **filters: Any) -> list[dict[str, Any]]:
         """All transactions, newest first."""
         return self.pages("/transactions", **filters)
+
+    def carried_out(self, begun: httpx.Response, *, seconds: float = 60) -> dict[str, Any]:
+        """The job of categorization that was begun, when it has succeeded."""
+        assert begun.status_code == 202, begun.text
+        path = begun.headers["location"].removeprefix("/api/v1")
+        deadline = time.monotonic() + seconds
+        while not (job := self.http.get(path).json())["completed_at"]:
+            assert time.monotonic() < deadline, job
+            time.sleep(0.1)
+        assert job["state"] == "succeeded", job
+        return dict(job)
 
     def close(self) -> None:
         """Closes the connections."""
