@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,9 @@ import uuid_utils.compat
 from hypothesis import settings
 
 from services.local import LocalSystem, free_port_base
+from services.local.readiness import wait_for_services
+from services.local.supervise import Supervisor
+from services.local.system import SERVICES
 from tests.support.pieces import SHARED, piece_of
 
 # In continuous integration the same examples every time: a change is judged by what it changes. On a laptop, new ones.
@@ -86,15 +90,24 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
 
 
 @pytest.fixture(scope="session")
-def breakable_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
-    """A whole system whose processes may be killed or stopped, as durable as in earnest; leave it running. It queues what is larger than
-    QUEUE_ABOVE_BYTES, and its leases are short, so that the waiting is short."""
+def system_to_break(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
+    """Use `breakable_system`."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SCALE_")}
     environment |= {"SCALE_INGESTION_QUEUE_ABOVE_BYTES": str(QUEUE_ABOVE_BYTES), "SCALE_INGESTION_LEASE_S": "3"}
     system = LocalSystem(tmp_path_factory.mktemp("breakable") / "home", free_port_base(), environment=environment)
     with system:
         system.start()
         yield system
+
+
+@pytest.fixture
+def breakable_system(system_to_break: LocalSystem) -> LocalSystem:
+    """A whole system whose processes may be killed or stopped, as durable as in earnest; leave it started. It queues what is larger than
+    QUEUE_ABOVE_BYTES, and its leases are short, so that the waiting is short."""
+    # What the test before has killed is back.
+    supervisor = Supervisor(system_to_break.home)
+    wait_for_services(supervisor, SERVICES, system_to_break.ports, time.monotonic() + 60)
+    return system_to_break
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ VICTIMS = ("accounts", "ingestion", "postgres", "gateway")
 HANGS_AFTER_S = 30
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def system(breakable_system: LocalSystem) -> LocalSystem:
     return breakable_system
 
@@ -37,9 +37,9 @@ def statement(name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def usual_s(system: LocalSystem) -> float:
+def usual_s(system_to_break: LocalSystem) -> float:
     """How long such an import takes when nobody dies."""
-    user = RestUser(system)
+    user = RestUser(system_to_break)
     user.imported(statement("first"))
     started = time.perf_counter()
     user.imported(statement("usual"))
