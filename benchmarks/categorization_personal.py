@@ -9,7 +9,7 @@ a second purchase on one day knows the first; `day` when the day is over. No lab
 said counts by the global model alone, and that stands still. `references` count labels by card and merchant, and where a card has none of
 a merchant, by merchant of all cards, else by card: there, labels of others do count.
 
-`--weights` makes the weights of evidence anew, from purchases before 2016-10 alone: a model of those before 2016-04, and the half year after.
+`--weights` makes the weights of evidence anew, from purchases before 2016-10: a model of those before 2016-04, and the half year after.
 """
 
 from __future__ import annotations

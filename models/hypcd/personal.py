@@ -22,6 +22,8 @@ Days = npt.NDArray[np.int32]
 
 _SAID_SO = 0.75
 """How likely an answer is at least that does what the user said of the merchant."""
+_STEADY = 3
+"""The latest corrections of a merchant that settle what it is when they agree."""
 _OTHER_AMOUNT = 0.15
 """Powers of ten by which another correction's amount must be nearer than the latest one's to be followed instead."""
 _FAR = 1.0
@@ -134,8 +136,9 @@ class PersonalAnchors:
         np.minimum.at(gap_before, items[back > 0], gap[back > 0])
         agreed = (counts > 0) & (np.bincount(items, codes != latest[items], size) == 0)
         turned = (latest != before) & (np.bincount(items, codes == before[items], size) == counts - 1)
+        steady = np.bincount(items, (back < _STEADY) & (codes == latest[items]), size) == _STEADY
         nearer = gap_before + _OTHER_AMOUNT < gap_latest
-        followed = np.where(agreed | (turned & ~nearer), latest, np.where(turned & (counts == 2), before, -1))
+        followed = np.where(agreed | ((turned | steady) & ~nearer), latest, np.where(turned & (counts == 2), before, -1))
         # A subscription beside other purchases of the same merchant: always the same amount, always the same category.
         same = np.flatnonzero(np.abs(payments.amounts[items] - self._history.amounts[rows]) < SAME_AMOUNT)
         exactly = np.full(size, -1)
