@@ -33,7 +33,7 @@ from services.categorization.domain import (
 from services.categorization.learned import Learned, LearnedUsers
 from services.categorization.metrics import CLASSIFY_DURATION
 from services.categorization.protocols import CategoryLedger, CategoryLists, Model, Predictor
-from services.kit.errors import DeadlineExceeded, ScaleError, Unavailable
+from services.kit.errors import DeadlineExceeded, PermissionDenied, ScaleError, Unauthenticated, Unavailable
 
 log = structlog.get_logger()
 
@@ -101,12 +101,15 @@ class CategorizationService:
         return PaymentStream(self._predictor, self._rules, learned, categories, self._acceptance)
 
     async def _known(self, user_id: UUID) -> Categories | None:
-        """Without the ledger any category may be one: it looks for itself at what it takes in."""
+        """Without the ledger any category may be one: it looks for itself at what it takes in. A worker's token opens this service alone,
+        so that for a worker there is only what is kept."""
         try:
             return await self._categories.of(user_id)
         except (Unavailable, DeadlineExceeded) as error:
             log.warning("the user's categories could not be listed", error=error.message)
-            return None
+        except (Unauthenticated, PermissionDenied) as error:
+            log.debug("the user's categories are not for this caller to list", error=error.message)
+        return None
 
 
 class PaymentStream:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 
+import grpc.aio
 import pyarrow as pa
 import pytest
 
 from scale.categorization.v1 import categorization_service_pb2 as pb
+from services.categorization.arrow import read_batch
 from services.kit.errors import Aborted, InvalidArgument
+from services.kit.status import from_rpc_error
 from tests.categorization.conftest import Stack, payment
+from tests.ingestion.conftest import WORKER
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -19,7 +23,7 @@ BATCH = pa.schema(
 )
 
 
-def batch_of(descriptions: list[str], schema: pa.Schema = BATCH) -> bytes:
+def batch_of(descriptions: Sequence[str | None], schema: pa.Schema = BATCH) -> bytes:
     count = len(descriptions)
     columns = [descriptions, [None] * count, [Decimal("-1.5000")] * count, [None] * count]
     sink = pa.BufferOutputStream()
@@ -109,12 +113,25 @@ async def test_classify_stream_in_messages_does_not_ask_the_rules(stack: Stack) 
     assert [one.category for one in answers[0].classifications.classifications] == ["groceries_supermarket"]
 
 
+async def test_a_worker_may_stream_for_a_user_who_is_not_there_and_nothing_else(stack: Stack) -> None:
+    await stack.correct("cafe", "dining")
+    token = WORKER.mint(stack.user_id, audience="categorization")
+    metadata = (("authorization", f"Bearer {token}"),)
+    parts = [pb.ClassifyStreamRequest(record_batch=batch_of(["REWE", "cafe"])), end(2)]
+
+    async def requests() -> AsyncIterator[pb.ClassifyStreamRequest]:
+        for part in parts:
+            yield part
+
+    (answer,) = [one async for one in stack.stub.ClassifyStream(requests(), metadata=metadata, timeout=30)]
+    assert [row["category"] for row in table_of(answer.record_batch)] == ["groceries_supermarket", "dining"]
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stack.stub.Classify(pb.ClassifyRequest(input=payment("REWE")), metadata=metadata, timeout=30)
+    assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
 @pytest.mark.parametrize("parts", [[], [end(1)], [pb.ClassifyStreamRequest(record_batch=batch_of(["x"]))]])
 async def test_a_stream_that_is_not_whole_is_aborted(stack: Stack, parts: list[pb.ClassifyStreamRequest]) -> None:
-    import grpc.aio
-
-    from services.kit.status import from_rpc_error
-
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await stream(stack, *parts)
     error = from_rpc_error(caught.value, service="categorization")
@@ -127,13 +144,15 @@ async def test_a_stream_that_is_not_whole_is_aborted(stack: Stack, parts: list[p
     [
         (b"", "record_batch"),
         (b"no arrow", "record_batch"),
+        (b"\xff" * 100, "record_batch"),
+        (bytes(4 * 1024 * 1024), "record_batch"),
         (batch_of([]), "record_batch"),
-        (batch_of(["x"], pa.schema(list(reversed(BATCH)))) if False else b"\xff" * 100, "record_batch"),
+        (batch_of(["x"], BATCH.set(1, pa.field("shop", pa.string()))), "record_batch"),
+        (batch_of(["x"], BATCH.set(2, pa.field("amount", pa.decimal128(20, 5)))), "amount"),
+        (batch_of([None]), "description"),
     ],
 )
-async def test_a_batch_that_is_none_is_refused(stack: Stack, message: bytes, field: str) -> None:
-    from services.categorization.arrow import read_batch
-
+async def test_a_batch_that_is_none_is_refused(message: bytes, field: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         read_batch(message)
     assert caught.value.fields[0].field == field

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID
 
 import pytest
@@ -81,6 +82,14 @@ async def test_the_same_request_is_one_correction(stack: Stack, as_role: AsRole)
     await stack.other_user().correct("REWE", "housing", "request-1")
     async with as_role("categorization", stack.user_id) as connection:
         assert await connection.fetchval("SELECT count(*) FROM categorization.corrections") == 1
+
+
+async def test_corrections_at_once_leave_one_word(stack: Stack, as_role: AsRole) -> None:
+    (transaction_id,) = await stack.add_rows(["REWE MARKT"])
+    await asyncio.gather(*(stack.correct(transaction_id, category) for category in ("dining", "housing", "transport") * 3))
+    async with as_role("categorization", stack.user_id) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM categorization.anchors") == 1
+        assert await connection.fetchval("SELECT count(*) FROM categorization.corrections") == 9
 
 
 async def test_a_transaction_is_open_again_once_the_user_takes_the_word_back(stack: Stack, as_role: AsRole) -> None:
