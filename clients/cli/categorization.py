@@ -19,7 +19,7 @@ _WHO = {
     "user": "your own corrections",
     "rule": "a rule of yours",
     "model": "the model",
-    "fallback": "rules in place of the model",
+    "fallback": "the rules that ship with SCALE",
     "file": "the bank's file",
 }
 

@@ -17,6 +17,8 @@ from services.kit.dates import to_date_proto
 from services.kit.money import format_money, to_money
 
 MAX_PAGE_SIZE = 1000
+CONFIDENCE_DECIMALS = 4
+"""What a probability is worth: the rest is noise of the arithmetic."""
 
 
 def _names(enum: Any, prefix: str) -> dict[int, str | None]:
@@ -82,7 +84,7 @@ def transaction_json(row: nouns.Transaction) -> dict[str, Any]:
         "category": row.category or None,
         "primary_category": row.primary_category or None,
         "category_source": _SOURCES[row.category_source],
-        "confidence": row.confidence if row.HasField("confidence") else None,
+        "confidence": round(row.confidence, CONFIDENCE_DECIMALS) if row.HasField("confidence") else None,
         "status": _STATUSES[row.status],
         "note": row.note or None,
         "suspected_duplicate_of": row.suspected_duplicate_of or None,

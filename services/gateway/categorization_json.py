@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from scale.categorization.v1 import categorization_service_pb2 as pb
-from services.gateway.accounts_json import MAX_PAGE_SIZE
+from services.gateway.accounts_json import CONFIDENCE_DECIMALS, MAX_PAGE_SIZE
 from services.gateway.schemas import categorization as schemas
 from services.gateway.schemas.fields import PageQuery
 from services.gateway.wire import timestamp_text
@@ -19,8 +19,6 @@ _KINDS = {number: name.removeprefix("CATEGORIZATION_JOB_KIND_").lower() for name
 _STATES = {number: name.removeprefix("CATEGORIZATION_JOB_STATE_").lower() for name, number in pb.CategorizationJobState.items()}
 _SUGGESTION_STATES = {number: name.removeprefix("SUGGESTION_STATE_").lower() for name, number in pb.SuggestionState.items()}
 _SUGGESTION_STATE_NUMBERS: dict[str, Any] = {name: number for number, name in _SUGGESTION_STATES.items()}
-# What a probability is worth: the rest is noise of the arithmetic.
-_DECIMALS = 4
 
 
 def classify_input(payment: schemas.Payment) -> pb.ClassifyInput:
@@ -39,11 +37,11 @@ def classification_json(answer: pb.Classification) -> dict[str, Any]:
     return {
         "category": answer.category,
         "primary_category": answer.primary_category,
-        "confidence": round(answer.confidence, _DECIMALS),
+        "confidence": round(answer.confidence, CONFIDENCE_DECIMALS),
         "abstained": answer.abstained,
         "reasons": list(answer.reasons),
         "alternatives": [
-            {"category": one.category, "primary_category": one.primary_category, "confidence": round(one.confidence, _DECIMALS)}
+            {"category": one.category, "primary_category": one.primary_category, "confidence": round(one.confidence, CONFIDENCE_DECIMALS)}
             for one in answer.alternatives
         ],
         "model_version": answer.model_version,
@@ -117,7 +115,7 @@ def suggestion_json(suggestion: pb.CategorySuggestion) -> dict[str, Any]:
         "name": suggestion.name,
         "primary_category": suggestion.primary_slug,
         "category": suggestion.category or None,
-        "score": round(suggestion.score, _DECIMALS),
+        "score": round(suggestion.score, CONFIDENCE_DECIMALS),
         "transactions": suggestion.transaction_count,
         "transaction_ids": list(suggestion.transaction_ids),
         "examples": list(suggestion.examples),
@@ -133,7 +131,7 @@ def model_json(model: pb.ModelInfo) -> dict[str, Any]:
         "degraded": model.degraded,
         "reason": model.reason or None,
         "categories": model.category_count,
-        "minimum_confidence": round(model.minimum_confidence, _DECIMALS),
+        "minimum_confidence": round(model.minimum_confidence, CONFIDENCE_DECIMALS),
         "dimension": model.dimension,
         "loaded_at": timestamp_text(model.load_time) if model.HasField("load_time") else None,
         "artifacts": dict(model.artifact_hashes),

@@ -75,7 +75,7 @@ def test_an_abstention_and_missing_models_are_told(scale: Scale, gateway: FakeGa
     lines = scale("classify", "X", "--amount", "1", "--currency", "EUR").output.splitlines()
     assert lines[0] == "uncategorized: nothing was likely enough"
     assert lines[-2:] == [
-        "  by rules in place of the model, rules-1",
+        "  by the rules that ship with SCALE, rules-1",
         "  The model is missing: simple rules answer until it is back.",
     ]
 
