@@ -26,6 +26,8 @@ _STEADY = 3
 """The latest corrections of a merchant that settle what it is when they agree."""
 _OTHER_AMOUNT = 0.15
 """Powers of ten by which another correction's amount must be nearer than the latest one's to be followed instead."""
+_MOST_PAIRS = 500_000
+"""Payments times categories that are weighed at once."""
 _FAR = 1.0
 """Distance on the ball beyond which no merchant resembles another."""
 
@@ -115,12 +117,23 @@ class PersonalAnchors:
         likely[:, : len(categories)] = payments.probabilities
         if not self._history.size or not len(likely):
             return PersonalPredictions(tuple(index), likely, [Evidence(Basis.GLOBAL)] * len(likely))
+        # A user with thousands of own categories asks for few payments at a time: evidence is a number for each pair of the two.
+        step = max(_MOST_PAIRS // len(index), 1)
+        weighed, why = weights or Weights.shipped(), []
+        probabilities = np.empty_like(likely)
+        for start in range(0, len(likely), step):
+            part = slice(start, start + step)
+            some = _part(payments, part)
+            probabilities[part] = self._weigh(some, likely[part], places, weighed)
+            self._follow(some, places, probabilities[part])
+            why.extend(self._why(some, places, likely[part], probabilities[part]))
+        return PersonalPredictions(tuple(index), probabilities, why)
+
+    def _weigh(self, payments: Payments, likely: Floats, places: Ints, weights: Weights) -> Floats:
         found = features(self._history, payments.keys, payments.amounts, payments.days, likely, places, payments.points)
-        probabilities = (weights or Weights.shipped()).probabilities(found.columns, candidates(likely, places))
+        probabilities = weights.probabilities(found.columns, candidates(likely, places))
         probabilities *= np.where(found.seen, 1.0, np.minimum(likely.sum(1), 1.0))[:, None].astype(np.float32)
-        probabilities = np.where(found.speaks[:, None], probabilities, likely)
-        self._follow(payments, places, probabilities)
-        return PersonalPredictions(tuple(index), probabilities, self._why(payments, places, likely, probabilities))
+        return np.where(found.speaks[:, None], probabilities, likely)
 
     def _follow(self, payments: Payments, places: Ints, probabilities: Floats) -> None:
         """One correction is enough for its merchant, whatever was said before, unless that was of amounts more like this one."""
@@ -178,6 +191,11 @@ class PersonalAnchors:
             return Evidence(Basis.HABIT)
         alike = [row for row in same.tolist() if self._keys[row] == self._keys[nearest]]
         return Evidence(Basis.SIMILAR, len(alike), self._keys[nearest], int(history.days[alike].max()))
+
+
+def _part(payments: Payments, part: slice) -> Payments:
+    points = payments.points[part] if payments.points is not None else None
+    return Payments(payments.keys[part], payments.amounts[part], payments.days[part], payments.probabilities[part], points)
 
 
 def _raise(probabilities: Floats, places: Ints, codes: Ints) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.hypcd import personal
 from models.hypcd.personal import Basis, Payments, PersonalAnchors
 from models.hypcd.personal_weights import FILE, Weights
 
@@ -149,6 +150,17 @@ def test_one_word_on_a_new_merchant_is_always_the_next_answer(rows, category, co
     rest = (1 - confidence) / 2
     predictions = anchors(*rows, ("new", category, 300)).apply(payments("new", probabilities=(confidence, rest, rest)), GLOBAL)
     assert answers(predictions) == [category]
+
+
+def test_many_own_categories_are_weighed_by_parts(monkeypatch):
+    rows = [(f"shop {number}", f"own {number}", 90) for number in range(40)]
+    asked = [f"shop {number}" for number in range(0, 40, 3)]
+    whole = anchors(*rows).apply(payments(*asked), GLOBAL)
+    monkeypatch.setattr(personal, "_MOST_PAIRS", 100)
+    parts = anchors(*rows).apply(payments(*asked), GLOBAL)
+    assert answers(parts) == [f"own {number}" for number in range(0, 40, 3)]
+    assert np.allclose(parts.probabilities, whole.probabilities)
+    assert parts.evidence == whole.evidence
 
 
 def test_columns_of_unequal_length_are_refused():
