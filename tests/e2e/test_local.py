@@ -20,7 +20,8 @@ import httpx
 import psutil
 import pytest
 
-from services.local.home import PORT_FAMILY, REPOSITORY, free_port_base, is_free
+from services.local.environment import DATABASE_SERVICES
+from services.local.home import PORT_FAMILY, REPOSITORY, SERVICE_OFFSETS, free_port_base, is_free
 from services.local.readiness import service_is_ready, worker_is_ready
 from services.local.supervise import Supervisor
 from services.local.system import SERVICES
@@ -28,7 +29,7 @@ from tests.support.make_run import MakeRun, all_gone, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.alone]
 
-PROCESSES = ("postgres", "redis", "accounts", "accounts-worker", "ingestion", "ingestion-worker", "beat", "gateway")
+PROCESSES = ("postgres", "redis", *SERVICES)
 SHOPPING = b"Date,Amount,Description\n2026-05-13,-1.00,Shop\n"
 
 
@@ -125,15 +126,17 @@ def test_it_listens_on_loopback_only(system: MakeRun) -> None:
 
 
 def test_no_process_holds_anothers_password(system: MakeRun) -> None:
-    own = {"accounts": "SCALE_ACCOUNTS_DATABASE_URL", "ingestion": "SCALE_INGESTION_DATABASE_URL"}
-    own |= {f"{service}-worker": variable for service, variable in own.items()}
     for name in SERVICES:
+        service = name.removesuffix("-worker")
         environment = psutil.Process(system.pid(name)).environ()
-        assert {variable for variable in environment if variable.endswith("DATABASE_URL")} == ({own[name]} if name in own else set())
-        assert ("SCALE_INGESTION_SERVICE_KEY" in environment) == (name == "ingestion-worker")
+        urls = {f"SCALE_{service.upper()}_DATABASE_URL"} if service in DATABASE_SERVICES else set()
+        assert {variable for variable in environment if variable.endswith("DATABASE_URL")} == urls
+        keys = {f"SCALE_{service.upper()}_SERVICE_KEY"} if name in ("ingestion-worker", "categorization-worker") else set()
+        assert {variable for variable in environment if variable.endswith("SERVICE_KEY")} == keys
     for process in system.family():
         line = " ".join(process.cmdline())
-        assert not any(system.home.secret(name) in line for name in ("jwt", "redis", "postgres:scale_migrator", "service:ingestion"))
+        secrets = ("jwt", "redis", "postgres:scale_migrator", "service:ingestion", "service:categorization")
+        assert not any(system.home.secret(name) in line for name in secrets)
 
 
 @pytest.mark.chaos
@@ -146,9 +149,9 @@ def test_a_killed_process_is_back_within_five_seconds(system: MakeRun, name: str
         return system.pid(name) not in (0, killed) and ledger_answers(system)
 
     wait_for(is_back, 5)
-    for service in ("accounts", "ingestion", "gateway"):
+    for service in SERVICE_OFFSETS:
         wait_for(partial(service_is_ready, service, system.ports), 5)
-    for worker in ("accounts-worker", "ingestion-worker", "beat"):
+    for worker in {*SERVICES} - {*SERVICE_OFFSETS}:
         started = float(Supervisor(system.home).processes()[worker]["start"])
         wait_for(partial(worker_is_ready, system.home.heartbeat(worker), started), 15)
 
