@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from uuid import UUID
 
 import polars as pl
@@ -11,6 +10,7 @@ import pyarrow as pa
 from services.accounts.domain import CategorySource, TransactionStatus
 from services.kit.errors import InvalidArgument, invalid
 from services.kit.money import MAX_AMOUNT, is_currency
+from services.kit.record_batches import read_record_batch
 
 MAX_BATCH_BYTES = 3 * 1024 * 1024
 
@@ -66,8 +66,6 @@ def read_batch(data: bytes, *, after_line: int) -> pl.DataFrame:
 
     Raises InvalidArgument that names the column and, where there is one, the line.
     """
-    if len(data) > MAX_BATCH_BYTES:
-        raise invalid("record_batch", f"has {len(data)} bytes, at most {MAX_BATCH_BYTES} are allowed")
     frame = _decode(data)
     _check_presence(frame)
     _check_lines(frame, after_line)
@@ -77,44 +75,10 @@ def read_batch(data: bytes, *, after_line: int) -> pl.DataFrame:
 
 
 def _decode(data: bytes) -> pl.DataFrame:
-    try:
-        if _is_compressed(data):
-            raise invalid("record_batch", "is compressed: three MiB could unfold into any size")
-        with pa.ipc.open_stream(data) as reader:
-            _check_schema(reader.schema)
-            batches = list(reader)
-        if len(batches) != 1:
-            raise invalid("record_batch", f"holds {len(batches)} record batches instead of one")
-        # The bytes come from outside: offsets that point elsewhere must not be followed.
-        batches[0].validate(full=True)
-    except (pa.ArrowException, OSError, ValueError, MemoryError, struct.error) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise invalid("record_batch", f"is not an Arrow IPC stream: {reason}") from None
-    frame = pl.DataFrame(batches[0])
+    batch = read_record_batch(data, max_bytes=MAX_BATCH_BYTES)
+    _check_schema(batch.schema)
+    frame = pl.DataFrame(batch)
     return frame if "confidence" in frame.columns else frame.with_columns(_NO_PREDICTION)
-
-
-def _is_compressed(data: bytes) -> bool:
-    """Whether any record batch says so. Asked before decoding, which pyarrow does without a limit."""
-    for message in pa.ipc.MessageReader.open_stream(data):
-        if message.type == "record batch":
-            metadata = message.metadata.to_pybytes()
-            # Flatbuffers, by Arrow's Message.fbs: Message.header is field 2, RecordBatch.compression is field 3.
-            header = _flatbuffer_field(metadata, struct.unpack_from("<I", metadata, 0)[0], 2)
-            if header is not None and _flatbuffer_field(metadata, header, 3) is not None:
-                return True
-    return False
-
-
-def _flatbuffer_field(metadata: bytes, table: int, field: int) -> int | None:
-    """Where the table that a table's field points to begins; None when the field is not set."""
-    vtable = table - struct.unpack_from("<i", metadata, table)[0]
-    if struct.unpack_from("<H", metadata, vtable)[0] < 6 + 2 * field:
-        return None
-    distance = struct.unpack_from("<H", metadata, vtable + 4 + 2 * field)[0]
-    if distance == 0:
-        return None
-    return int(table + distance + struct.unpack_from("<I", metadata, table + distance)[0])
 
 
 def _check_schema(schema: pa.Schema) -> None:

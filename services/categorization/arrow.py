@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from services.categorization.columns import NO_DAY, Columns
 from services.categorization.decide import Decided
 from services.categorization.domain import Source
 from services.kit.errors import invalid
+from services.kit.record_batches import read_record_batch
 
 MAX_BATCH_BYTES = 3 * 1024 * 1024
 MAX_BATCH_ROWS = 100_000
@@ -24,30 +25,27 @@ _ANSWER = pa.schema([("category", pa.string()), ("confidence", pa.float64()), ("
 
 def read_batch(message: bytes) -> Columns:
     """The payments of one Arrow IPC stream. Raises InvalidArgument, naming the column."""
-    if len(message) > MAX_BATCH_BYTES:
-        raise invalid("record_batch", f"has {len(message)} bytes, at most {MAX_BATCH_BYTES} are allowed")
-    try:
-        table = pa.ipc.open_stream(message).read_all()
-        table.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise invalid("record_batch", f"is no Arrow IPC stream: {str(error)[:200]}") from error
-    if not 1 <= table.num_rows <= MAX_BATCH_ROWS:
-        raise invalid("record_batch", f"has {table.num_rows} rows, 1 to {MAX_BATCH_ROWS} are allowed")
-    if table.schema.names != list(_COLUMNS):
-        raise invalid("record_batch", f"has the columns {', '.join(table.schema.names)[:200]}, not {', '.join(_COLUMNS)}")
+    batch = read_record_batch(message, max_bytes=MAX_BATCH_BYTES)
+    if not 1 <= batch.num_rows <= MAX_BATCH_ROWS:
+        raise invalid("record_batch", f"has {batch.num_rows} rows, 1 to {MAX_BATCH_ROWS} are allowed")
+    if batch.schema.names != list(_COLUMNS):
+        raise invalid("record_batch", f"has the columns {', '.join(batch.schema.names)[:200]} instead of {', '.join(_COLUMNS)}")
     for name, types in _COLUMNS.items():
-        if table.schema.field(name).type not in types:
-            raise invalid(name, f"is {table.schema.field(name).type}, not {types[0]}")
+        if batch.schema.field(name).type not in types:
+            raise invalid(f"record_batch.{name}", f"is {batch.schema.field(name).type} instead of {types[0]}")
     for name in ("description", "amount"):
-        if table.column(name).null_count:
-            raise invalid(name, "must not be null")
-    merchants = table.column("merchant").combine_chunks()
-    days = pc.cast(table.column("transaction_date"), pa.int32()).fill_null(NO_DAY)
+        if batch.column(name).null_count:
+            raise invalid(f"record_batch.{name}", "must not be null")
+    frame = pl.DataFrame(batch)
+    # Views of one text many times over take little room in the message.
+    if sum(int(frame[name].str.len_bytes().sum()) for name in ("description", "merchant")) > MAX_BATCH_BYTES:
+        raise invalid("record_batch", f"has more than {MAX_BATCH_BYTES} bytes of text")
+    merchants = frame["merchant"]
     return Columns(
-        table.column("description").to_pylist(),
-        [""] * table.num_rows if merchants.null_count == len(merchants) else pc.fill_null(merchants, "").to_pylist(),
-        pc.cast(table.column("amount"), pa.float64()).to_numpy(),
-        days.to_numpy(),
+        frame["description"].to_list(),
+        [""] * frame.height if merchants.null_count() == frame.height else merchants.fill_null("").to_list(),
+        frame["amount"].cast(pl.Float64).to_numpy(),
+        frame["transaction_date"].cast(pl.Int32).fill_null(NO_DAY).to_numpy(),
     )
 
 

@@ -1,0 +1,52 @@
+"""Columns from the wire: one Arrow record batch a message, from whoever sent it, and so believed in nothing."""
+
+from __future__ import annotations
+
+import struct
+
+import pyarrow as pa
+
+from services.kit.errors import invalid
+
+
+def read_record_batch(data: bytes, *, max_bytes: int, field: str = "record_batch") -> pa.RecordBatch:
+    """The one batch of an Arrow IPC stream, whole and sound. Raises InvalidArgument, which names the message's `field`."""
+    if len(data) > max_bytes:
+        raise invalid(field, f"has {len(data)} bytes, at most {max_bytes} are allowed")
+    try:
+        if _is_compressed(data):
+            raise invalid(field, "is compressed: a few MiB could unfold into any size")
+        with pa.ipc.open_stream(data) as reader:
+            batches = list(reader)
+        if len(batches) != 1:
+            raise invalid(field, f"holds {len(batches)} record batches instead of one")
+        # The bytes come from outside: names may be none, and offsets that point elsewhere must not be followed.
+        _ = batches[0].schema.names
+        batches[0].validate(full=True)
+    except (pa.ArrowException, OSError, ValueError, MemoryError, struct.error) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise invalid(field, f"is not an Arrow IPC stream: {reason}") from None
+    return batches[0]
+
+
+def _is_compressed(data: bytes) -> bool:
+    """Whether any record batch says so. Asked before decoding, which pyarrow does without a limit."""
+    for message in pa.ipc.MessageReader.open_stream(data):
+        if message.type == "record batch":
+            metadata = message.metadata.to_pybytes()
+            # Flatbuffers, by Arrow's Message.fbs: Message.header is field 2, RecordBatch.compression is field 3.
+            header = _flatbuffer_field(metadata, struct.unpack_from("<I", metadata, 0)[0], 2)
+            if header is not None and _flatbuffer_field(metadata, header, 3) is not None:
+                return True
+    return False
+
+
+def _flatbuffer_field(metadata: bytes, table: int, field: int) -> int | None:
+    """Where the table that a table's field points to begins; None when the field is not set."""
+    vtable = table - struct.unpack_from("<i", metadata, table)[0]
+    if struct.unpack_from("<H", metadata, vtable)[0] < 6 + 2 * field:
+        return None
+    distance = struct.unpack_from("<H", metadata, vtable + 4 + 2 * field)[0]
+    if distance == 0:
+        return None
+    return int(table + distance + struct.unpack_from("<I", metadata, table + distance)[0])

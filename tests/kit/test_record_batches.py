@@ -1,0 +1,56 @@
+"""Arrow batches from the wire: what is not one whole, plain batch is refused before it does harm."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from services.kit.errors import InvalidArgument
+from services.kit.record_batches import read_record_batch
+
+MAX_BYTES = 100_000
+BATCH = pa.RecordBatch.from_pydict({"number": list(range(200)), "text": ["x" * 100] * 200})
+
+
+def stream(*batches: pa.RecordBatch, compression: str | None = None) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, BATCH.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    return bytes(sink.getvalue())
+
+
+def refused(data: bytes) -> str:
+    with pytest.raises(InvalidArgument) as caught:
+        read_record_batch(data, max_bytes=MAX_BYTES, field="rows")
+    assert [found.field for found in caught.value.fields] == ["rows"]
+    return caught.value.message
+
+
+def test_one_batch_is_read() -> None:
+    assert read_record_batch(stream(BATCH), max_bytes=MAX_BYTES).equals(BATCH)
+
+
+def test_what_is_not_one_whole_batch_is_refused() -> None:
+    good = stream(BATCH)
+    for data in (b"", b"nonsense", good[: len(good) // 2], bytes(64)):
+        assert "is not an Arrow IPC stream" in refused(data) or "holds 0" in refused(data)
+    assert "holds 2 record batches" in refused(stream(BATCH, BATCH))
+    assert "holds 0 record batches" in refused(stream())
+    assert "at most 100000" in refused(bytes(MAX_BYTES + 1))
+
+
+@pytest.mark.parametrize("codec", ["lz4", "zstd"])
+def test_a_compressed_batch_is_refused_before_it_unfolds(codec: str) -> None:
+    assert "is compressed" in refused(stream(BATCH, compression=codec))
+
+
+def test_damaged_bytes_never_crash() -> None:
+    good = stream(BATCH)
+    for place in range(0, len(good), 11):
+        damaged = bytearray(good)
+        damaged[place] ^= 0xFF
+        try:
+            read_record_batch(bytes(damaged), max_bytes=MAX_BYTES)
+        except InvalidArgument:
+            continue
