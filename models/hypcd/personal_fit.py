@@ -18,6 +18,11 @@ from models.hypcd.personal_weights import Weights
 
 Bools = npt.NDArray[np.bool_]
 
+_RARER = 0.15
+"""By which power of its frequency a category counts less; chosen on months after those that were learned from."""
+_UNSEEN = 5.0
+"""Added to each frequency."""
+
 
 @dataclass(frozen=True, slots=True)
 class Purchases:
@@ -45,6 +50,8 @@ class Examples:
     """[p], ascending: which payment."""
     right: Bools
     """[p]"""
+    weights: Floats
+    """[p], what the payment counts: more where its category was rare before."""
 
 
 def turns(users: Ints, days: npt.NDArray[np.int32], first: int, *, by_day: bool) -> Iterator[tuple[Ints, Ints]]:
@@ -86,7 +93,9 @@ def live_through(purchases: Purchases, first: int, *, by_day: bool) -> Examples:
         right.append(purchases.labels[asked[items]] == columns)
     joined = np.concatenate(payments)
     order = np.argsort(joined, kind="stable")
-    return Examples(np.concatenate(evidence)[order], joined[order], np.concatenate(right)[order])
+    frequency = np.bincount(purchases.labels[:first], minlength=purchases.probabilities.shape[1]) + _UNSEEN
+    weights = (frequency**-_RARER)[purchases.labels[joined[order]]].astype(np.float32)
+    return Examples(np.concatenate(evidence)[order], joined[order], np.concatenate(right)[order], weights)
 
 
 def fit_weights(
@@ -97,7 +106,7 @@ def fit_weights(
     chance = np.random.default_rng(seed)
     mean, spread = examples.evidence.mean(0), examples.evidence.std(0) + 1e-6
     evidence = torch.from_numpy((examples.evidence - mean) / spread)
-    right = torch.from_numpy(examples.right)
+    right, weights = torch.from_numpy(examples.right), torch.from_numpy(examples.weights)
     _, starts, counts = np.unique(examples.payments, return_index=True, return_counts=True)
     # A payment whose category was no candidate teaches nothing.
     payments = np.flatnonzero(np.add.reduceat(examples.right, starts))
@@ -111,8 +120,9 @@ def fit_weights(
             rows = torch.from_numpy(np.repeat(starts[some] - ends + lengths, lengths) + np.arange(ends[-1]))
             groups = torch.from_numpy(np.repeat(np.arange(len(some)), lengths))
             chosen = _log_softmax(last(first(evidence[rows]).tanh()).squeeze(1), groups, len(some))[right[rows]]
+            counted = weights[rows][right[rows]]
             optimiser.zero_grad()
-            (-chosen.mean()).backward()
+            torch.autograd.backward(-(chosen * counted).sum() / counted.sum())
             optimiser.step()
         schedule.step()
     slope = first.weight.detach().numpy() / spread
