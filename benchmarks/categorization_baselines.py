@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -124,7 +125,9 @@ def smart_importer(train: Sequence[CardRow], labels: Sequence[str], test: Sequen
             self.narration, self.date = row.merchant, row.day
 
     latest = sorted(range(len(train)), key=lambda place: str(train[place].day))[-_SMART_IMPORTER_ROWS:]
-    machine = make_pipeline(get_pipeline("narration", None), SVC(kernel="linear"))
+    # Its versions differ in whether a tokenizer is to be named.
+    wanted = ["narration", None][: len(inspect.signature(get_pipeline).parameters)]
+    machine = make_pipeline(get_pipeline(*wanted), SVC(kernel="linear"))
     machine.fit([Narrated(train[place]) for place in latest], [labels[place] for place in latest])
     asked = {row.merchant: row for row in test}
     answers = dict(zip(asked, machine.predict([Narrated(row) for row in asked.values()]).tolist(), strict=True))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import random
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -21,8 +22,19 @@ DATA = Path(__file__).with_name("data")
 CITIES = ("birmingham", "barnet")
 KNOWLEDGE = Path(__file__).parents[1] / "knowledge" / "data"
 
-_SHARES = {"merchants": 0.5, "brands": 0.3, "codes": 0.05, "taxonomy": 0.05, "words": 0.05, "phrases": 0.05}
+_SHARES = {"merchants": 0.3, "brands": 0.4, "codes": 0.04, "taxonomy": 0.06, "words": 0.05, "phrases": 0.15}
 """Of all that the model sees, by source."""
+_COPIES = 3
+"""Of a name or a phrase: as it stands, and as statements print it."""
+_BEFORE = (
+    "card payment to; pos; pos purchase; visa; visa purchase; direct debit; dd; sepa lastschrift; kartenzahlung; payment to; bill payment;"
+    " contactless; paypal; sumup; sq; zettle; www; achat cb; pago en; betaalautomaat; paiement carte; faster payment; bacs; online"
+).split(";")
+_BEHIND = (
+    "ltd; limited; gmbh; plc; stores; store 0; uk; com; co uk; 0; 0 0; ref 0; on 0 mar; sagt danke 0; gb; london; leeds; bristol;"
+    " glasgow; cardiff; york; north street; high street; station road; berlin; hamburg; muenchen; koeln; paris; lyon; madrid; amsterdam;"
+    " dublin; wien; praha; new york; internet; online; january; mai 0; services; shop; express; direct; europe; sarl; bv; inc"
+).split(";")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +95,19 @@ def corpus(cities: Sequence[str], *, leave_out: Callable[[str], bool] = lambda m
     for source, share in _SHARES.items():
         rows = [row for row in _merchants(cities) if not leave_out(row[0])] if source == "merchants" else list(_SOURCES[source]())
         if rows:
-            found.add(rows, share)
+            found.add(rows if source == "merchants" else list(_printed(rows)), share)
     return found
+
+
+def _printed(rows: Sequence[tuple[str, float, str, float]]) -> Iterator[tuple[str, float, str, float]]:
+    """Each text as it stands, and as banks and card networks print it: with what says nothing before or behind it, by chance."""
+    chance = random.Random(1)
+    for text, amount, label, weight in rows:
+        yield text, amount, label, weight
+        for _ in range(_COPIES - 1):
+            before = chance.choice(_BEFORE) if chance.random() < 0.4 else ""
+            behind = chance.choices(_BEHIND, k=chance.choice((0, 1, 1, 2)))
+            yield " ".join([before, text, *behind]), amount, label, weight
 
 
 def city_rows(city: str) -> list[tuple[str, float, str, float]]:
@@ -115,7 +138,9 @@ def _merchants(cities: Sequence[str]) -> Iterator[tuple[str, float, str, float]]
 
 def _brands() -> Iterator[tuple[str, float, str, float]]:
     for row in read_table(KNOWLEDGE / "brands.csv.gz"):
-        yield row["key"], float("nan"), row["category"], 1.0
+        # The shorter, the better known; most tables of payments are in Latin letters.
+        short = len(row["key"].split()) <= 2
+        yield row["key"], float("nan"), row["category"], (2.0 if short else 1.0) if row["key"].isascii() else 0.5
 
 
 def _codes() -> Iterator[tuple[str, float, str, float]]:
@@ -127,9 +152,8 @@ def _taxonomy_texts() -> Iterator[tuple[str, float, str, float]]:
     for row in read_table(DATA / "taxonomy.csv"):
         if row["detailed"] == "other_uncategorized":
             continue
-        amount = 1000.0 if row["sign"] == "credit" else float("nan")
         for text in [row["name"], row["description"], *row["examples"].split(";")]:
-            yield text.strip(), amount, row["detailed"], 1.0
+            yield text.strip(), float("nan"), row["detailed"], 1.0
 
 
 def _words() -> Iterator[tuple[str, float, str, float]]:
@@ -140,7 +164,7 @@ def _words() -> Iterator[tuple[str, float, str, float]]:
 def _phrases() -> Iterator[tuple[str, float, str, float]]:
     for row in read_table(DATA / "phrases.csv"):
         for text in row["phrases"].split(";"):
-            yield text.strip(), 1000.0 if row["category"].startswith("income") else float("nan"), row["category"], 1.0
+            yield text.strip(), float("nan"), row["category"], 1.0
 
 
 _SOURCES = {"brands": _brands, "codes": _codes, "taxonomy": _taxonomy_texts, "words": _words, "phrases": _phrases}

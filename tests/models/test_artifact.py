@@ -36,6 +36,12 @@ def test_what_was_saved_is_read(folder: Path) -> None:
     assert (content["weights"].tolist(), content["names"]) == ([0, 1, 2], ["x"])
 
 
+def test_the_same_content_makes_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        save(tmp_path / name, "v", {"a.pt": {"weights": torch.arange(9.0)}}, {})
+    assert read_manifest(tmp_path / "one").hashes == read_manifest(tmp_path / "other").hashes
+
+
 @pytest.mark.parametrize(
     ("harm", "reason"),
     [
