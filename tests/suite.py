@@ -20,7 +20,12 @@ NO_TESTS = 5
 
 def run(arguments: Sequence[str]) -> int:
     """pytest with these arguments; its exit status."""
-    return subprocess.run([sys.executable, "-m", "pytest", *arguments], check=False).returncode
+    process = subprocess.Popen([sys.executable, "-m", "pytest", *arguments])
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue  # pytest has heard it, too: it stops its servers and says how far it came
 
 
 def main(arguments: Sequence[str], pytest: Callable[[Sequence[str]], int] = run) -> int:
