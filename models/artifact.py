@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import pickle
+import pickle  # nosec B403  # for its error only
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -472,7 +472,7 @@ async def test_half_of_the_lines_is_half_of_the_file(bench: Bench) -> None:
     await asyncio.sleep(0.2)
     progress = (await bench.get(pending)).progress
     assert progress is not None
-    # One batch of three is sent, one more is read ahead.
-    assert (progress.stage, progress.row_count, progress.fraction) == (ImportStage.READING, 6, 6 / 19)
+    # One batch of three is sent, one is ready for the ledger, and it is asked what the rows of one more are for.
+    assert (progress.stage, progress.row_count, progress.fraction) == (ImportStage.READING, 9, 9 / 19)
     hold.set()
     await working
