@@ -24,6 +24,7 @@ from services.ingestion.protocols import ImportQueue, QueuedImportsRepository
 from services.ingestion.stored_uploads import StoredUploads
 from services.ingestion.upload import Spooled, UploadSpool
 from services.kit.errors import InvalidArgument, NotFound, ScaleError, Unauthenticated, Unavailable
+from services.kit.queue import to_send_again
 
 log = structlog.get_logger()
 
@@ -142,9 +143,7 @@ class QueuedImports:
         if not stalled:
             return 0
         missing = await self._repository.count_in_queue() - await self._queue.length()
-        waiting = [one for one in stalled if one.in_queue]
-        again = [one for one in stalled if not one.in_queue] + waiting[: max(0, missing)]
-        return sum([await self._requeue(one) for one in again])
+        return sum([await self._requeue(one) for one in to_send_again(stalled, missing=missing)])
 
     async def _requeue(self, stalled: StalledImport) -> bool:
         # Two at once: only one gets the lease.

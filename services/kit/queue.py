@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import structlog
 
@@ -87,6 +87,23 @@ class Every:
     seconds: float
     task: str
     queue: str
+
+
+class Stalled(Protocol):
+    """Work whose lease has run out."""
+
+    @property
+    def in_queue(self) -> bool:
+        """Whether a message for it should be waiting."""
+
+
+StalledWork = TypeVar("StalledWork", bound=Stalled)
+
+
+def to_send_again(stalled: Sequence[StalledWork], *, missing: int) -> list[StalledWork]:
+    """Of stalled work, oldest first, what needs a new message: all that has none, and as many of the rest as messages are `missing`."""
+    waiting = [one for one in stalled if one.in_queue]
+    return [one for one in stalled if not one.in_queue] + waiting[: max(0, missing)]
 
 
 def route_to(queue: str, rules: QueueRules | None = None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -28,11 +29,25 @@ from services.kit.queue import (
     first_argument,
     make_celery,
     task_options,
+    to_send_again,
 )
 from tests.support.gateway_app import RedisProcess
 from tests.support.ports import free_port
 
 # Rules
+
+
+@dataclass(frozen=True)
+class Work:
+    name: str
+    in_queue: bool
+
+
+@pytest.mark.parametrize(("missing", "sent"), [(-1, "bd"), (0, "bd"), (1, "bda"), (5, "bdac")])
+def test_work_without_a_message_gets_one_and_of_the_rest_the_oldest_as_far_as_messages_are_missing(missing: int, sent: str) -> None:
+    stalled = [Work("a", True), Work("b", False), Work("c", True), Work("d", False)]
+    assert "".join(one.name for one in to_send_again(stalled, missing=missing)) == sent
+    assert to_send_again([], missing=missing) == []
 
 
 @pytest.mark.parametrize(

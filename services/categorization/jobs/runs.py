@@ -27,6 +27,7 @@ from services.kit.errors import (
     Unauthenticated,
     Unavailable,
 )
+from services.kit.queue import to_send_again
 
 log = structlog.get_logger()
 
@@ -190,9 +191,7 @@ class JobRuns:
         if not stalled:
             return 0
         missing = await self._repository.count_in_queue() - await self._queue.length()
-        waiting = [one for one in stalled if one.in_queue]
-        again = [one for one in stalled if not one.in_queue] + waiting[: max(0, missing)]
-        return sum([await self._requeue(one) for one in again])
+        return sum([await self._requeue(one) for one in to_send_again(stalled, missing=missing)])
 
     async def _requeue(self, stalled: StalledJob) -> bool:
         # Two at once: only one gets the lease.
