@@ -6,4 +6,9 @@ from __future__ import annotations
 VERSION_SCHEMA = "migrations"
 
 # One login role per service; each is granted the schema that it owns, and nothing else.
-SERVICE_ROLES = {"scale_accounts": "accounts", "scale_ingestion": "ingestion", "scale_categorization": "categorization"}
+SERVICE_ROLES = {
+    "scale_accounts": "accounts",
+    "scale_ingestion": "ingestion",
+    "scale_categorization": "categorization",
+    "scale_training": "training",
+}

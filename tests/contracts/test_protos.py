@@ -91,7 +91,7 @@ def test_money_is_never_a_float_and_counts_are_signed(compiled: dict[str, descri
         for name, field in _fields(file):
             assert field.type not in UNSIGNED, f"{name}: signed integers only"
             if field.type in FLOATS:
-                assert re.search(r"(confidence|score|ratio|probability|fraction)$", field.name), f"{name}: money is google.type.Money"
+                assert re.search(r"(confidence|score|ratio|probability|fraction|loss)$", field.name), f"{name}: money is google.type.Money"
 
 
 def test_field_names_say_what_they_hold(compiled: dict[str, descriptor_pb2.FileDescriptorProto]) -> None:
