@@ -1,4 +1,4 @@
-"""The queues, live with a Redis of their own: order, what a dead worker held, time limits, an end in order. Their rules: tests/unit/training."""
+"""The queues, live with a Redis of their own: order, what a dead worker held, time limits, an end in order. Rules: tests/unit/training."""
 
 from __future__ import annotations
 
