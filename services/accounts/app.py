@@ -45,9 +45,9 @@ from services.accounts.service import AccountsService
 from services.accounts.servicer import AccountsServicer
 from services.accounts.settings import AccountsSettings
 from services.accounts.upkeep import CATEGORY_LISTS, open_cache
-from services.accounts.user_data.repository import PostgresUserDataRepository
-from services.accounts.user_data.service import UserDataService
-from services.accounts.user_data.servicer import UserDataServicer
+from services.accounts.user_data.repository import PostgresAccountsUserData
+from services.accounts.user_data.service import AccountsUserDataService
+from services.accounts.user_data.servicer import AccountsUserDataServicer
 from services.kit.cache import Cache
 from services.kit.pagination import PageTokens
 from services.kit.postgres import Database
@@ -88,13 +88,13 @@ def build(settings: AccountsSettings, database: Database, category_lists: Cache 
     return AccountsServicer(service, balances, categorizing, import_idle_timeout_s=settings.import_idle_timeout_s)
 
 
-def build_user_data(settings: AccountsSettings, database: Database, category_lists: Cache) -> UserDataServicer:
+def build_user_data(settings: AccountsSettings, database: Database, category_lists: Cache) -> AccountsUserDataServicer:
     """A user's right over the own data."""
-    repository = PostgresUserDataRepository(
+    repository = PostgresAccountsUserData(
         database, statement_timeout_s=settings.export_timeout_s, lock_timeout_s=settings.import_lock_timeout_s
     )
-    service = UserDataService(repository, max_exports=settings.max_exports, forget_categories=category_lists.drop)
-    return UserDataServicer(service, idle_timeout_s=settings.import_idle_timeout_s)
+    service = AccountsUserDataService(repository, max_exports=settings.max_exports, forget_categories=category_lists.drop)
+    return AccountsUserDataServicer(service, idle_timeout_s=settings.import_idle_timeout_s)
 
 
 def register(settings: AccountsSettings, database: Database, cache: Cache, category_lists: Cache, server: grpc.aio.Server) -> None:

@@ -10,33 +10,31 @@ import pyarrow as pa
 from services.accounts.domain import CategorySource, TransactionStatus
 from services.kit.errors import InvalidArgument, invalid
 from services.kit.money import MAX_AMOUNT, is_currency
-from services.kit.record_batches import read_record_batch
+from services.kit.record_batches import TEXT, check_columns, read_record_batch
 
 MAX_BATCH_BYTES = 3 * 1024 * 1024
 
-_TEXT = (pa.string(), pa.large_string(), pa.string_view())
-"""Three layouts of the same thing; which one a writer picks is its own business."""
 _TYPES: dict[str, tuple[pa.DataType, ...]] = {
     "line": (pa.int64(),),
-    "account_id": _TEXT,
+    "account_id": TEXT,
     "transaction_date": (pa.date32(),),
     "amount": (pa.decimal128(19, 4),),
-    "currency": _TEXT,
-    "description": _TEXT,
-    "merchant": _TEXT,
-    "category": _TEXT,
-    "payment_method": _TEXT,
-    "status": _TEXT,
-    "fingerprint": _TEXT,
-    "raw_data": _TEXT,
-    "description_key": _TEXT,
+    "currency": TEXT,
+    "description": TEXT,
+    "merchant": TEXT,
+    "category": TEXT,
+    "payment_method": TEXT,
+    "status": TEXT,
+    "fingerprint": TEXT,
+    "raw_data": TEXT,
+    "description_key": TEXT,
     "occurrence": (pa.int32(),),
-    "source_id": _TEXT,
+    "source_id": TEXT,
 }
 _PREDICTED: dict[str, tuple[pa.DataType, ...]] = {
-    "predicted_category": _TEXT,
+    "predicted_category": TEXT,
     "confidence": (pa.float64(),),
-    "prediction_source": _TEXT,
+    "prediction_source": TEXT,
 }
 """All three or none."""
 _NO_PREDICTION = (
@@ -76,18 +74,10 @@ def read_batch(data: bytes, *, after_line: int) -> pl.DataFrame:
 
 def _decode(data: bytes) -> pl.DataFrame:
     batch = read_record_batch(data, max_bytes=MAX_BATCH_BYTES)
-    _check_schema(batch.schema)
+    predicted = len(batch.schema.names) > len(_TYPES)
+    check_columns(batch.schema, _TYPES | _PREDICTED if predicted else _TYPES)
     frame = pl.DataFrame(batch)
-    return frame if "confidence" in frame.columns else frame.with_columns(_NO_PREDICTION)
-
-
-def _check_schema(schema: pa.Schema) -> None:
-    types = _TYPES | _PREDICTED if len(schema.names) > len(_TYPES) else _TYPES
-    if schema.names != list(types):
-        raise invalid("record_batch", f"has the columns {', '.join(schema.names)} instead of {', '.join(types)}")
-    for name, allowed in types.items():
-        if schema.field(name).type not in allowed:
-            raise invalid(f"record_batch.{name}", f"is {schema.field(name).type} instead of {allowed[0]}")
+    return frame if predicted else frame.with_columns(_NO_PREDICTION)
 
 
 def _check_presence(frame: pl.DataFrame) -> None:

@@ -30,9 +30,9 @@ from services.categorization.settings import CategorizationSettings, Categorizat
 from services.categorization.suggestions.discovery import DiscoveryWork
 from services.categorization.suggestions.repository import PostgresSuggestionsRepository
 from services.categorization.suggestions.service import SuggestionsService
-from services.categorization.user_data.repository import PostgresUserDataRepository
-from services.categorization.user_data.service import UserDataService
-from services.categorization.user_data.servicer import UserDataServicer
+from services.categorization.user_data.repository import PostgresCategorizationUserData
+from services.categorization.user_data.service import CategorizationUserDataService
+from services.categorization.user_data.servicer import CategorizationUserDataServicer
 from services.kit import context
 from services.kit.cache import Cache
 from services.kit.pagination import PageTokens
@@ -116,13 +116,13 @@ class CategorizationApp:
             page_tokens=PageTokens(settings.page_token_secret),
             idle_timeout_s=settings.stream_idle_timeout_s,
         )
-        user_data = UserDataService(
-            PostgresUserDataRepository(self.database, statement_timeout_s=settings.export_timeout_s),
+        user_data = CategorizationUserDataService(
+            PostgresCategorizationUserData(self.database, statement_timeout_s=settings.export_timeout_s),
             self._queue,
             self._classifying.cache,
             max_exports=settings.max_exports,
         )
-        self._user_data_servicer = UserDataServicer(user_data, idle_timeout_s=settings.restore_idle_timeout_s)
+        self._user_data_servicer = CategorizationUserDataServicer(user_data, idle_timeout_s=settings.restore_idle_timeout_s)
         self._model_was_looked_for = False
         self.server = Server(
             settings,

@@ -10,13 +10,13 @@ from services.categorization.columns import NO_DAY, Columns
 from services.categorization.decide import Decided
 from services.categorization.domain import Source
 from services.kit.errors import invalid
-from services.kit.record_batches import read_record_batch
+from services.kit.record_batches import TEXT, check_columns, read_record_batch
 
 MAX_BATCH_BYTES = 3 * 1024 * 1024
 MAX_BATCH_ROWS = 100_000
 _COLUMNS = {
-    "description": (pa.string(), pa.large_string(), pa.string_view()),
-    "merchant": (pa.string(), pa.large_string(), pa.string_view()),
+    "description": TEXT,
+    "merchant": TEXT,
     "amount": (pa.decimal128(19, 4),),
     "transaction_date": (pa.date32(),),
 }
@@ -28,11 +28,7 @@ def read_batch(message: bytes) -> Columns:
     batch = read_record_batch(message, max_bytes=MAX_BATCH_BYTES)
     if not 1 <= batch.num_rows <= MAX_BATCH_ROWS:
         raise invalid("record_batch", f"has {batch.num_rows} rows, 1 to {MAX_BATCH_ROWS} are allowed")
-    if batch.schema.names != list(_COLUMNS):
-        raise invalid("record_batch", f"has the columns {', '.join(batch.schema.names)[:200]} instead of {', '.join(_COLUMNS)}")
-    for name, types in _COLUMNS.items():
-        if batch.schema.field(name).type not in types:
-            raise invalid(f"record_batch.{name}", f"is {batch.schema.field(name).type} instead of {types[0]}")
+    check_columns(batch.schema, _COLUMNS)
     for name in ("description", "amount"):
         if batch.column(name).null_count:
             raise invalid(f"record_batch.{name}", "must not be null")

@@ -34,9 +34,9 @@ from services.ingestion.typed.repository import PostgresTypedRequests
 from services.ingestion.typed.service import TypedTransactions
 from services.ingestion.upload import UploadSpool
 from services.ingestion.user_data.leftovers import ImportLeftovers
-from services.ingestion.user_data.repository import PostgresUserDataRepository
-from services.ingestion.user_data.service import UserDataService
-from services.ingestion.user_data.servicer import UserDataServicer
+from services.ingestion.user_data.repository import PostgresIngestionUserData
+from services.ingestion.user_data.service import IngestionUserDataService
+from services.ingestion.user_data.servicer import IngestionUserDataServicer
 from services.kit import context
 from services.kit.pagination import PageTokens
 from services.kit.postgres import Database
@@ -126,12 +126,12 @@ class IngestionApp:
             message_lease_s=settings.queue_lease_s,
         )
 
-    def _user_data(self, settings: IngestionSettings) -> UserDataServicer:
-        repository = PostgresUserDataRepository(self.database, statement_timeout_s=settings.export_timeout_s)
+    def _user_data(self, settings: IngestionSettings) -> IngestionUserDataServicer:
+        repository = PostgresIngestionUserData(self.database, statement_timeout_s=settings.export_timeout_s)
         stored = StoredUploads(self._repository, ObjectStorage(settings.storage_url)) if settings.storage_url else None
         leftovers = ImportLeftovers(stored, self._queue, self._events)
-        service = UserDataService(repository, leftovers, max_exports=settings.max_exports)
-        return UserDataServicer(service, idle_timeout_s=settings.restore_idle_timeout_s)
+        service = IngestionUserDataService(repository, leftovers, max_exports=settings.max_exports)
+        return IngestionUserDataServicer(service, idle_timeout_s=settings.restore_idle_timeout_s)
 
     def _register(self, server: grpc.aio.Server) -> None:
         add_IngestionServiceServicer_to_server(self.servicer, server)

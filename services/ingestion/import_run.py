@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -18,33 +19,15 @@ from services.ingestion.predictions import Predictions
 from services.ingestion.protocols import Categorizer, ImportEvents, ImportsRepository, Ledger
 from services.ingestion.readers.statement import UnreadableStatement
 from services.ingestion.statement_import import Reader, StatementImport
-from services.kit.errors import FieldError, InvalidArgument, ScaleError
+from services.kit.errors import FieldError, InvalidArgument
+from services.kit.leases import Lease, keep_lease
 
 log = structlog.get_logger()
 
 _STEP_S = 2.0
 """Between two steps that a watcher is told."""
-_ERASED = ("ERASURE_IN_PROGRESS", "USER_ERASED")
-"""Whose user wants nothing of it any more: an erasure waits until the ledger has let go of it."""
 _MAX_NEEDS_BYTES = 850
 """An error's metadata travels in HTTP/2 trailers, which are short."""
-
-
-class _Attempt:
-    """What goes on under a lease."""
-
-    def __init__(self, until: asyncio.Timeout) -> None:
-        self._until = until
-        self._concluding = False
-
-    def conclude(self) -> None:
-        """From here on the record itself says whether the attempt is over."""
-        self._concluding = True
-
-    def end(self) -> None:
-        """It is over."""
-        if not self._concluding:
-            self._until.reschedule(asyncio.get_running_loop().time())
 
 
 class ImportRuns:
@@ -96,7 +79,7 @@ class ImportRuns:
         Raises InvalidArgument when the file or the options are wrong, Aborted when somebody else took the import over, and what the
         ledger and the database raise.
         """
-        async with self.lease(running, lambda: work.progress) as attempt, self._place():
+        async with self.lease(running, lambda: work.progress) as lease, self._place():
             try:
                 success = await work.run(
                     user_id=running.user_id,
@@ -108,7 +91,7 @@ class ImportRuns:
                 )
             except UnreadableStatement as error:
                 raise _unreadable(error) from error
-            attempt.conclude()
+            lease.conclude()
             finished = await self._repository.succeed(running, success, work.outcomes.chunks())
         if finished is None:
             raise attempt_over(running.id)
@@ -123,38 +106,22 @@ class ImportRuns:
         return await self._repository.fail(running, Failure(error.message, error.reason, again, error.metadata, error.fields))
 
     @asynccontextmanager
-    async def lease(self, running: Import, progress: Callable[[], Progress]) -> AsyncIterator[_Attempt]:
+    async def lease(self, running: Import, progress: Callable[[], Progress]) -> AsyncIterator[Lease]:
         """Keeps others away from the import for the time of the block, and tells how far it is. Raises AttemptOver, and ends the block,
-        within two seconds when somebody else has ended the attempt: its work is in vain, and keeps the ledger waiting."""
-        try:
-            async with asyncio.timeout(None) as until:
-                attempt = _Attempt(until)
-                keeping = asyncio.create_task(self._keep_lease(running, progress, attempt))
-                try:
-                    yield attempt
-                finally:
-                    keeping.cancel()
-        except TimeoutError:
-            if until.expired():
-                raise attempt_over(running.id) from None
-            raise
+        within two seconds when somebody else has ended the attempt: its work is in vain, and keeps the ledger, or an erasure,
+        waiting."""
 
-    async def _keep_lease(self, running: Import, progress: Callable[[], Progress], attempt: _Attempt) -> None:
-        while True:
-            await asyncio.sleep(min(self._lease_s / 3, _STEP_S))
+        async def renew() -> bool:
             step = progress()
-            try:
-                if not await self._repository.renew(running, lease_s=self._lease_s, progress=step):
-                    attempt.end()
-                    return
-                await self.announce(dataclasses.replace(running, progress=step))
-            except ScaleError as error:
-                if error.reason in _ERASED:
-                    attempt.end()
-                    return
-                log.warning("the lease of an import could not be renewed", import_id=str(running.id), error=str(error))
-            except Exception as error:
-                log.warning("the lease of an import could not be renewed", import_id=str(running.id), error=str(error))
+            if not await self._repository.renew(running, lease_s=self._lease_s, progress=step):
+                return False
+            await self.announce(dataclasses.replace(running, progress=step))
+            return True
+
+        every_s = min(self._lease_s / 3, _STEP_S)
+        over = partial(attempt_over, running.id)
+        async with keep_lease(renew, every_s=every_s, over=over, work=f"import {running.id}") as lease:
+            yield lease
 
     async def announce(self, found: Import) -> None:
         """Tells whoever watches a queued import how it stands."""

@@ -19,6 +19,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+ERASED = ("ERASURE_IN_PROGRESS", "USER_ERASED")
+"""Reasons of those whose user wants nothing of it any more: whatever was under way ends."""
+
 
 @dataclass(frozen=True)
 class FieldError:

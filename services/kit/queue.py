@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-PRIORITIES: Mapping[str, int] = MappingProxyType({"high": 0, "medium": 3, "low": 6})
+PRIORITIES: Mapping[str, int] = MappingProxyType({"high": 0, "medium": 3, "low": 9})
 """On Redis 0 is served first."""
 
 
@@ -37,22 +37,26 @@ class QueueRules:
     """What holds for a task of a queue, unless it says otherwise: seconds that it may take, repeats after a failure, and priority."""
 
     time_limit_s: int
+    """Then its process is killed, and another takes its place: nothing less ends a thread that computes, and the lease says whose work it
+    was. There is no softer limit before it."""
     max_retries: int
     priority: str
 
 
 QUEUES: Mapping[str, QueueRules] = MappingProxyType(
     {
-        "upkeep": QueueRules(60, 0, "high"),  # what the clock enqueues, one for each service (`upkeep_of`): it waits behind nobody's work
+        "upkeep": QueueRules(60, 0, "high"),  # what the clock enqueues: it waits behind nobody's work
         "ingest": QueueRules(1800, 0, "medium"),  # repeated by its lease, which counts across workers that die
         "inference": QueueRules(300, 2, "high"),
         "training": QueueRules(1800, 1, "low"),
         "fl": QueueRules(900, 1, "low"),
     }
 )
-_WORK = tuple(queue for queue in QUEUES if queue != "upkeep")
+"""By the first part of a queue's name."""
+_OF_EACH_SERVICE = ("upkeep", "inference")
+_OF_ONE_SERVICE = tuple(queue for queue in QUEUES if queue not in _OF_EACH_SERVICE)
 LONG_INFERENCE = QueueRules(600, 2, "medium")
-"""For a task of the queue inference that takes longer and may wait."""
+"""For a task of a queue inference that takes longer and may wait."""
 
 VISIBILITY_TIMEOUT_S = max(rules.time_limit_s for rules in QUEUES.values()) + 300
 """When Redis hands out again what a worker took and never finished. Above every time limit: else a task that still runs would run twice."""
@@ -73,6 +77,15 @@ _HELD_INDEX = "unacked_index"
 def upkeep_of(service: str) -> str:
     """The queue of what the clock enqueues for a service. Its own: a worker throws away tasks that it does not know."""
     return f"upkeep-{service}"
+
+
+def inference_of(service: str) -> str:
+    """The queue of what the models of a service are asked. Its own, for the same reason; and so its length says how many wait for them."""
+    return f"inference-{service}"
+
+
+def _queues_of(services: Sequence[str]) -> tuple[str, ...]:
+    return (*_OF_ONE_SERVICE, *(f"{queue}-{service}" for service in services for queue in _OF_EACH_SERVICE))
 
 
 def rules_of(queue: str) -> QueueRules:
@@ -139,8 +152,8 @@ def make_celery(
     include: Sequence[str] = (),
     visibility_timeout_s: float = VISIBILITY_TIMEOUT_S,
 ) -> Celery:
-    """A Celery application as every worker and publisher has it. `services`: those whose upkeep it knows; `include`: modules with tasks,
-    loaded when a worker starts."""
+    """A Celery application as every worker and publisher has it. `services`: those whose own queues it knows; `include`: modules with
+    tasks, loaded when a worker starts."""
     # Here, for a service that only publishes imports it at its first task.
     from celery import Celery
     from kombu.entity import Queue
@@ -174,8 +187,8 @@ def make_celery(
             "unacked_restore_throttle": 1,
             "socket_connect_timeout": _TIMEOUT_S,
         },
-        task_queues=[Queue(queue) for queue in (*_WORK, *map(upkeep_of, services))],
-        task_default_queue=_WORK[0],
+        task_queues=[Queue(queue) for queue in _queues_of(services)],
+        task_default_queue=_OF_ONE_SERVICE[0],
         task_default_priority=PRIORITIES["medium"],
         task_create_missing_queues=False,
         task_routes=(_route,),
@@ -194,7 +207,7 @@ class TaskQueue:
     """Puts tasks into queues by name, without their code. One per process; it connects at the first task."""
 
     def __init__(self, redis_url: str, *, services: Sequence[str] = ()) -> None:
-        """`services`: those whose upkeep it may enqueue; the clock does by itself."""
+        """`services`: those whose own queues it may use; the clock enqueues their upkeep by itself."""
         self._url = redis_url
         self._services = services
         self._redis = connect_redis(redis_url, max_connections=32)
@@ -229,13 +242,14 @@ class TaskQueue:
             return sum(await pipeline.execute())
 
     async def discard(self, argument: str) -> int:
-        """Takes back every task with this first argument, whatever its queue and priority, and returns how many; upkeep has none. One that
-        a worker has in its hands goes on, but comes back no more. Raises Unavailable with reason QUEUE_UNAVAILABLE; harmless to repeat."""
+        """Takes back every task with this first argument, whatever its queue and priority, and returns how many; not those in other
+        services' own queues. One that a worker has in its hands goes on, but comes back no more. Raises Unavailable with reason
+        QUEUE_UNAVAILABLE; harmless to repeat."""
         discarded = 0
         async with within(_DISCARD_TIMEOUT_S, reason="QUEUE_UNAVAILABLE"):
             # Once more after what workers hold: they may just have put something back.
             for _ in range(2):
-                for queue, priority in product(_WORK, PRIORITIES.values()):
+                for queue, priority in product(_queues_of(self._services), PRIORITIES.values()):
                     discarded += await self._discard_waiting(_list_of(queue, priority), argument)
                 discarded += await self._discard_held(argument)
         return discarded

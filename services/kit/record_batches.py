@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
 from services.kit.errors import invalid
+
+TEXT = (pa.string(), pa.large_string(), pa.string_view())
+"""Three layouts of the same thing; which one a writer picks is its own business."""
+
+_SHOWN_NAMES = 200
 
 
 def read_record_batch(data: bytes, *, max_bytes: int, field: str = "record_batch") -> pa.RecordBatch:
@@ -27,6 +33,15 @@ def read_record_batch(data: bytes, *, max_bytes: int, field: str = "record_batch
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise invalid(field, f"is not an Arrow IPC stream: {reason}") from None
     return batches[0]
+
+
+def check_columns(schema: pa.Schema, types: Mapping[str, Sequence[pa.DataType]], *, field: str = "record_batch") -> None:
+    """That there are these columns, in this order, each of one of its types. Raises InvalidArgument, which names the column."""
+    if schema.names != list(types):
+        raise invalid(field, f"has the columns {', '.join(schema.names)[:_SHOWN_NAMES]} instead of {', '.join(types)}")
+    for name, allowed in types.items():
+        if schema.field(name).type not in allowed:
+            raise invalid(f"{field}.{name}", f"is {schema.field(name).type} instead of {allowed[0]}")
 
 
 def _is_compressed(data: bytes) -> bool:

@@ -22,7 +22,7 @@ from services.accounts.budgets.service import BudgetsService
 from services.accounts.domain import NewAccount
 from services.accounts.repository import PostgresAccountsRepository
 from services.accounts.service import AccountsService
-from services.accounts.user_data.repository import PostgresUserDataRepository
+from services.accounts.user_data.repository import PostgresAccountsUserData
 from services.kit.errors import AlreadyExists, InvalidArgument, NotFound
 from services.kit.pagination import PageTokens
 from services.kit.postgres import Database
@@ -143,7 +143,7 @@ async def test_whoever_writes_past_the_service_is_refused_as_well(budgets: Budge
 async def test_a_restored_budget_whose_days_are_taken_is_switched_off(
     budgets: BudgetsService, database: Database, user_id: UUID, other_user_id: UUID
 ) -> None:
-    user_data = PostgresUserDataRepository(database, statement_timeout_s=30, lock_timeout_s=0.5)
+    user_data = PostgresAccountsUserData(database, statement_timeout_s=30, lock_timeout_s=0.5)
     january, february = [await add(budgets, user_id, one) for one in (JANUARY, FEBRUARY)]
     sink = KeptFiles()
     await user_data.export_user(user_id, sink)

@@ -345,9 +345,10 @@ async def test_rules_in_the_models_place_do_not_undo_what_it_said(bench: Bench) 
 
 
 async def test_one_message_with_the_options_of_the_queue(own_redis: RedisProcess, user_id: UUID) -> None:
-    """CAT-06: one message, high priority; 5 minutes and 2 retries."""
+    """CAT-06: one message, high priority; 5 minutes and 2 retries. What waits for other services' models is none of ours."""
     queue, job_id = RedisJobQueue(own_redis.url), uuid_utils.compat.uuid7()
-    listening = TaskQueue(own_redis.url)
+    listening = TaskQueue(own_redis.url, services=["probe"])
+    await listening.enqueue("probe.forecast", [str(user_id)], queue="inference-probe")
     await queue.enqueue(user_id, job_id, JobKind.CLASSIFICATION)
     raw = await listening._redis.lrange(QUEUE, 0, -1)  # a priority below the highest has another list
     assert len(raw) == await queue.length() == 1
@@ -355,10 +356,11 @@ async def test_one_message_with_the_options_of_the_queue(own_redis: RedisProcess
     assert await listening._redis.llen(QUEUE) == 1, "a walk through a ledger waits for those who ask about a few payments"
     await queue.discard(user_id)
     assert await queue.length() == 0
+    assert await listening.length("inference-probe") == 1
     await queue.close()
     await listening.close()
     task = tasks.classify_payments
-    assert (task.time_limit, task.max_retries, task.route) == (300, 2, {"queue": "inference", "priority": 0})
+    assert (task.time_limit, task.max_retries, task.route) == (300, 2, {"queue": "inference-categorization", "priority": 0})
     assert (tasks.recategorize_ledger.time_limit, tasks.recategorize_ledger.route["priority"]) == (600, 3)
 
 

@@ -10,7 +10,7 @@ import pytest
 from scale.categorization.v1 import categorization_service_pb2 as pb
 from scale.categorization.v1 import user_data_service_pb2 as user_data_pb
 from scale.categorization.v1.user_data_service_pb2_grpc import UserDataServiceStub
-from services.categorization.user_data.service import UserDataService
+from services.categorization.user_data.service import CategorizationUserDataService
 from services.kit.errors import Unauthenticated, Unavailable
 from services.kit.handover import ErasedTable
 from tests.categorization.conftest import Stack, payment
@@ -121,7 +121,7 @@ class Erasing:
         if what in self._errors:
             raise self._errors[what]
 
-    async def stop_jobs(self, user_id: UUID) -> None:
+    async def stop_work(self, user_id: UUID) -> None:
         self._note("stop")
 
     async def erase_user(self, user_id: UUID) -> list[ErasedTable]:
@@ -147,7 +147,7 @@ class Erasing:
 )
 async def test_the_order_of_an_erasure(user_id: UUID, errors: dict[str, Exception], asked: list[str], raised: Any) -> None:
     erasing = Erasing(**errors)
-    service = UserDataService(erasing, erasing, erasing, max_exports=1)  # type: ignore[arg-type]
+    service = CategorizationUserDataService(erasing, erasing, erasing, max_exports=1)  # type: ignore[arg-type]
     if raised is None:
         assert await service.erase_user(user_id) == [ErasedTable("anchors", 1)]
     else:

@@ -10,7 +10,7 @@ import uuid_utils.compat
 
 from services.ingestion.stored_uploads import StoredUploads
 from services.ingestion.user_data.leftovers import ImportLeftovers
-from services.ingestion.user_data.service import UserDataService
+from services.ingestion.user_data.service import IngestionUserDataService
 from services.kit.errors import Unauthenticated, Unavailable
 from services.kit.handover import ErasedTable, ExportedFile, FileSink, IncomingFile, RestoredTable
 from tests.support.ingestion_fakes import FakeImportsRepository
@@ -37,12 +37,15 @@ class FakeUserData:
     async def count_user(self, user_id: UUID) -> list[ErasedTable]:
         return ROWS
 
-    async def stop_imports(self, user_id: UUID) -> None:
+    async def stop_work(self, user_id: UUID) -> None:
         self.asked.append("stop")
         if self.stop_error is not None:
             raise self.stop_error
 
-    async def erase_user(self, user_id: UUID) -> tuple[list[ErasedTable], list[UUID]]:
+    async def erase_user(self, user_id: UUID) -> list[ErasedTable]:
+        return (await self.erase_imports(user_id))[0]
+
+    async def erase_imports(self, user_id: UUID) -> tuple[list[ErasedTable], list[UUID]]:
         self.asked.append("erase")
         if self.erase_error is not None:
             raise self.erase_error
@@ -62,7 +65,7 @@ class Bench:
             self.queue.messages.append((user, found))
             self.events.logs[found] = []
         uploads = StoredUploads(FakeImportsRepository(), self.storage)
-        self.service = UserDataService(self.repository, ImportLeftovers(uploads, self.queue, self.events), max_exports=1)
+        self.service = IngestionUserDataService(self.repository, ImportLeftovers(uploads, self.queue, self.events), max_exports=1)
 
 
 @pytest.fixture
@@ -107,5 +110,5 @@ async def test_what_cannot_be_reached_is_erased_when_it_is_asked_again(bench: Be
 
 
 async def test_without_queue_and_storage_the_tables_are_all_there_is(bench: Bench) -> None:
-    service = UserDataService(bench.repository, ImportLeftovers(None, None, None), max_exports=1)
+    service = IngestionUserDataService(bench.repository, ImportLeftovers(None, None, None), max_exports=1)
     assert await service.erase_user(bench.user_id) == ROWS

@@ -12,7 +12,7 @@ import pytest
 from services.ingestion.domain import ImportOptions, ImportState, NewImport, UploadedFile
 from services.ingestion.repository import PostgresImportsRepository
 from services.ingestion.restores import EXPORT_FORMAT, Restores
-from services.ingestion.user_data.repository import PostgresUserDataRepository
+from services.ingestion.user_data.repository import PostgresIngestionUserData
 from services.kit.errors import AlreadyExists, InvalidArgument, NotFound
 from services.kit.handover import RestoredTable
 from services.kit.postgres import Database
@@ -84,7 +84,7 @@ async def test_somebody_elses_is_not_there(restores: Restores, user_id: UUID, ot
 
 async def test_imports_under_way_come_back_as_interrupted(database: Database, user_id: UUID, other_user_id: UUID) -> None:
     imports = PostgresImportsRepository(database, bulk_statement_timeout_s=30)
-    user_data = PostgresUserDataRepository(database, statement_timeout_s=30)
+    user_data = PostgresIngestionUserData(database, statement_timeout_s=30)
     file = UploadedFile("/nowhere", "bank.csv", HASH, 12)
     ids = [UUID(int=number) for number in range(1, 5)]
     await imports.begin(NewImport(ids[0], user_id, "one", b"h", ids[1], file, ImportOptions()), lease_s=10)

@@ -1,4 +1,4 @@
-"""The queues: their rules, and live with a Redis of their own: order, what a dead worker held, time limits, an end in order."""
+"""The queues, live with a Redis of their own: order, what a dead worker held, time limits, an end in order. Rules: tests/unit/training."""
 
 from __future__ import annotations
 
@@ -20,15 +20,9 @@ import pytest
 
 from services.kit.errors import Unavailable
 from services.kit.queue import (
-    LONG_INFERENCE,
-    PRIORITIES,
-    QUEUES,
-    VISIBILITY_TIMEOUT_S,
-    QueueRules,
     TaskQueue,
     first_argument,
     make_celery,
-    task_options,
     to_send_again,
 )
 from tests.support.gateway_app import RedisProcess
@@ -48,41 +42,6 @@ def test_work_without_a_message_gets_one_and_of_the_rest_the_oldest_as_far_as_me
     stalled = [Work("a", True), Work("b", False), Work("c", True), Work("d", False)]
     assert "".join(one.name for one in to_send_again(stalled, missing=missing)) == sent
     assert to_send_again([], missing=missing) == []
-
-
-@pytest.mark.parametrize(
-    ("queue", "rules", "priority", "time_limit_s", "max_retries"),
-    [
-        ("training", None, "low", 1800, 1),  # TRN-04
-        ("inference", None, "high", 300, 2),  # TRN-05: a batch to classify
-        ("inference", LONG_INFERENCE, "medium", 600, 2),  # TRN-05: a forecast
-        ("fl", None, "low", 900, 1),  # TRN-06
-        ("ingest", None, "medium", 1800, 0),
-        ("upkeep-probe", None, "high", 60, 0),
-    ],
-)
-def test_queue_config(queue: str, rules: QueueRules | None, priority: str, time_limit_s: int, max_retries: int) -> None:
-    """Route, priority, time limit and retries, as a declared task has them."""
-    celery = make_celery("probe", "redis://127.0.0.1:1/0", services=["probe"])
-
-    @celery.task(name="probe.task", **task_options(queue, rules))
-    def task() -> None:
-        pass
-
-    assert (task.time_limit, task.max_retries) == (time_limit_s, max_retries)
-    route = celery.amqp.router.route({}, task.name, task_type=task)
-    assert (route["queue"].name, route["priority"]) == (queue, PRIORITIES[priority])
-
-
-def test_high_is_served_first_on_redis() -> None:
-    assert PRIORITIES["high"] == 0 < PRIORITIES["medium"] < PRIORITIES["low"]
-    options = make_celery("probe", "redis://127.0.0.1:1/0").conf.broker_transport_options
-    assert options["priority_steps"] == [0, 3, 6]
-    assert options["queue_order_strategy"] == "priority"
-
-
-def test_no_message_is_handed_out_while_its_task_may_run() -> None:
-    assert max(rules.time_limit_s for rules in [*QUEUES.values(), LONG_INFERENCE]) < VISIBILITY_TIMEOUT_S
 
 
 def test_messages_are_plain_values_and_done_when_the_task_is() -> None:
@@ -112,7 +71,7 @@ def redis() -> Iterator[RedisProcess]:
 
 @pytest.fixture
 async def queue(redis: RedisProcess) -> AsyncIterator[TaskQueue]:
-    made = TaskQueue(redis.url)
+    made = TaskQueue(redis.url, services=["probe"])
     yield made
     await made.close()
 
@@ -345,12 +304,13 @@ async def test_a_users_tasks_are_taken_back_wherever_they_wait(queue: TaskQueue,
         await queue.enqueue("probe.note", ["mine", priority], queue="ingest", priority=priority)
         await queue.enqueue("probe.note", ["theirs", priority], queue="ingest", priority=priority)
     await queue.enqueue("probe.note", ["mine"], queue="training")
-    await queue.enqueue("probe.note", [], queue="inference")
+    await queue.enqueue("probe.note", ["mine"], queue="inference-probe")
+    await queue.enqueue("probe.note", [], queue="inference-probe")
     with Redis.from_url(redis.url) as client:
         client.lpush("ingest", *(b"no message of ours %d" % number for number in range(1500)))
-        assert await queue.discard("mine") == 5
+        assert await queue.discard("mine") == 6
         assert await queue.discard("mine") == 0
-        left = [client.lrange(name, 0, -1) for name in ("ingest", "ingest:3", "ingest:6", "training:6", "inference")]
+        left = [client.lrange(name, 0, -1) for name in ("ingest", "ingest:3", "ingest:9", "training:9", "inference-probe")]
         assert [len(messages) for messages in left] == [1501, 1, 1, 0, 1]
         assert (client.hlen("unacked"), client.zcard("unacked_index")) == (0, 0)
     assert [first_argument(messages[0]) for messages in left[1:3]] == ["theirs", "theirs"]

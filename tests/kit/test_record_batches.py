@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from services.kit.errors import InvalidArgument
-from services.kit.record_batches import read_record_batch
+from services.kit.record_batches import TEXT, check_columns, read_record_batch
 
 MAX_BYTES = 100_000
 BATCH = pa.RecordBatch.from_pydict({"number": list(range(200)), "text": ["x" * 100] * 200})
@@ -38,6 +38,26 @@ def test_what_is_not_one_whole_batch_is_refused() -> None:
     assert "holds 2 record batches" in refused(stream(BATCH, BATCH))
     assert "holds 0 record batches" in refused(stream())
     assert "at most 100000" in refused(bytes(MAX_BYTES + 1))
+
+
+@pytest.mark.parametrize(
+    ("columns", "field", "reason"),
+    [
+        ([("text", pa.string())], "rows", "has the columns text instead of number, text"),
+        ([("text", pa.string()), ("number", pa.int64())], "rows", "has the columns text, number instead of"),
+        ([("number", pa.int64()), ("text", pa.string()), ("number", pa.int64())], "rows", "has the columns number, text, number"),
+        ([("x" * 1000, pa.int64())], "rows", f"has the columns {'x' * 200} instead"),
+        ([("number", pa.float64()), ("text", pa.string())], "rows.number", "is double instead of int64"),
+        ([("number", pa.int64()), ("text", pa.binary())], "rows.text", "is binary instead of string"),
+    ],
+)
+def test_other_columns_are_refused_by_name(columns: list[tuple[str, pa.DataType]], field: str, reason: str) -> None:
+    types = {"number": (pa.int64(),), "text": TEXT}
+    for text in TEXT:
+        check_columns(pa.schema([("number", pa.int64()), ("text", text)]), types, field="rows")
+    with pytest.raises(InvalidArgument) as caught:
+        check_columns(pa.schema(columns), types, field="rows")
+    assert [(found.field, reason in found.reason) for found in caught.value.fields] == [(field, True)]
 
 
 @pytest.mark.parametrize("codec", ["lz4", "zstd"])

@@ -13,10 +13,12 @@ import asyncpg
 import pytest
 from alembic import command
 from alembic.config import Config
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from migrations.index_check import compare_indexes, documented_indexes
-from migrations.runner import LOCK_KEY, MigrationError, asyncpg_dsn, newest_revision, upgrade
+from migrations.layout import VERSION_SCHEMA
+from migrations.runner import LOCK_KEY, MigrationError, alembic_config, asyncpg_dsn, newest_revision, upgrade
 from migrations.taxonomy import read_taxonomy
 from services.local import LocalSystem
 from services.local.postgres import MIGRATOR
@@ -57,6 +59,22 @@ async def describe(url: str) -> list[tuple[object, ...]]:
         await connection.close()
 
 
+async def upgrade_to(url: str, revision: str, config: Config) -> None:
+    """What `upgrade` does, to an older revision or with another history."""
+    engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://"))
+
+    def run(connection: object) -> None:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+    async with engine.connect() as connection:
+        await connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {VERSION_SCHEMA}"))
+        await connection.commit()
+        await connection.run_sync(run)
+        await connection.commit()
+    await engine.dispose()
+
+
 async def test_upgrade_twice_changes_nothing_the_second_time(empty: str) -> None:
     assert await upgrade(empty) == newest_revision()
     first = await describe(empty)
@@ -86,6 +104,28 @@ async def test_upgrade_gives_up_on_a_table_that_stays_locked(empty: str) -> None
         with pytest.raises(MigrationError, match="Another session held a table for 5s"):
             await upgrade(empty)
     await holder.close()
+
+
+async def test_rows_out_of_bounds_are_counted_and_once_mended_no_obstacle(empty: str, user_id: object) -> None:
+    """docs/database.md: when revision 0014 stops."""
+    await upgrade_to(empty, "0013", alembic_config())
+    connection = await asyncpg.connect(empty)
+    add = """
+        INSERT INTO accounts.budgets
+            (user_id, id, category, amount, currency, period_start, period_end, is_active, request_id, request_hash)
+        VALUES ($1, gen_random_uuid(), 'housing', $2::text::numeric, 'EUR', '2026-01-01', $3::text::date, false, $4, '')
+    """
+    for number, (amount, end) in enumerate([("1", "2026-01-31"), ("NaN", "2026-01-31"), ("NaN", "infinity")]):
+        await connection.execute(add, user_id, amount, end, str(number))
+    expected = r"accounts\.budgets \(budgets_amount_bounds\): 2, accounts\.budgets \(budgets_period_end_bounds\): 1\. docs/database\.md"
+    for _ in range(2):
+        with pytest.raises(MigrationError, match=expected):
+            await upgrade(empty)
+    await connection.execute("DELETE FROM accounts.budgets WHERE NOT period_end <= '9999-12-31'")
+    await connection.execute("UPDATE accounts.budgets SET amount = 5 WHERE amount = 'NaN'")
+    assert await upgrade(empty) == newest_revision()
+    assert await connection.fetchval("SELECT array_agg(amount ORDER BY amount)::text FROM accounts.budgets") == "{1.0000,5.0000}"
+    await connection.close()
 
 
 async def test_taxonomy_is_loaded_and_corrected(empty: str) -> None:
@@ -200,16 +240,7 @@ def upgrade():
     config.set_main_option("script_location", str(ROOT / "migrations"))
     config.set_main_option("version_locations", f"{ROOT / 'migrations' / 'versions'}\n{later}")
     config.set_main_option("path_separator", "newline")
-    engine = create_async_engine(empty.replace("postgresql://", "postgresql+asyncpg://"))
-
-    def run(connection: object) -> None:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-
-    async with engine.connect() as connection:
-        await connection.run_sync(run)
-        await connection.commit()
-    await engine.dispose()
+    await upgrade_to(empty, "head", config)
     checking = await asyncpg.connect(empty)
     valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'accounts.idx_later'::regclass"
     assert await checking.fetchval(valid) is True

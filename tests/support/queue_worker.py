@@ -87,7 +87,7 @@ def slow(text: str) -> None:
     signal.pause()
 
 
-@celery.task(name="probe.flaky", **task_options("inference") | {"route": route_to("ingest"), "retry_backoff_max": 0})
+@celery.task(name="probe.flaky", **task_options("inference-probe") | {"route": route_to("ingest"), "retry_backoff_max": 0})
 def flaky(text: str) -> None:
     """Needs what is away, twice more than it has tries."""
     trace(f"flaky {text}")

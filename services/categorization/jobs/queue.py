@@ -5,9 +5,9 @@ from __future__ import annotations
 from uuid import UUID
 
 from services.categorization.jobs.domain import JobKind
-from services.kit.queue import LONG_INFERENCE, QueueRules, TaskQueue, rules_of
+from services.kit.queue import LONG_INFERENCE, QueueRules, TaskQueue, inference_of, rules_of
 
-QUEUE = "inference"
+QUEUE = inference_of("categorization")
 CLASSIFY = "categorization.classify_payments"
 RECATEGORIZE = "categorization.recategorize_ledger"
 DISCOVER = "categorization.discover_categories"
@@ -23,7 +23,7 @@ class RedisJobQueue:
     """`JobQueue` on the kit's task queue. A message holds two ids, nothing else."""
 
     def __init__(self, redis_url: str) -> None:
-        self._tasks = TaskQueue(redis_url)
+        self._tasks = TaskQueue(redis_url, services=["categorization"])
 
     async def enqueue(self, user_id: UUID, job_id: UUID, kind: JobKind) -> None:
         """See `JobQueue`."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
@@ -15,6 +14,7 @@ from services.categorization.jobs.domain import AttemptOver, Job, JobKind, Progr
 from services.categorization.jobs.protocols import JobQueue, JobsRepository
 from services.categorization.metrics import JOBS, JOBS_REQUEUED
 from services.kit.errors import (
+    ERASED,
     Aborted,
     AlreadyExists,
     DeadlineExceeded,
@@ -24,9 +24,9 @@ from services.kit.errors import (
     PermissionDenied,
     ResourceExhausted,
     ScaleError,
-    Unauthenticated,
     Unavailable,
 )
+from services.kit.leases import Lease, keep_lease
 from services.kit.queue import to_send_again
 
 log = structlog.get_logger()
@@ -44,7 +44,6 @@ _EXPIRED_AT_ONCE = 100
 _AWAY = (Aborted, DeadlineExceeded, ResourceExhausted, Unavailable)
 _HOPELESS = (AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied)
 """What would be answered again."""
-_ERASED = ("ERASURE_IN_PROGRESS", "USER_ERASED")
 
 
 class Step(Protocol):
@@ -100,33 +99,37 @@ class JobRuns:
         except AttemptOver:
             log.info("a job is carried on by another worker", job_id=str(job_id))
         except ScaleError as error:
-            if error.reason not in _ERASED:
+            if error.reason not in ERASED:
                 raise
             log.info("a job ends: its user has erased everything", job_id=str(job_id))
 
     async def _run(self, running: Job) -> None:
         try:
-            async with self._lease(running):
-                await self._carry_on(running)
+            renew = partial(self._repository.renew, running, lease_s=self._lease_s)
+            over = partial(attempt_over, running.id)
+            async with keep_lease(renew, every_s=self._lease_s / 3, over=over, work=f"job {running.id}") as lease:
+                await self._carry_on(running, lease)
         except AttemptOver:
             raise
         except Exception as error:
-            if isinstance(error, ScaleError) and error.reason in _ERASED:
+            if isinstance(error, ScaleError) and error.reason in ERASED:
                 raise
             if not isinstance(error, ScaleError) or type(error) is ScaleError:
                 log.error("a job failed unexpectedly", job_id=str(running.id), exc_info=error)
             await self._try_again_later(running, error)
 
-    async def _carry_on(self, running: Job) -> None:
+    async def _carry_on(self, running: Job, lease: Lease) -> None:
         started = time.monotonic()
         last: Step | None = None
         async for step in self._work[running.kind].steps(running):
             last = step
             if time.monotonic() - started > self._slice_s:
+                lease.conclude()
                 await self._give_way(running)
                 return
         progress = last.progress if last is not None else Progress(running.done_count, running.changed_count)
         version = last.model_version if last is not None else ""
+        lease.conclude()
         if await self._repository.succeed(running, progress, model_version=version) is None:
             raise attempt_over(running.id)
         JOBS.labels(running.kind.value, "succeeded").inc()
@@ -151,35 +154,6 @@ class JobRuns:
         wait_s = min(_FIRST_WAIT_S * 2 ** (running.begun - 1), _LONGEST_WAIT_S)
         log.warning("a job will be tried again", job_id=str(running.id), tries=running.tries, wait_s=wait_s, error=str(error))
         await self._repository.put_back(running, lease_s=wait_s, counts=not away, in_queue=False)
-
-    @asynccontextmanager
-    async def _lease(self, running: Job) -> AsyncIterator[None]:
-        """Keeps others away from the job for the time of the block. Raises AttemptOver, and ends the block, when somebody else has it."""
-        try:
-            async with asyncio.timeout(None) as until:
-                keeping = asyncio.create_task(self._keep(running, until))
-                try:
-                    yield
-                finally:
-                    keeping.cancel()
-        except TimeoutError:
-            if until.expired():
-                raise attempt_over(running.id) from None
-            raise
-
-    async def _keep(self, running: Job, until: asyncio.Timeout) -> None:
-        while True:
-            await asyncio.sleep(self._lease_s / 3)
-            try:
-                if await self._repository.renew(running, lease_s=self._lease_s):
-                    continue
-            except Unauthenticated:
-                pass
-            except Exception as error:
-                log.warning("the lease of a job could not be renewed", job_id=str(running.id), error=str(error))
-                continue
-            until.reschedule(asyncio.get_running_loop().time())
-            return
 
     async def requeue_stalled_jobs(self) -> int:
         """Sends a message for each job that nobody works on; returns how many.

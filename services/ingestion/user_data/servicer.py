@@ -2,40 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import grpc.aio
-
-from scale.ingestion.v1 import user_data_service_pb2 as pb
+from scale.ingestion.v1 import user_data_service_pb2
 from scale.ingestion.v1.user_data_service_pb2_grpc import UserDataServiceServicer
-from services.ingestion.user_data.service import UserDataService
-from services.kit.context import identity
-from services.kit.user_files import ResponseSink, incoming_files
+from services.kit.user_data.servicer import UserDataServicer
 
 
-class UserDataServicer(UserDataServiceServicer):
-    """`scale.ingestion.v1.UserDataService`. Whose data is meant is said by the verified token alone."""
+class IngestionUserDataServicer(UserDataServicer, UserDataServiceServicer):
+    """`scale.ingestion.v1.UserDataService`."""
 
-    def __init__(self, service: UserDataService, *, idle_timeout_s: float) -> None:
-        """`idle_timeout_s`: seconds to wait for the next part of a file before a restore is given up."""
-        self._service = service
-        self._idle_timeout_s = idle_timeout_s
-
-    async def ExportUser(self, _: pb.ExportUserRequest, context: grpc.aio.ServicerContext) -> AsyncIterator[pb.ExportUserResponse]:
-        """Every table, file by file."""
-        files = await self._service.export_user(identity().user_id, ResponseSink(context, pb.ExportUserResponse))
-        exported = [pb.ExportedFile(file_name=one.file_name, row_count=one.row_count) for one in files]
-        yield pb.ExportUserResponse(end=pb.ExportUserEnd(files=exported))
-
-    async def RestoreUser(self, request: AsyncIterator[pb.RestoreUserRequest], _: grpc.aio.ServicerContext) -> pb.RestoreUserResponse:
-        """All files, or nothing."""
-        files = incoming_files(request, idle_timeout_s=self._idle_timeout_s)
-        restored = await self._service.restore_user(identity().user_id, files)
-        tables = [pb.RestoredTable(table=one.table, row_count=one.row_count, restored_count=one.restored_count) for one in restored]
-        return pb.RestoreUserResponse(tables=tables)
-
-    async def EraseUser(self, request: pb.EraseUserRequest, _: grpc.aio.ServicerContext) -> pb.EraseUserResponse:
-        """Every table, or how much is in each."""
-        user_id = identity().user_id
-        erased = await (self._service.count_user(user_id) if request.validate_only else self._service.erase_user(user_id))
-        return pb.EraseUserResponse(tables=[pb.ErasedTable(table=one.table, row_count=one.row_count) for one in erased])
+    messages = user_data_service_pb2

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from services.accounts.service import AccountsService
-from services.accounts.user_data.repository import PostgresUserDataRepository
+from services.accounts.user_data.repository import PostgresAccountsUserData
 from services.accounts.user_data.tables import EXPORTED
 from services.kit import context
 from services.kit.auth import Identity
@@ -30,7 +30,7 @@ KEPT = """
 """
 
 
-async def counts(user_data: PostgresUserDataRepository, user_id: UUID) -> dict[str, int]:
+async def counts(user_data: PostgresAccountsUserData, user_id: UUID) -> dict[str, int]:
     return {one.table: one.row_count for one in await user_data.count_user(user_id) if one.row_count}
 
 
@@ -40,7 +40,7 @@ async def make_figures(database: Database, user_id: UUID) -> None:
 
 
 async def test_erase_user_takes_the_figures_along_and_leaves_a_count(
-    ledger: AccountsService, user_data: PostgresUserDataRepository, database: Database, user_id: UUID, other_user_id: UUID, as_role: AsRole
+    ledger: AccountsService, user_data: PostgresAccountsUserData, database: Database, user_id: UUID, other_user_id: UUID, as_role: AsRole
 ) -> None:
     for one in (user_id, other_user_id):
         await fill(ledger, one, ["Rent", "Tea"])
@@ -66,7 +66,7 @@ async def test_erase_user_takes_the_figures_along_and_leaves_a_count(
 
 
 async def test_what_breaks_off_in_the_middle_erases_nothing(
-    ledger: AccountsService, user_data: PostgresUserDataRepository, user_id: UUID, servers: LocalSystem
+    ledger: AccountsService, user_data: PostgresAccountsUserData, user_id: UUID, servers: LocalSystem
 ) -> None:
     context.bind_identity(Identity(user_id, "user", "", 0, signed_in_at=time.time()))
     await fill(ledger, user_id, ["Rent"])
@@ -89,22 +89,21 @@ async def test_what_breaks_off_in_the_middle_erases_nothing(
 
 async def test_an_import_that_is_being_written_is_not_cut_in_two(
     ledger: AccountsService,
-    user_data: PostgresUserDataRepository,
+    user_data: PostgresAccountsUserData,
     database: Database,
     user_id: UUID,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("services.accounts.user_data.repository.LOCK_TIMEOUT_S", 0.2)
+    impatient = PostgresAccountsUserData(database, statement_timeout_s=30, lock_timeout_s=0.5, erasure_lock_timeout_s=0.2)
     await fill(ledger, user_id, ["Rent"])
     async with database.transaction(user_id) as connection:
         await connection.execute("UPDATE accounts.transactions SET note = 'x' WHERE user_id = $1", user_id)
         with pytest.raises(Unavailable) as caught:
-            await user_data.erase_user(user_id)
+            await impatient.erase_user(user_id)
     assert caught.value.reason == "USER_BUSY"
     assert await counts(user_data, user_id) == {"transactions": 1, "accounts": 1}
 
 
-async def test_a_profile_is_not_made_again_on_sight(ledger: AccountsService, user_data: PostgresUserDataRepository, user_id: UUID) -> None:
+async def test_a_profile_is_not_made_again_on_sight(ledger: AccountsService, user_data: PostgresAccountsUserData, user_id: UUID) -> None:
     context.bind_identity(Identity(user_id, "user", "", 0, signed_in_at=time.time()))
     await ledger.get_profile(user_id)
     await user_data.erase_user(user_id)

@@ -20,7 +20,7 @@ from uuid_utils.compat import uuid7
 from services.accounts.domain import NewAccount, ProfileChanges, TransactionChanges, TransactionFilters
 from services.accounts.repository import PostgresAccountsRepository
 from services.accounts.service import AccountsService
-from services.accounts.user_data.repository import PostgresUserDataRepository
+from services.accounts.user_data.repository import PostgresAccountsUserData
 from services.accounts.user_data.tables import EXPORTED
 from services.kit.errors import Aborted, AlreadyExists, InvalidArgument
 from services.kit.handover import IncomingFile
@@ -44,8 +44,8 @@ NASTY = [
 
 
 @pytest.fixture
-def user_data(database: Database) -> PostgresUserDataRepository:
-    return PostgresUserDataRepository(database, statement_timeout_s=30, lock_timeout_s=0.5)
+def user_data(database: Database) -> PostgresAccountsUserData:
+    return PostgresAccountsUserData(database, statement_timeout_s=30, lock_timeout_s=0.5)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def ledger(postgres: PostgresAccountsRepository) -> AccountsService:
     return AccountsService(postgres, PageTokens(b"a page token key for tests only!"))
 
 
-async def exported(user_data: PostgresUserDataRepository, user_id: UUID) -> dict[str, bytes]:
+async def exported(user_data: PostgresAccountsUserData, user_id: UUID) -> dict[str, bytes]:
     sink = KeptFiles()
     files = await user_data.export_user(user_id, sink)
     assert [one.file_name for one in files] == list(sink.files) == [table.file for table in EXPORTED]
@@ -82,7 +82,7 @@ async def fill(ledger: AccountsService, user_id: UUID, texts: list[str]) -> UUID
 
 
 async def test_export_and_restore_keep_every_byte(
-    ledger: AccountsService, user_data: PostgresUserDataRepository, user_id: UUID, other_user_id: UUID
+    ledger: AccountsService, user_data: PostgresAccountsUserData, user_id: UUID, other_user_id: UUID
 ) -> None:
     await fill(ledger, user_id, NASTY)
     await ledger.get_profile(user_id)
@@ -99,7 +99,7 @@ async def test_export_and_restore_keep_every_byte(
     assert await exported(user_data, other_user_id) == files
 
 
-async def test_what_is_there_already_stays_as_it_is(ledger: AccountsService, user_data: PostgresUserDataRepository, user_id: UUID) -> None:
+async def test_what_is_there_already_stays_as_it_is(ledger: AccountsService, user_data: PostgresAccountsUserData, user_id: UUID) -> None:
     await fill(ledger, user_id, ["Rent", "Groceries"])
     before = await exported(user_data, user_id)
     found, _ = await ledger.list_transactions(user_id, TransactionFilters(), requested_size=10, token="")
@@ -112,7 +112,7 @@ async def test_what_is_there_already_stays_as_it_is(ledger: AccountsService, use
 
 
 async def test_a_profile_made_on_first_sight_gives_way(
-    ledger: AccountsService, user_data: PostgresUserDataRepository, user_id: UUID, other_user_id: UUID
+    ledger: AccountsService, user_data: PostgresAccountsUserData, user_id: UUID, other_user_id: UUID
 ) -> None:
     await ledger.get_profile(user_id)
     await ledger.update_profile(user_id, ProfileChanges(default_currency="CHF", display_name="Ada"))
@@ -124,7 +124,7 @@ async def test_a_profile_made_on_first_sight_gives_way(
 
 
 async def test_an_account_under_another_id_stands_in_the_way(
-    ledger: AccountsService, user_data: PostgresUserDataRepository, user_id: UUID, other_user_id: UUID
+    ledger: AccountsService, user_data: PostgresAccountsUserData, user_id: UUID, other_user_id: UUID
 ) -> None:
     await fill(ledger, user_id, ["Rent"])
     files = await exported(user_data, user_id)
@@ -199,14 +199,14 @@ UNREADABLE = [
 
 
 @pytest.fixture
-async def small(ledger: AccountsService, user_data: PostgresUserDataRepository, user_id: UUID) -> dict[str, bytes]:
+async def small(ledger: AccountsService, user_data: PostgresAccountsUserData, user_id: UUID) -> dict[str, bytes]:
     await ledger.get_profile(user_id)
     await fill(ledger, user_id, ["First", "Second"])
     return await exported(user_data, user_id)
 
 
 async def test_what_was_tampered_with_is_named_and_nothing_is_stored(
-    user_data: PostgresUserDataRepository, small: dict[str, bytes], other_user_id: UUID
+    user_data: PostgresAccountsUserData, small: dict[str, bytes], other_user_id: UUID
 ) -> None:
     for file, old, new, line, field in TAMPERED + UNREADABLE:
         assert old in small[file], (file, old)
@@ -219,7 +219,7 @@ async def test_what_was_tampered_with_is_named_and_nothing_is_stored(
 
 
 async def test_what_no_index_can_hold_is_a_fault_of_the_file(
-    user_data: PostgresUserDataRepository, small: dict[str, bytes], other_user_id: UUID
+    user_data: PostgresAccountsUserData, small: dict[str, bytes], other_user_id: UUID
 ) -> None:
     long = budget(request_id=secrets.token_hex(6000))
     with pytest.raises(InvalidArgument, match=r"budgets.jsonl: row: index row ") as refused:
@@ -233,7 +233,7 @@ async def test_what_no_index_can_hold_is_a_fault_of_the_file(
 
 
 async def test_the_first_and_the_last_day_come_back_and_figures_are_made(
-    user_data: PostgresUserDataRepository, small: dict[str, bytes], database: Database, other_user_id: UUID
+    user_data: PostgresAccountsUserData, small: dict[str, bytes], database: Database, other_user_id: UUID
 ) -> None:
     rows = small["transactions.csv"].replace(b"2026-01-31,", b"0001-01-01,", 1).replace(b"2026-01-31,", b"9999-12-31,", 1)
     await user_data.restore_user(other_user_id, as_incoming(small | {"transactions.csv": rows}))
@@ -244,7 +244,7 @@ async def test_the_first_and_the_last_day_come_back_and_figures_are_made(
 
 
 async def test_rows_that_name_nothing_are_refused_by_their_line(
-    user_data: PostgresUserDataRepository, ledger: AccountsService, user_id: UUID, other_user_id: UUID
+    user_data: PostgresAccountsUserData, ledger: AccountsService, user_id: UUID, other_user_id: UUID
 ) -> None:
     account_id = await fill(ledger, user_id, ["over\nthree\nlines", "Second"])
     files = await exported(user_data, user_id)
@@ -264,14 +264,14 @@ async def test_rows_that_name_nothing_are_refused_by_their_line(
 
 
 async def test_another_users_rows_stay_theirs(
-    user_data: PostgresUserDataRepository, small: dict[str, bytes], user_id: UUID, other_user_id: UUID
+    user_data: PostgresAccountsUserData, small: dict[str, bytes], user_id: UUID, other_user_id: UUID
 ) -> None:
     # The same ids as somebody else's: keys begin with the user.
     await user_data.restore_user(other_user_id, as_incoming(small))
     assert await exported(user_data, user_id) == await exported(user_data, other_user_id) == small
 
 
-async def test_the_bad_line_among_many_is_found(user_data: PostgresUserDataRepository, other_user_id: UUID) -> None:
+async def test_the_bad_line_among_many_is_found(user_data: PostgresAccountsUserData, other_user_id: UUID) -> None:
     line = '{{"id":"{}","name":"{}","account_type":"cash","currency":"EUR","opening_balance":"{}"}}'
     lines = [line.format(uuid7(), f"Purse {number}", "1e99" if number == 777 else "0.0001") for number in range(1, 2001)]
     with pytest.raises(InvalidArgument, match=r"accounts.jsonl, line 777: opening_balance: "):
@@ -286,7 +286,7 @@ TEXTS = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs
 
 @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(TEXTS, min_size=1, max_size=150, unique=True))
-async def test_any_text_survives(ledger: AccountsService, user_data: PostgresUserDataRepository, texts: list[str]) -> None:
+async def test_any_text_survives(ledger: AccountsService, user_data: PostgresAccountsUserData, texts: list[str]) -> None:
     user_id, other_user_id = uuid7(), uuid7()
     await fill(ledger, user_id, texts)
     files = await exported(user_data, user_id)
@@ -297,7 +297,7 @@ async def test_any_text_survives(ledger: AccountsService, user_data: PostgresUse
 
 
 async def test_whoever_goes_away_in_the_middle_leaves_no_transaction_open(
-    database: Database, ledger: AccountsService, user_data: PostgresUserDataRepository, user_id: UUID, other_user_id: UUID
+    database: Database, ledger: AccountsService, user_data: PostgresAccountsUserData, user_id: UUID, other_user_id: UUID
 ) -> None:
     await fill(ledger, user_id, [f"{number} {'x' * 5000}" for number in range(200)])
 
