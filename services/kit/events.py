@@ -19,7 +19,7 @@ log = structlog.get_logger()
 KEPT_EVENTS = 200
 """At least so many of the newest are kept, the last one always."""
 LIFETIME_S = 3600
-"""Seconds after the last event for which a stream stays."""
+"""Seconds after the last event for which a stream stays, where its owner says nothing else."""
 _PUBLISH_TIMEOUT_S = 1.0
 _PAUSE_S = 5.0
 _MAX_READERS = 256
@@ -40,8 +40,9 @@ class Event:
 class EventLog:
     """Events of any number of keys, such as "import:<id>". Who may read a key is for the caller to decide."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, *, lifetime_s: int = LIFETIME_S) -> None:
         self._redis = connect_redis(redis_url, max_connections=_MAX_READERS)
+        self._lifetime_s = lifetime_s
         self._silent_until = 0.0
 
     async def publish(self, key: str, payload: Mapping[str, Any], *, final: bool = False) -> None:
@@ -51,7 +52,7 @@ class EventLog:
         try:
             async with within(_PUBLISH_TIMEOUT_S, reason="EVENTS_UNAVAILABLE"), self._redis.pipeline(transaction=True) as pipeline:
                 pipeline.xadd(_stream(key), {"payload": orjson.dumps(payload), "final": int(final)}, maxlen=KEPT_EVENTS)
-                pipeline.expire(_stream(key), LIFETIME_S)
+                pipeline.expire(_stream(key), self._lifetime_s)
                 await pipeline.execute()
         except Unavailable as error:
             if not self._silent_until:

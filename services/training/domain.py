@@ -138,3 +138,11 @@ class StalledJob(NamedTuple):
     job_id: UUID
     in_queue: bool
     """There should be a message about it."""
+
+
+class JobEvent(NamedTuple):
+    """A job as it was at one step."""
+
+    id: str
+    """Grows with every step; empty where the step is in no log."""
+    job: Job
