@@ -57,10 +57,9 @@ class Classifier:
         if set(heads.parent.tolist()) != set(range(len(heads.primaries))):
             raise ValueError(f"details of {len(set(heads.parent.tolist()))} categories for {len(heads.primaries)} primary ones")
         self._encoder = encoder.eval().requires_grad_(False)
-        self._heads = heads
-        parents = heads.parent == torch.arange(len(heads.primaries)).unsqueeze(1)
-        self._members = parents.float().T  # [detailed, primaries]
-        means = (parents.float() @ logmap0(heads.anchors, self.curvature)) / parents.sum(1, keepdim=True)
+        self.heads = heads
+        parents = heads.members.T
+        means = (parents @ logmap0(heads.anchors, self.curvature)) / parents.sum(1, keepdim=True)
         self._anchors = torch.cat([heads.anchors, expmap0(means, self.curvature)])
 
     @classmethod
@@ -84,23 +83,17 @@ class Classifier:
     def predict(self, items: Items) -> Predictions:
         """One forward pass for all items. Raises ValueError for columns of unequal length."""
         points = self._encoder.points(extract(items.descriptions, items.merchants, items.amounts, items.weekdays))
-        logits = -pairwise_distance(points, self._heads.anchors, self.curvature) / self._heads.temperature
+        logits = -pairwise_distance(points, self.heads.anchors, self.curvature) / self.heads.temperature
         # Nobody earns by paying.
         spent = torch.from_numpy(np.asarray(items.amounts, dtype=np.float64) < 0).unsqueeze(1)
-        detailed = logits.masked_fill(spent & self._heads.credit, float("-inf")).softmax(dim=1)
-        return Predictions(points.numpy(), self._said(detailed).numpy())
-
-    def _said(self, detailed: Tensor) -> Tensor:
-        """Probabilities [n, k] over `categories`, from those over the detailed ones."""
-        certain = ((detailed >= self.threshold).float() @ self._members) > 0  # [n, primaries]
-        primaries = (detailed @ self._members).masked_fill(certain, 0.0)
-        return torch.cat([detailed * certain[:, self._heads.parent], primaries], dim=1)
+        detailed = logits.masked_fill(spent & self.heads.credit, float("-inf")).softmax(dim=1)
+        return Predictions(points.numpy(), self.heads.said(detailed).numpy())
 
     @torch.inference_mode()
     def nearest_anchors(self, point: ArrayLike, k: int) -> list[tuple[str, float]]:
         """The k detailed categories nearest to a point [dimension] with their distances, nearest first."""
         row = torch.as_tensor(np.asarray(point, dtype=np.float32)).unsqueeze(0)
-        distances, places = pairwise_distance(row, self._heads.anchors, self.curvature)[0].sort()
+        distances, places = pairwise_distance(row, self.heads.anchors, self.curvature)[0].sort()
         return [(self.categories[place], distance) for place, distance in zip(places[:k].tolist(), distances[:k].tolist(), strict=True)]
 
 
@@ -115,6 +108,17 @@ class Heads:
     anchors: Tensor  # [detailed, dimension], points of the ball
     temperature: float
     threshold: float
+
+    @property
+    def members(self) -> Tensor:
+        """[detailed, primaries], 1 for each detail's own."""
+        return (self.parent.unsqueeze(1) == torch.arange(len(self.primaries))).float()
+
+    def said(self, detailed: Tensor) -> Tensor:
+        """Probabilities [n, detailed + primaries], from those over the detailed ones."""
+        certain = ((detailed >= self.threshold).float() @ self.members) > 0  # [n, primaries]
+        primaries = (detailed @ self.members).masked_fill(certain, 0.0)
+        return torch.cat([detailed * certain[:, self.parent], primaries], dim=1)
 
     @classmethod
     def of(cls, content: dict[str, Any]) -> Heads:
