@@ -131,6 +131,13 @@ class ModelVersion:
     """When the service that answers with it was told."""
 
 
+class LiveArtifact(NamedTuple):
+    """What answers now, where it is not the model that comes with the product."""
+
+    version: str
+    content: bytes
+
+
 class StalledJob(NamedTuple):
     """A job that nobody works on."""
 

@@ -25,6 +25,13 @@ class Trainer(Protocol):
         keep the lease. Raises FailedPrecondition with reason TOO_FEW_EXAMPLES, in words for the user, where there is nothing to learn."""
 
 
+class LiveModels(Protocol):
+    """What answers now."""
+
+    async def live(self, user_id: UUID, model_type: str) -> LiveArtifact | None:
+        """The live version of a user's model, or of a global one, which is NOBODY's; None where none is. Raises Unavailable."""
+
+
 class Registry(Protocol):
     """Keeps versions of models."""
 
