@@ -70,7 +70,7 @@ def status_of(error: errors.ScaleError) -> int:
 
 # What the contracts call otherwise than REST does.
 _RENAMED = {"query": "q", "currency_code": "currency", "request_id": "Idempotency-Key", "after_event_id": "Last-Event-ID"}
-_TOLD = {"TRANSACTION_EXISTS": ("transaction_id",), "JOB_OPEN": ("job_id",)}
+_TOLD = {"TRANSACTION_EXISTS": ("transaction_id",), "JOB_OPEN": ("job_id",), "TRAINING_JOB_OPEN": ("job_id",)}
 _CONTAINERS = ("account.", "profile.", "metadata.")
 # A payment to classify, alone or one of many.
 _PAYMENT = re.compile(r"input(s(?:\[\d+\])?)?(?:\.([\w.]+))?")
@@ -198,7 +198,8 @@ def add_handlers(app: FastAPI) -> None:
 
     async def validation_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # nosec B101  # tells mypy what the line above made sure of
-        if request.method in {"POST", "PUT", "PATCH"} and not is_json(request):
+        of_body = any(failure["loc"][:1] == ("body",) for failure in error.errors())
+        if of_body and request.method in {"POST", "PUT", "PATCH"} and not is_json(request):
             return problem_response(
                 request.scope, Problem(415, "UNSUPPORTED_MEDIA_TYPE", "Send JSON, with Content-Type: application/json.")
             )

@@ -6,11 +6,13 @@ import asyncio
 import weakref
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import Annotated, Any
 from uuid import UUID
 
 import structlog
-from fastapi import Request
+from fastapi import Header, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from services.gateway.exchange import exchange_of
@@ -20,6 +22,15 @@ from services.kit.errors import ResourceExhausted, ScaleError
 log = structlog.get_logger()
 
 Events = AsyncGenerator[ServerSentEvent, None]
+LastEventId = Annotated[
+    str,
+    Header(
+        alias="Last-Event-ID",
+        pattern="^([0-9]{1,20}-[0-9]{1,20})?$",
+        description="The `id` of the last event that you have seen: only what came after it is sent. Browsers send it by themselves.",
+    ),
+]
+SEEN_ALL: dict[int | str, dict[str, Any]] = {204: {"description": "You have seen the last event; there is nothing to come back for."}}
 
 # How long a client waits before it comes back; browsers differ where nobody says.
 _COME_BACK_AFTER_MS = 1000
@@ -68,6 +79,24 @@ class EventStreams:
         self._open[user_id] += 1
         return _Stream(self._until_draining(events), heartbeat_s=self._heartbeat_s, give_back=lambda: self._ended(user_id))
 
+    async def follow(
+        self,
+        request: Request,
+        steps: AsyncIterator[Any],
+        event_of: Callable[[Any], ServerSentEvent],
+        *,
+        last_event_id: str,
+        ended: bool,
+    ) -> Response:
+        """The steps of a service as a stream; each has an `event_id`. 204 where whoever comes back has seen the last one of what has
+        `ended`: a browser comes back after every end, but for this one."""
+        first = None
+        if last_event_id and ended:
+            first = await anext(steps, None)
+            if first is None or first.event_id == last_event_id:
+                return Response(status_code=204)
+        return self.answer(request, _events(first, steps, event_of))
+
     def end_all(self) -> None:
         """Ends every stream, also those that are still to be opened."""
         self._draining.set()
@@ -97,6 +126,13 @@ class EventStreams:
             closing = asyncio.create_task(_close(step, events))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
+
+
+async def _events(first: Any, steps: AsyncIterator[Any], event_of: Callable[[Any], ServerSentEvent]) -> Events:
+    if first is not None:
+        yield event_of(first)
+    async for step in steps:
+        yield event_of(step)
 
 
 async def _next(events: Events) -> ServerSentEvent | None:

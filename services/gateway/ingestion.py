@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Request
+from fastapi import APIRouter, Path, Request
 from pydantic import ValidationError
 from sse_starlette import EventSourceResponse
 from starlette.responses import Response
@@ -14,7 +14,7 @@ from scale.ingestion.v1 import ingestion_service_pb2 as pb
 from services.gateway import ingestion_json as shape
 from services.gateway.answers import Cache, json_answer
 from services.gateway.errors import field_errors
-from services.gateway.event_streams import Events, EventStreams
+from services.gateway.event_streams import SEEN_ALL, EventStreams, LastEventId
 from services.gateway.exchange import exchange_of
 from services.gateway.idempotency import IdempotencyKey, idempotency_key
 from services.gateway.problems import CONFLICT, EVERYWHERE, NOT_FOUND, UPLOAD
@@ -35,15 +35,6 @@ ImportId = Annotated[Identifier, Path(description="The import.")]
 HeaderHash = Annotated[
     str, Path(pattern=schemas.HEADER_HASH_PATTERN, description="`header_hash` of the profile, also in an import's `detected.profile`.")
 ]
-LastEventId = Annotated[
-    str,
-    Header(
-        alias="Last-Event-ID",
-        pattern="^([0-9]{1,20}-[0-9]{1,20})?$",
-        description="The `id` of the last event that you have seen: only what came after it is sent. Browsers send it by themselves.",
-    ),
-]
-
 _POLL_AFTER_S = 1
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
@@ -57,7 +48,6 @@ _STREAM: dict[int | str, dict[str, Any]] = {
             }
         },
     },
-    204: {"description": "You have seen the last event; there is nothing to come back for."},
 }
 
 
@@ -161,7 +151,7 @@ async def get_import(request: Request, import_id: ImportId) -> Response:
     "/imports/{import_id}/stream",
     tags=["imports"],
     response_class=EventSourceResponse,
-    responses=NOT_FOUND | _STREAM,
+    responses=NOT_FOUND | SEEN_ALL | _STREAM,
 )
 async def watch_import(request: Request, import_id: ImportId, last_event_id: LastEventId = "") -> Response:
     """One import as server-sent events: as it stands, then again at every step until it is done."""
@@ -177,20 +167,8 @@ async def watch_import(request: Request, import_id: ImportId, last_event_id: Las
         pb.WatchImportRequest(import_id=str(import_id), after_event_id=last_event_id),
         timeout_s=settings.stream_timeout_s,
     )
-    first: pb.WatchImportResponse | None = None
-    if last_event_id and found.statement_import.state not in shape.UNFINISHED:
-        first = await anext(steps, None)
-        if first is None or first.event_id == last_event_id:
-            # A browser comes back after every end, but for this one.
-            return Response(status_code=204)
-    return streams.answer(request, _events(first, steps))
-
-
-async def _events(first: pb.WatchImportResponse | None, steps: AsyncIterator[pb.WatchImportResponse]) -> Events:
-    if first is not None:
-        yield shape.import_event(first)
-    async for step in steps:
-        yield shape.import_event(step)
+    ended = found.statement_import.state not in shape.UNFINISHED
+    return await streams.follow(request, steps, shape.import_event, last_event_id=last_event_id, ended=ended)
 
 
 @router.delete("/imports/{import_id}", tags=["imports"], response_model=schemas.UndoneImport, responses=NOT_FOUND | CONFLICT)

@@ -26,10 +26,12 @@ from services.gateway import (
     flows,
     health,
     ingestion,
+    notifications,
     problems,
     restore,
     rules,
     saved_filters,
+    training,
     typed,
 )
 from services.gateway.answers import Cache, bytes_answer
@@ -62,6 +64,8 @@ _TAGS = [
     {"name": "saved filters", "description": "Filter expressions that you keep by name."},
     {"name": "categories", "description": "The taxonomy, your own categories, and those that your payments suggest."},
     {"name": "categorization", "description": "What payments were for, why, and what you say to it."},
+    {"name": "training", "description": "Models that learn from what you say, in the background, and how far they are."},
+    {"name": "notifications", "description": "What you should know and did not ask for."},
     {"name": "profile", "description": "Your settings."},
     {"name": "your data", "description": "What is yours to take with you, and to have erased."},
     {"name": "health", "description": "Whether the system is well. Without a token."},
@@ -71,7 +75,13 @@ _ANSWER_HEADERS = {
     "X-Request-ID": {"description": "Id of this request.", "schema": {"type": "string", "format": "uuid"}},
 }
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds after which another try makes sense.", "schema": {"type": "integer"}}}
-_NEVER_KEPT = ("/api/v1/imports", "/api/v1/classify/jobs")
+_NEVER_KEPT = (
+    "/api/v1/imports",
+    "/api/v1/classify/jobs",
+    "/api/v1/training/jobs",
+    "/api/v1/training/status",
+    "/api/v1/training/stream",
+)
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>SCALE API</title><link rel="stylesheet" href="/docs/swagger-ui.css"></head>
@@ -98,6 +108,8 @@ def add_routes(app: FastAPI) -> None:
         ingestion,
         typed,
         categorization,
+        training,
+        notifications,
         export,
         restore,
         erase,

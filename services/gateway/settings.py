@@ -32,6 +32,11 @@ class GatewaySettings(ProcessSettings):
         validation_alias=AliasChoices("SCALE_CATEGORIZATION_ADDRESS"),
         description="host:port of categorization, or any gRPC target.",
     )
+    training_address: str = Field(
+        "127.0.0.1:8085",
+        validation_alias=AliasChoices("SCALE_TRAINING_ADDRESS"),
+        description="host:port of training, or any gRPC target.",
+    )
 
     rate_limit: int = Field(100, ge=1, description="Requests per user (or address, without a token) and window.")
     rate_limit_window_s: int = Field(60, ge=1, le=3600, description="Length of the window, in seconds.")

@@ -19,6 +19,8 @@ from scale.categorization.v1.categorization_service_pb2_grpc import Categorizati
 from scale.categorization.v1.user_data_service_pb2_grpc import UserDataServiceStub as CategorizationUserDataStub
 from scale.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub
 from scale.ingestion.v1.user_data_service_pb2_grpc import UserDataServiceStub as IngestionUserDataStub
+from scale.training.v1.notifications_service_pb2_grpc import NotificationsServiceStub
+from scale.training.v1.training_service_pb2_grpc import TrainingServiceStub
 from services.gateway.settings import GatewaySettings
 from services.kit.client import ServiceClient
 from services.kit.redis import connect_redis
@@ -31,6 +33,8 @@ RULES = "scale.accounts.v1.RulesService"
 SAVED_FILTERS = "scale.accounts.v1.SavedFiltersService"
 INGESTION = "scale.ingestion.v1.IngestionService"
 CATEGORIZATION = "scale.categorization.v1.CategorizationService"
+TRAINING = "scale.training.v1.TrainingService"
+NOTIFICATIONS = "scale.training.v1.NotificationsService"
 ACCOUNTS_USER_DATA = "scale.accounts.v1.UserDataService"
 INGESTION_USER_DATA = "scale.ingestion.v1.UserDataService"
 CATEGORIZATION_USER_DATA = "scale.categorization.v1.UserDataService"
@@ -82,6 +86,8 @@ _CATEGORIZATION_REPEATABLE = (
     "DismissSuggestion",
     "GetModelInfo",
 )
+_TRAINING_REPEATABLE = ("StartTrainingJob", "GetTrainingJob", "ListTrainingJobs", "CancelTrainingJob", "WatchTrainingJob")
+_NOTIFICATIONS_REPEATABLE = ("ListNotifications", "MarkNotificationsRead")
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,8 @@ class Upstreams:
     saved_filters: ServiceClient
     ingestion: ServiceClient
     categorization: ServiceClient
+    training: ServiceClient
+    notifications: ServiceClient
     accounts_user_data: ServiceClient
     ingestion_user_data: ServiceClient
     categorization_user_data: ServiceClient
@@ -180,6 +188,20 @@ def connect(settings: GatewaySettings, redis: Redis | None) -> Upstreams:
             settings.categorization_address,
             service=CATEGORIZATION,
             idempotent=_CATEGORIZATION_REPEATABLE,
+            timeout_s=settings.timeout_s,
+        ),
+        training=ServiceClient(
+            TrainingServiceStub,
+            settings.training_address,
+            service=TRAINING,
+            idempotent=_TRAINING_REPEATABLE,
+            timeout_s=settings.timeout_s,
+        ),
+        notifications=ServiceClient(
+            NotificationsServiceStub,
+            settings.training_address,
+            service=NOTIFICATIONS,
+            idempotent=_NOTIFICATIONS_REPEATABLE,
             timeout_s=settings.timeout_s,
         ),
         accounts_user_data=ServiceClient(

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
 
 from scale.ingestion.v1 import ingestion_service_pb2 as pb
 from services.gateway.schemas import ingestion as schemas
-from services.gateway.server import GatewayServer
 from services.kit.errors import InvalidArgument, NotFound, Unavailable
-from tests.support.gateway_app import Gateway, StartGateway, assert_problem, bearer
-from tests.support.ports import free_port
+from tests.support import event_stream
+from tests.support.event_stream import Events, served
+from tests.support.gateway_app import Gateway, StartGateway, assert_problem
 from tests.support.upstream_fakes import running_import, statement_import
 
 IMPORT_ID = "019b76da-a800-7000-8000-0000000000c0"
@@ -30,48 +28,10 @@ def step(event_id: str, found: pb.Import) -> pb.WatchImportResponse:
     return pb.WatchImportResponse(event_id=event_id, statement_import=found)
 
 
-class Events:
-    """What came on a stream, event by event, and when."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self.response = response
-        self.comments: list[str] = []
-
-    async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
-        event: dict[str, Any] = {}
-        async for line in self.response.aiter_lines():
-            name, _, value = line.partition(": ")
-            if line.startswith(":"):
-                self.comments.append(line)
-            elif line:
-                event[name] = json.loads(value) if name == "data" else value
-            else:
-                if "data" in event:
-                    yield event
-                event = {}
-
-
-@asynccontextmanager
-async def served(gateway: Gateway) -> AsyncIterator[str]:
-    """The same app behind the real server; yields its address."""
-    port = free_port()
-    server = GatewayServer(gateway.app, gateway.settings.model_copy(update={"port": port, "drain_s": 0.1, "grace_s": 5}))
-    server.config.lifespan = "off"  # the fixture has opened it
-    server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    yield f"http://127.0.0.1:{port}"
-    server._drain()
-    # The streams that are still open must not keep it for the whole grace.
-    await asyncio.wait_for(task, 3)
-
-
 @asynccontextmanager
 async def stream(gateway: Gateway, url: str, **headers: str) -> AsyncIterator[Events]:
-    sent = bearer(gateway.user_id) | headers
-    async with httpx.AsyncClient(timeout=10) as http, http.stream("GET", url + PATH, headers=sent) as response:
-        yield Events(response)
+    async with event_stream.stream(gateway, url, PATH, **headers) as events:
+        yield events
 
 
 @pytest.fixture

@@ -95,6 +95,15 @@ ROUTES = [
     ("GET", "/api/v1/summaries/monthly"),
     ("GET", "/api/v1/accounts/summary/monthly"),
     ("GET", f"/api/v1/users/{uuid4()}/monthly-summary"),
+    ("GET", "/api/v1/notifications"),
+    ("POST", "/api/v1/notifications/read"),
+    ("GET", "/api/v1/training/jobs"),
+    ("POST", "/api/v1/training/jobs"),
+    ("GET", f"/api/v1/training/jobs/{uuid4()}"),
+    ("DELETE", f"/api/v1/training/jobs/{uuid4()}"),
+    ("POST", f"/api/v1/training/jobs/{uuid4()}/cancel"),
+    ("GET", f"/api/v1/training/status/{uuid4()}"),
+    ("GET", f"/api/v1/training/stream/{uuid4()}"),
     ("GET", "/api/v1/transfers"),
     ("GET", f"/api/v1/transfers/{uuid4()}"),
     ("POST", f"/api/v1/transfers/{uuid4()}/confirm"),
@@ -133,6 +142,8 @@ async def test_no_route_answers_without_a_token(gateway: Gateway, method: str, p
     assert not gateway.accounts.requests
     assert not gateway.ingestion.requests
     assert not gateway.categorization.requests
+    assert not gateway.training.requests
+    assert not gateway.notifications.requests
 
 
 @pytest.mark.parametrize(

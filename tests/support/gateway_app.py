@@ -86,6 +86,16 @@ class Gateway:
         return self.subjects["CategorizationService"]
 
     @property
+    def training(self) -> FakeSubject:
+        """The service that trains models."""
+        return self.subjects["TrainingService"]
+
+    @property
+    def notifications(self) -> FakeSubject:
+        """The service of what users should know."""
+        return self.subjects["NotificationsService"]
+
+    @property
     def user_data(self) -> dict[str, FakeUserData]:
         """What each service holds about users."""
         return {one.package.split(".")[1]: one for one in self.subjects.values() if isinstance(one, FakeUserData)}
@@ -153,6 +163,7 @@ async def start_gateway(redis_url: str) -> AsyncIterator[StartGateway]:
             accounts_up: bool = True,
             ingestion_up: bool = True,
             categorization_up: bool = True,
+            training_up: bool = True,
             well: Any = None,
             model: str = MODEL,
             **changes: Any,
@@ -162,8 +173,9 @@ async def start_gateway(redis_url: str) -> AsyncIterator[StartGateway]:
                 name: (FakeUserData if service.name == "UserDataService" else FakeSubject)(service) for name, service in SUBJECTS.items()
             }
             addresses = {}
-            categorization = subjects["CategorizationService"]
-            for fake, up in ((accounts, accounts_up), (ingestion, ingestion_up), (categorization, categorization_up)):
+            categorization, training = subjects["CategorizationService"], subjects["TrainingService"]
+            fakes = ((accounts, accounts_up), (ingestion, ingestion_up), (categorization, categorization_up), (training, training_up))
+            for fake, up in fakes:
                 port, process = free_port(), process_of(fake)
                 addresses[f"{process}_address"] = f"127.0.0.1:{port}"
                 if up:

@@ -33,6 +33,8 @@ from scale.categorization.v1 import user_data_service_pb2 as categorization_user
 from scale.ingestion.v1 import ingestion_service_pb2 as ingestion_pb
 from scale.ingestion.v1 import user_data_service_pb2 as ingestion_user_data_pb
 from scale.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceServicer, add_IngestionServiceServicer_to_server
+from scale.training.v1 import model_registry_service_pb2, notifications_service_pb2, training_service_pb2
+from scale.training.v1 import user_data_service_pb2 as training_user_data_pb
 from services.kit import context
 from services.kit.errors import ScaleError
 from services.kit.server import Server
@@ -47,15 +49,19 @@ SUBJECTS = {
         rules_service_pb2,
         saved_filters_service_pb2,
         categorization_service_pb2,
+        training_service_pb2,
+        notifications_service_pb2,
+        model_registry_service_pb2,
     )
     for name, service in module.DESCRIPTOR.services_by_name.items()
 } | {
     "AccountsUserDataService": accounts_user_data_pb.DESCRIPTOR.services_by_name["UserDataService"],
     "IngestionUserDataService": ingestion_user_data_pb.DESCRIPTOR.services_by_name["UserDataService"],
     "CategorizationUserDataService": categorization_user_data_pb.DESCRIPTOR.services_by_name["UserDataService"],
+    "TrainingUserDataService": training_user_data_pb.DESCRIPTOR.services_by_name["UserDataService"],
 }
-"""Services of unary methods, by short name: the other ones of the accounts process, that of categorization, and those that every process
-has, by process."""
+"""Services whose methods take one message, by short name: the other ones of the accounts process, those of categorization and of training,
+and those that every process has, by process."""
 SECRET = "a-secret-of-at-least-thirty-two-characters"
 FIGURES = {"pool_size": 5, "checked_in": 4, "checked_out": 1, "overflow": 0, "pool_class": "Pool"}
 
@@ -284,7 +290,8 @@ class FakeAccounts(_Fake, AccountsServiceServicer):
 
 
 class FakeSubject(_Fake):
-    """Any service of unary methods: answers with what `answers` holds for the method, else with an empty message."""
+    """Any service whose methods take one message: answers with what `answers` holds for the method, else with an empty message. One that
+    streams answers with what `steps` holds for it: an error among them is raised, a number is a pause in seconds."""
 
     def __init__(self, service: Any) -> None:
         super().__init__()
@@ -292,12 +299,13 @@ class FakeSubject(_Fake):
         self.full_name = service.full_name
         self.process = process_of(self)
         self.answers: dict[str, Any] = {}
+        self.steps: dict[str, list[Any]] = {}
 
     def register(self, server: grpc.aio.Server) -> None:
         """Adds its methods."""
         handlers = {
-            method.name: grpc.unary_unary_rpc_method_handler(
-                partial(self._answer, method),
+            method.name: (grpc.unary_stream_rpc_method_handler if method.server_streaming else grpc.unary_unary_rpc_method_handler)(
+                partial(self._stream if method.server_streaming else self._answer, method),
                 request_deserializer=GetMessageClass(method.input_type).FromString,
                 response_serializer=lambda message: message.SerializeToString(),
             )
@@ -308,6 +316,20 @@ class FakeSubject(_Fake):
     async def _answer(self, method: Any, request: Any, call: Any) -> Any:
         await self._enter(request, call)
         return self.answers.get(method.name) or GetMessageClass(method.output_type)()
+
+    async def _stream(self, method: Any, request: Any, call: Any) -> AsyncIterator[Any]:
+        await self._enter(request, call)
+        try:
+            for step in self.steps.get(method.name, ()):
+                if isinstance(step, float):
+                    await asyncio.sleep(step)
+                elif isinstance(step, ScaleError):
+                    raise step
+                else:
+                    yield step
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
 
 
 class FakeIngestion(_Fake, IngestionServiceServicer):

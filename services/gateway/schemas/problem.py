@@ -54,5 +54,5 @@ class Problem(Output):
     reason: str = Field(description="Stable, in upper case: programs decide by it.")
     errors: list[FieldProblem] = Field(default=[], description="What is wrong where; absent when nothing can be pointed at.")
     transaction_id: UUID | None = Field(None, description="Of TRANSACTION_EXISTS: the transaction that is there.")
-    job_id: UUID | None = Field(None, description="Of JOB_OPEN: the job that is at it.")
+    job_id: UUID | None = Field(None, description="Of JOB_OPEN and TRAINING_JOB_OPEN: the job that is at it.")
     needs: Needs | None = Field(None, description=NEEDS)
