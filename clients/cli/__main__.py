@@ -13,7 +13,7 @@ from uuid import UUID
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from clients.cli import budgets, categories, database, filters, rules
+from clients.cli import budgets, categories, database, filters, rules, training
 from clients.cli.adding import add_transaction
 from clients.cli.balances import show_balances
 from clients.cli.categorization import classify_payment, correct_category, recategorize, say_why
@@ -24,6 +24,7 @@ from clients.cli.export import export_everything, restore_everything
 from clients.cli.figures import show_statistics, show_summary
 from clients.cli.filters import saved_filter_id, show_corrections
 from clients.cli.flows import show_cash_flow, show_recurring
+from clients.cli.notifications import show_notifications
 from clients.cli.output import show_import, show_rows, show_table, show_unfinished
 from clients.cli.session import Limit, Token, Url, console, day_option, error_console, fail, open_client, show_items
 
@@ -192,11 +193,13 @@ app.command("classify")(classify_payment)
 app.command("why")(say_why)
 app.command("correct")(correct_category)
 app.command("recategorize")(recategorize)
+app.command("notifications")(show_notifications)
 app.add_typer(categories.app, name="categories")
 app.add_typer(categories.suggestions, name="suggestions")
 app.add_typer(budgets.app, name="budgets")
 app.add_typer(filters.app, name="filters")
 app.add_typer(rules.app, name="rules")
+app.add_typer(training.app, name="train")
 app.add_typer(database.app, name="db")
 
 

@@ -15,6 +15,8 @@ import httpx
 from clients.cli.events import Event, read_events
 
 FINAL_STATES = ("succeeded", "failed", "undone")
+OPEN_STATUSES = ("pending", "processing")
+"""Of a job of training."""
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Reading a long file may take its time; connecting may not.
@@ -29,9 +31,13 @@ _TRY_LATER = (429, 503, 504)
 
 
 class ScaleError(Exception):
-    """SCALE could not be asked, or refused. The message is for a person; `exit_code` is the command's."""
+    """SCALE could not be asked, or refused. The message is for a person; `exit_code` is the command's, `problem` what SCALE answered."""
 
     exit_code = 1
+
+    def __init__(self, message: str, problem: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.problem = problem or {}
 
 
 class NotReachable(ScaleError):
@@ -108,22 +114,34 @@ class ScaleClient:
 
     def follow(self, import_id: str) -> Iterator[dict[str, Any]]:
         """An import at every step that it makes, the last time when it is done: from its stream, or by asking where that does not work."""
-        last_id, tries = "", 0
         with suppress(_NoStream):
-            while tries < _STREAM_TRIES:
-                tries += 1
-                for event in self._events(f"/api/v1/imports/{import_id}/stream", last_id):
-                    found = json.loads(event.data)
-                    yield found
-                    if found["state"] in FINAL_STATES:
-                        return
-                    last_id, tries = event.id, 0
-                time.sleep(_PAUSE_S)
+            for event in self._stream(f"/api/v1/imports/{import_id}/stream"):
+                found = json.loads(event.data)
+                yield found
+                if found["state"] in FINAL_STATES:
+                    return
         while True:
             found = self._ask_patiently(f"/api/v1/imports/{import_id}")
             yield found
             if found["state"] in FINAL_STATES:
                 return
+            time.sleep(_PAUSE_S)
+
+    def follow_training(self, job_id: str) -> Iterator[dict[str, Any]]:
+        """How far a job of training is, at every step that it makes (`status`, `step`, `total`, `loss`): from its stream, or by asking
+        where that does not work. The last one is the job itself, when it has ended."""
+        with suppress(_NoStream):
+            for event in self._stream(f"/api/v1/training/stream/{job_id}"):
+                if event.name != "progress":
+                    break
+                yield json.loads(event.data)
+        while True:
+            found = self._ask_patiently(f"/api/v1/training/jobs/{job_id}")
+            if found["status"] not in OPEN_STATUSES:
+                yield found
+                return
+            progress = found["progress"] or {"step": 0, "total": 0, "loss": None, "phase": ""}
+            yield {**progress, "status": progress["phase"] or found["status"]}
             time.sleep(_PAUSE_S)
 
     def follow_job(self, job_id: str) -> Iterator[dict[str, Any]]:
@@ -134,6 +152,17 @@ class ScaleClient:
             if found["state"] in FINAL_STATES:
                 return
             time.sleep(_PAUSE_S)
+
+    def _stream(self, path: str) -> Iterator[Event]:
+        """A stream's events, taken up where it was when it breaks. Raises _NoStream where there is none, or none any more."""
+        last_id, tries = "", 0
+        while tries < _STREAM_TRIES:
+            tries += 1
+            for event in self._events(path, last_id):
+                yield event
+                last_id, tries = event.id, 0
+            time.sleep(_PAUSE_S)
+        raise _NoStream
 
     def _events(self, path: str, last_id: str) -> Iterator[Event]:
         """What comes until the stream ends or breaks."""
@@ -199,7 +228,7 @@ class ScaleClient:
             return {}
         if response.is_success:
             return _json(response)
-        raise (TryLater if response.status_code in _TRY_LATER else ScaleError)(explain(response))
+        raise (TryLater if response.status_code in _TRY_LATER else ScaleError)(explain(response), _json(response))
 
 
 def explain(response: httpx.Response) -> str:

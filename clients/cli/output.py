@@ -17,7 +17,7 @@ _COUNTS = ("rows", "inserted", "duplicates", "suspected_duplicates", "zero_amoun
 _MAY_FOLD = frozenset(
     "columns header description merchant suspicion file_name name identifier category filter actions standing".split(),
 )
-_LENGTHS = {"id": 36, "transaction_date": 10, "created_at": 10, "state": 9, "rows": 4, "rejected": 3, "file_name": 8}
+_LENGTHS = {"id": 36, "job_id": 36, "transaction_date": 10, "created_at": 10, "state": 9, "rows": 4, "rejected": 3, "file_name": 8}
 # An instant shows its day, the first day of a month the month.
 _CUT = {"created_at": 10, "undone_at": 10, "month_start": 7}
 
