@@ -126,7 +126,8 @@ def _create_state_machine() -> None:
 
 
 def _create_versions() -> None:
-    # delivered_at: when the service that answers with it was told; empty while it still has to be.
+    # delivered_at: when the service that answers was told that it is live, or, where it is retired and nothing follows it, that it is no
+    # longer; empty while that still has to be said. promoted_at orders what was live: going back leads to the one before.
     op.execute(f"""
         CREATE TABLE training.model_versions (
             user_id        uuid        NOT NULL,
@@ -155,9 +156,10 @@ def _create_versions() -> None:
     # A job that is done twice registers once; one version answers at a time.
     op.execute("CREATE UNIQUE INDEX idx_model_versions_job ON training.model_versions (user_id, job_id)")
     op.execute("CREATE UNIQUE INDEX idx_model_versions_live ON training.model_versions (user_id, model_type) WHERE stage = 'live'")
+    op.execute("CREATE INDEX idx_model_versions_artifact ON training.model_versions (artifact_key)")
     op.execute("""
         CREATE INDEX idx_model_versions_undelivered ON training.model_versions (promoted_at)
-        WHERE stage = 'live' AND delivered_at IS NULL
+        WHERE stage <> 'candidate' AND delivered_at IS NULL
     """)
     protect("training.model_versions", _ROLE)
 
@@ -217,9 +219,16 @@ def _create_looks_across_users() -> None:
         LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
         AS $$
             SELECT found.user_id, found.model_type FROM training.model_versions AS found
-            WHERE found.stage = 'live' AND found.delivered_at IS NULL
-            ORDER BY found.promoted_at LIMIT most
+            WHERE found.stage <> 'candidate' AND found.delivered_at IS NULL
+            GROUP BY found.user_id, found.model_type ORDER BY min(found.promoted_at) LIMIT most
         $$
+    """)
+    # Of names that the caller has read in the storage: which of them still belong to a version.
+    op.execute("""
+        CREATE FUNCTION training.known_artifacts(keys text[])
+        RETURNS TABLE (artifact_key text)
+        LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+        AS $$ SELECT found.artifact_key FROM training.model_versions AS found WHERE found.artifact_key = ANY (keys) $$
     """)
     op.execute("""
         CREATE FUNCTION training.expire_notifications(days double precision, most integer)
@@ -242,6 +251,7 @@ def _create_looks_across_users() -> None:
         "overdue_jobs(double precision, integer)",
         "count_in_queue()",
         "undelivered_versions(integer)",
+        "known_artifacts(text[])",
         "expire_notifications(double precision, integer)",
     )
     for function in functions:

@@ -45,17 +45,20 @@ def valid_request_id(value: str | None) -> str:
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps every method once. Background work (role `service`) may call the `service_methods`; all other methods refuse it."""
+    """Wraps every method once. Background work (role `service`) may call the `service_methods`; all other methods refuse it. The
+    `open_methods` know no caller: what they are asked carries its own permission."""
 
     def __init__(
         self,
         verifier: TokenVerifier,
         *,
         service_methods: frozenset[str] = frozenset(),
+        open_methods: frozenset[str] = frozenset(),
         tracer: trace.Tracer | None = None,
     ) -> None:
         self._verifier = verifier
         self._service_methods = service_methods
+        self._open_methods = open_methods
         self._tracer = tracer
         self._handlers: dict[str, grpc.RpcMethodHandler] = {}
 
@@ -110,10 +113,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         code = "OK"
         span = self._tracer.start_span(method, context=propagate.extract(metadata)) if self._tracer else None
         try:
-            caller = await self._verifier.verify_authorization(metadata.get("authorization"))
-            request_context.bind_identity(caller)
-            if caller.role == "service" and method not in self._service_methods:
-                raise PermissionDenied("Background work may not make this call.", reason="ROLE_NOT_ALLOWED")
+            if method not in self._open_methods:
+                caller = await self._verifier.verify_authorization(metadata.get("authorization"))
+                request_context.bind_identity(caller)
+                if caller.role == "service" and method not in self._service_methods:
+                    raise PermissionDenied("Background work may not make this call.", reason="ROLE_NOT_ALLOWED")
             yield
         except asyncio.CancelledError:
             code = "CANCELLED"

@@ -86,11 +86,13 @@ class Server:
         services: Sequence[str],
         register: Callable[[grpc.aio.Server], None],
         service_methods: frozenset[str] = frozenset(),
+        open_methods: frozenset[str] = frozenset(),
         check: Callable[[], Awaitable[bool]] | None = None,
         figures: Callable[[], Mapping[str, object]] | None = None,
     ) -> None:
         """`services` are full names such as scale.accounts.v1.AccountsService; `register` adds the servicers. Background work must have
-        made its tokens for `name`, and may call `service_methods` only, such as /scale.accounts.v1.AccountsService/GetProfile."""
+        made its tokens for `name`, and may call `service_methods` only, such as /scale.accounts.v1.AccountsService/GetProfile. Nobody
+        needs a token for `open_methods`."""
         self._settings = settings
         self._name = name
         self._services = services
@@ -98,6 +100,7 @@ class Server:
         interceptor = CallInterceptor(
             TokenVerifier(settings, name),
             service_methods=service_methods,
+            open_methods=open_methods,
             tracer=configure_tracing(name, settings.otlp_endpoint),
         )
         self._server = grpc.aio.server(interceptors=[interceptor], options=_OPTIONS)

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 import obstore
 import structlog
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, from_url
+from obstore.store import AzureStore, GCSStore, LocalStore, S3Store, from_url
 
 from services.kit.errors import NotFound, Unavailable
 
@@ -75,6 +75,25 @@ class ObjectStorage:
             await obstore.put_async(await self._opened(), key, path, chunk_size=_CHUNK_BYTES, max_concurrency=_PARALLEL_CHUNKS)
             if self._folder is not None:
                 await asyncio.to_thread(_make_durable, self._folder, self._folder / key)
+
+    async def put_bytes(self, key: str, content: bytes) -> None:
+        """The same with what is in memory."""
+        with _translated(_checked(key)):
+            await obstore.put_async(await self._opened(), key, content)
+            if self._folder is not None:
+                await asyncio.to_thread(_make_durable, self._folder, self._folder / key)
+
+    async def signed_url(self, key: str, *, lifetime_s: float) -> str | None:
+        """An address of the bucket itself at which anybody may fetch an object for so long; None where there is no such thing, as for a
+        folder, or credentials that cannot sign."""
+        store = await self._opened()
+        if not isinstance(store, S3Store | GCSStore | AzureStore):
+            return None
+        try:
+            return await obstore.sign_async(store, "GET", _checked(key), timedelta(seconds=lifetime_s))
+        except (BaseError, OSError) as error:
+            log.warning("object storage cannot sign", error=str(error)[:500])
+            return None
 
     async def read(self, key: str) -> AsyncIterator[bytes]:
         """An object in pieces of about 4 MiB. Raises NotFound, or Unavailable."""

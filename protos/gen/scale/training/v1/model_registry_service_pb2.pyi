@@ -81,10 +81,12 @@ class PromoteModelVersionResponse(_message.Message):
     def __init__(self, model_version: _Optional[_Union[ModelVersion, _Mapping]] = ...) -> None: ...
 
 class RollBackModelRequest(_message.Message):
-    __slots__ = ("model",)
+    __slots__ = ("model", "version")
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
     model: str
-    def __init__(self, model: _Optional[str] = ...) -> None: ...
+    version: str
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
 
 class RollBackModelResponse(_message.Message):
     __slots__ = ("model_version",)
@@ -103,10 +105,14 @@ class ReadArtifactRequest(_message.Message):
     def __init__(self, path: _Optional[str] = ..., expires: _Optional[int] = ..., signature: _Optional[str] = ...) -> None: ...
 
 class ReadArtifactResponse(_message.Message):
-    __slots__ = ("chunk",)
+    __slots__ = ("chunk", "content_hash", "size_bytes")
     CHUNK_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_HASH_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     chunk: bytes
-    def __init__(self, chunk: _Optional[bytes] = ...) -> None: ...
+    content_hash: str
+    size_bytes: int
+    def __init__(self, chunk: _Optional[bytes] = ..., content_hash: _Optional[str] = ..., size_bytes: _Optional[int] = ...) -> None: ...
 
 class ModelVersion(_message.Message):
     __slots__ = ("model_version_id", "model", "version", "stage", "metrics", "content_hash", "size_bytes", "parent_version", "data_cutoff_time", "code_version", "job_id", "download_url", "download_expire_time", "create_time", "promote_time")

@@ -103,7 +103,7 @@ class ModelRegistryServiceServicer:
 
     def RollBackModel(self, request, context):
         """Retires the live version and lets the one before it answer; the model that comes with the product where there is none.
-        FAILED_PRECONDITION with reason NO_LIVE_MODEL when none is live.
+        FAILED_PRECONDITION with reason NO_LIVE_MODEL when none is live and none is named.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -111,7 +111,7 @@ class ModelRegistryServiceServicer:
 
     def ReadArtifact(self, request, context):
         """The bytes behind a signed address, in chunks of at most 64 KiB. The signature is the permission. PERMISSION_DENIED with reason
-        SIGNATURE_INVALID or SIGNATURE_EXPIRED, NOT_FOUND when the artefact is gone.
+        SIGNATURE_INVALID or SIGNATURE_EXPIRED, NOT_FOUND when the artefact is gone or is not what was registered.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,0 +1,60 @@
+"""Tells the service that answers which version of a user's model does."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import structlog
+
+from services.kit.errors import ScaleError
+from services.training.domain import ModelVersion
+from services.training.registry.artifacts import Artifacts
+from services.training.registry.domain import ArtifactGone, VersionRefused
+from services.training.registry.protocols import AnsweringService, VersionsRepository
+
+log = structlog.get_logger()
+
+
+class Delivery:
+    """In the worker, which acts for users. Whatever fails is done again by the clock."""
+
+    def __init__(self, repository: VersionsRepository, artifacts: Artifacts, answering: AnsweringService) -> None:
+        self._repository = repository
+        self._artifacts = artifacts
+        self._answering = answering
+
+    async def deliver(self, user_id: UUID, model_type: str) -> None:
+        """Says what is live now, if that has not been said yet. A version that cannot answer makes way for the one before it.
+
+        Call it as the user. Raises what the service that answers does.
+        """
+        while True:
+            async with self._repository.delivering(user_id, model_type) as pending:
+                if not pending.ids:
+                    return
+                try:
+                    await self._tell(pending.live)
+                except (ArtifactGone, VersionRefused) as error:
+                    if pending.live is None:
+                        raise
+                    log.error("a version cannot answer", user_id=str(user_id), version=pending.live.version, error=str(error))
+                else:
+                    if await self._repository.mark_delivered(user_id, model_type, pending):
+                        return
+                    continue
+            await self._repository.roll_back(user_id, model_type, pending.live.version)
+
+    async def try_to_deliver(self, user_id: UUID, model_type: str) -> bool:
+        """The same, but what fails waits for the clock; returns whether it worked."""
+        try:
+            await self.deliver(user_id, model_type)
+        except ScaleError as error:
+            log.warning("a version waits to be delivered", user_id=str(user_id), model=model_type, reason=error.reason)
+            return False
+        return True
+
+    async def _tell(self, live: ModelVersion | None) -> None:
+        if live is None:
+            await self._answering.set_user_model("", b"", "")
+        else:
+            await self._answering.set_user_model(live.version, await self._artifacts.read(live), live.content_hash)

@@ -1,0 +1,92 @@
+"""`Registry`: what a job has made becomes a version."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from contextlib import suppress
+
+import structlog
+import uuid_utils.compat
+
+from services.kit.errors import Aborted, ScaleError, Unauthenticated
+from services.training.domain import Job, Metrics, ModelVersion, Stage, Trained
+from services.training.registry.artifacts import Artifacts
+from services.training.registry.delivery import Delivery
+from services.training.registry.domain import NewVersion, surplus
+from services.training.registry.protocols import VersionsRepository
+
+log = structlog.get_logger()
+
+_TRIES = 5
+_MOST_LOOKED_AT = 1000
+
+
+class ModelRegistry:
+    """`Registry` on a repository and a storage. The artefact comes first, so that no version is without one; what a crash in between
+    leaves behind is removed by the clock (`Artifacts.remove_orphans`)."""
+
+    def __init__(
+        self, repository: VersionsRepository, artifacts: Artifacts, delivery: Delivery, *, code_version: str, kept_versions: int
+    ) -> None:
+        """`kept_versions`: how many of the latest of each model are kept, whatever they are worth."""
+        self._repository = repository
+        self._artifacts = artifacts
+        self._delivery = delivery
+        self._code_version = code_version
+        self._kept_versions = kept_versions
+
+    async def register(self, job: Job, trained: Trained) -> ModelVersion:
+        """See `Registry`."""
+        found = await self._repository.of_job(job.user_id, job.id)
+        if found is None:
+            found = await self._add(job, trained)
+            log.info("a version was registered", job_id=str(job.id), version=found.version, stage=found.stage.value)
+        if found.stage is Stage.LIVE and found.delivered_at is None:
+            await self._delivery.try_to_deliver(job.user_id, job.model_type)
+        with suppress(ScaleError):  # the next version of this model tries again
+            await self._remove_surplus(found)
+        return found
+
+    async def _add(self, job: Job, trained: Trained) -> ModelVersion:
+        if not trained.artifact:
+            raise ValueError("a trainer returned an empty artefact")
+        for _ in range(_TRIES):
+            new = self._new(job, trained, await self._repository.next_number(job.user_id, job.model_type))
+            await self._artifacts.keep(new, trained.artifact)
+            try:
+                added = await self._repository.add(new, live=trained.better)
+            except Unauthenticated:
+                # Of a user who has erased everything. What else is left over may by now be another attempt's, with the same content.
+                await self._artifacts.remove(new.artifact_key)
+                raise
+            if added is not None:
+                return added
+        raise Aborted("Other versions of this model are being registered; try again.", reason="NUMBER_TAKEN", retry_after_s=1)
+
+    def _new(self, job: Job, trained: Trained, number: int) -> NewVersion:
+        return NewVersion(
+            id=uuid_utils.compat.uuid7(),
+            user_id=job.user_id,
+            model_type=job.model_type,
+            number=number,
+            metrics=_finite(trained.metrics),
+            content_hash=hashlib.sha256(trained.artifact).hexdigest(),
+            size_bytes=len(trained.artifact),
+            parent_version=trained.parent_version,
+            data_cutoff_at=trained.data_cutoff_at,
+            code_version=self._code_version,
+            job_id=job.id,
+            attempt=job.attempt,
+        )
+
+    async def _remove_surplus(self, latest: ModelVersion) -> None:
+        versions = await self._repository.list_versions(latest.user_id, latest.model_type, limit=_MOST_LOOKED_AT, below=None)
+        gone = [one.id for one in surplus(versions, keep=self._kept_versions)]
+        for removed in await self._repository.remove(latest.user_id, gone) if gone else ():
+            await self._artifacts.remove(removed.artifact_key)
+
+
+def _finite(metrics: Metrics) -> Metrics:
+    """JSON has no word for what is not a number."""
+    return {name: value for name, value in metrics.items() if not isinstance(value, float) or math.isfinite(value)}
