@@ -10,6 +10,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import psutil
 import pytest
@@ -45,6 +46,12 @@ async def test_what_was_put_is_read_listed_and_deleted(storage: ObjectStorage, u
     assert abs((datetime.now(UTC) - found.modified_at).total_seconds()) < 60
     await storage.delete("uploads/user/one")
     assert [each async for each in storage.list("uploads/")] == []
+
+
+async def test_what_is_in_memory_is_put_whole(storage: ObjectStorage) -> None:
+    for stored in (b"one", b"another", b""):
+        await storage.put_bytes("models/user/one", stored)
+        assert await content(storage, "models/user/one") == stored
 
 
 async def test_what_is_gone_is_not_found_and_may_be_deleted(storage: ObjectStorage) -> None:
@@ -221,6 +228,25 @@ def test_buckets_are_known(url: str) -> None:
 def test_other_addresses_are_refused_by_name(url: str) -> None:
     with pytest.raises(ValueError, match=url or "''"):
         ObjectStorage(url)
+
+
+async def test_a_bucket_hands_out_what_it_has_signed(storage: ObjectStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await storage.signed_url("models/one", lifetime_s=900) is None
+    for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_REGION": "eu-central-1"}.items():
+        monkeypatch.setenv(name, value)
+    url = await ObjectStorage("s3://bucket/prefix").signed_url("models/one", lifetime_s=900)
+    assert url is not None
+    parts = urlsplit(url)
+    assert parts.path.endswith("/prefix/models/one")
+    query = parse_qs(parts.query)
+    assert query["X-Amz-Expires"] == ["900"]
+    assert query["X-Amz-Signature"]
+
+
+async def test_credentials_that_cannot_sign(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
+    monkeypatch.setenv("AZURE_STORAGE_TOKEN", "a bearer token")
+    assert await ObjectStorage("az://container").signed_url("models/one", lifetime_s=900) is None
 
 
 async def test_a_bucket_that_does_not_answer(upload: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,9 @@ from uuid import UUID
 
 import structlog
 
-from services.kit.errors import NotFound, ScaleError
+from services.kit.errors import InvalidArgument, NotFound, ScaleError
 from services.training.domain import ModelVersion
-from services.training.registry.domain import ARTIFACTS, NewVersion, artifact_gone
+from services.training.registry.domain import ARTIFACTS, NewVersion, artifact_gone, read_path
 from services.training.registry.protocols import ArtifactStorage, VersionsRepository
 
 log = structlog.get_logger()
@@ -70,7 +70,8 @@ class Artifacts:
         removed, old = 0, []
         before = datetime.now(UTC) - _ORPHAN_AFTER
         async for found in self._storage.list(ARTIFACTS):
-            if found.modified_at < before:
+            # What is not under such a name, somebody else may need.
+            if found.modified_at < before and _names_a_version(found.key):
                 old.append(found.key)
             if len(old) == _PER_LOOK:
                 removed += await self._remove_unknown(old)
@@ -84,3 +85,11 @@ class Artifacts:
             await self._storage.delete(key)
             log.info("an artefact of no version was removed", key=key)
         return len(orphans)
+
+
+def _names_a_version(key: str) -> bool:
+    try:
+        read_path(key.removeprefix(ARTIFACTS))
+    except InvalidArgument:
+        return False
+    return True

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID
 
 import structlog
 
-from services.kit.errors import ScaleError
+from services.kit.errors import ScaleError, Unavailable
 from services.training.domain import ModelVersion
 from services.training.registry.artifacts import Artifacts
-from services.training.registry.domain import ArtifactGone, VersionRefused
+from services.training.registry.domain import ArtifactGone, Pending, VersionRefused
 from services.training.registry.protocols import AnsweringService, VersionsRepository
 
 log = structlog.get_logger()
+
+_TRIES = 100
+_PAUSE_S = 0.1
+"""Between two looks whether somebody else has done."""
 
 
 class Delivery:
@@ -28,21 +33,28 @@ class Delivery:
 
         Call it as the user. Raises what the service that answers does.
         """
-        while True:
+        for _ in range(_TRIES):
             async with self._repository.delivering(user_id, model_type) as pending:
-                if not pending.ids:
-                    return
-                try:
-                    await self._tell(pending.live)
-                except (ArtifactGone, VersionRefused) as error:
-                    if pending.live is None:
-                        raise
-                    log.error("a version cannot answer", user_id=str(user_id), version=pending.live.version, error=str(error))
-                else:
-                    if await self._repository.mark_delivered(user_id, model_type, pending):
+                if pending is not None:
+                    if await self._delivered(user_id, model_type, pending):
                         return
                     continue
+            await asyncio.sleep(_PAUSE_S)
+        raise Unavailable("Others are telling it; try again shortly.", reason="DELIVERY_BUSY", retry_after_s=_PAUSE_S)
+
+    async def _delivered(self, user_id: UUID, model_type: str, pending: Pending) -> bool:
+        """Tells it; whether nothing is left to tell."""
+        if not pending.ids:
+            return True
+        try:
+            await self._tell(pending.live)
+        except (ArtifactGone, VersionRefused) as error:
+            if pending.live is None:
+                raise
+            log.error("a version cannot answer", user_id=str(user_id), version=pending.live.version, error=str(error))
             await self._repository.roll_back(user_id, model_type, pending.live.version)
+            return False
+        return await self._repository.mark_delivered(user_id, model_type, pending)
 
     async def try_to_deliver(self, user_id: UUID, model_type: str) -> bool:
         """The same, but what fails waits for the clock; returns whether it worked."""

@@ -40,8 +40,9 @@ class VersionsRepository(Protocol):
     async def roll_back(self, user_id: UUID, model_type: str, version: str) -> None:
         """Retires a version, if it is live, and makes the one before it live."""
 
-    def delivering(self, user_id: UUID, model_type: str) -> AbstractAsyncContextManager[Pending]:
-        """What the service that answers has to be told. Nobody else is told it until the block ends."""
+    def delivering(self, user_id: UUID, model_type: str) -> AbstractAsyncContextManager[Pending | None]:
+        """What the service that answers has to be told; it is for the caller alone to tell until the block ends. None while it is somebody
+        else's."""
 
     async def mark_delivered(self, user_id: UUID, model_type: str, told: Pending) -> bool:
         """Notes that it was told, unless something else is live by now; returns whether."""

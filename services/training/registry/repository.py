@@ -26,7 +26,7 @@ _NEXT_NUMBER = "SELECT coalesce(max(number), 0) + 1 FROM training.model_versions
 # Whoever changes what is live, or the numbers, of one model waits for the others; a statement of its own, so that the next one sees what
 # they did.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('training.model ' || $1::text || ' ' || $2, 0))"
-_LOCK_DELIVERY = "SELECT pg_advisory_xact_lock(hashtextextended('training.delivery ' || $1::text || ' ' || $2, 0))"
+_TRY_DELIVERY = "SELECT pg_try_advisory_xact_lock(hashtextextended('training.delivery ' || $1::text || ' ' || $2, 0))"
 _MINE = """
     SELECT true FROM training.training_jobs WHERE user_id = $1 AND id = $2 AND attempt = $3 AND status = 'processing' FOR NO KEY UPDATE
 """
@@ -138,11 +138,13 @@ class PostgresVersionsRepository:
             await connection.execute(_GO_BACK, user_id, model_type, live.promoted_at, told)
 
     @asynccontextmanager
-    async def delivering(self, user_id: UUID, model_type: str) -> AsyncIterator[Pending]:
+    async def delivering(self, user_id: UUID, model_type: str) -> AsyncIterator[Pending | None]:
         """See `VersionsRepository`."""
         # It only reads, and keeps no erasure waiting; the lock goes when the transaction does, whatever becomes of this process.
         async with self._database.transaction(user_id, read_only=True) as connection:
-            await connection.execute(_LOCK_DELIVERY, str(user_id), model_type)
+            if not await connection.fetchval(_TRY_DELIVERY, str(user_id), model_type):
+                yield None
+                return
             ids = [record[0] for record in await connection.fetch(_PENDING, user_id, model_type)]
             yield Pending(_version_or_none(await connection.fetchrow(_LIVE, user_id, model_type)), ids)
 
