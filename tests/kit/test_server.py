@@ -46,6 +46,7 @@ class Probe(AccountsServiceServicer):
         self.calls = 0
         self.delay_s = 0.0
         self.seen: list[tuple[str, UUID]] = []
+        self.callers: list[Identity | None] = []
         self.cancelled = asyncio.Event()
 
     async def GetProfile(self, request: Any, call: Any) -> Any:
@@ -70,6 +71,7 @@ class Probe(AccountsServiceServicer):
 
     async def AppendTransactions(self, request: AsyncIterator[Any], call: Any) -> AsyncIterator[Any]:
         """Both ways; fails after the first answer when told to."""
+        self.callers.append(context.identity_or_none())
         async for _ in request:
             yield pb.AppendTransactionsResponse(inserted_count=1)
             if self.error is not None:
@@ -158,6 +160,18 @@ async def test_background_work_may_call_only_what_it_is_allowed(pair: Pair) -> N
     with pytest.raises(errors.PermissionDenied) as caught:
         await pair.call("UpdateProfile")
     assert caught.value.reason == "ROLE_NOT_ALLOWED"
+
+
+async def test_what_is_open_knows_no_caller() -> None:
+    async with running(open_methods=frozenset({f"/{NAME}/AppendTransactions"})) as pair:
+        call = AccountsServiceStub(pair.channel).AppendTransactions
+        for metadata in ((), (("authorization", f"Bearer {mint_token(SECRET, user_id=pair.user_id)}"),), (("authorization", "nonsense"),)):
+            parts = [pb.AppendTransactionsRequest()]
+            assert len([one async for one in call(iter(parts), metadata=metadata)]) == 1
+        assert pair.probe.callers == [None, None, None]
+        context.bind_identity(None)
+        with pytest.raises(errors.Unauthenticated):
+            await pair.call()
 
 
 async def test_errors_arrive_whole(pair: Pair) -> None:
