@@ -6,12 +6,16 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
+from uuid import UUID
 
 from services.categorization.domain import Source
 from services.categorization.metrics import ACCEPTED_RATIO, CLASSIFICATIONS, CORRECTIONS
 
 WINDOW_S = 24 * 3600.0
 _STEP_S = 900.0
+_PREDICTED = (Source.MODEL, Source.FALLBACK)
+"""Whose categories are predictions: what the user said, or a rule of the user's, proves nothing of a model."""
 
 
 def accepted_ratio(classified: int, corrected: int) -> float | None:
@@ -22,10 +26,19 @@ def accepted_ratio(classified: int, corrected: int) -> float | None:
     return max(0.0, 1.0 - corrected / classified)
 
 
-class Acceptance:
-    """What this process has counted in the last 24 hours."""
+class Tallies(Protocol):
+    """What is counted for each user, and kept."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def add(self, user_id: UUID, *, classified: int = 0, corrected: int = 0) -> None:
+        """Counts for today."""
+
+
+class Acceptance:
+    """What this process has counted in the last 24 hours; and, into `tallies`, what decides on training: categories that a model, or the
+    shipped rules, gave to transactions."""
+
+    def __init__(self, tallies: Tallies | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._tallies = tallies
         self._clock = clock
         self._steps: deque[list[float]] = deque()
 
@@ -36,11 +49,21 @@ class Acceptance:
             if source is not None:
                 self._add(payments, 0)
 
+    def give(self, user_id: UUID, source: Source, transactions: int = 1) -> None:
+        """Transactions of the user were given a category."""
+        if source in _PREDICTED and self._tallies is not None:
+            self._tallies.add(user_id, classified=transactions)
+
     def correct(self, category: str, previous: str) -> None:
         """A user has said what a payment is, of which something (or, empty, nothing) had been said before."""
         CORRECTIONS.labels("nothing" if not previous else "same" if previous == category else "another").inc()
         if previous and previous != category:
             self._add(0, 1)
+
+    def put_right(self, user_id: UUID, category: str, previous: str, source: str) -> None:
+        """A transaction of the user was in `previous`, by `source` (as the ledger names them), and is what the user says."""
+        if self._tallies is not None and source in _PREDICTED and previous != category:
+            self._tallies.add(user_id, corrected=1)
 
     def ratio(self) -> float | None:
         """See `accepted_ratio`."""

@@ -7,7 +7,9 @@ from uuid import UUID
 
 import grpc.aio
 
+from models.hypcd.corpus import taxonomy
 from scale.categorization.v1.categorization_service_pb2_grpc import add_CategorizationServiceServicer_to_server
+from scale.categorization.v1.learning_service_pb2_grpc import add_LearningServiceServicer_to_server
 from scale.categorization.v1.user_data_service_pb2_grpc import add_UserDataServiceServicer_to_server
 from services.categorization.acceptance import Acceptance
 from services.categorization.categories import CACHE_NAME, UserCategories
@@ -19,9 +21,14 @@ from services.categorization.jobs.runs import JobRuns, JobWork
 from services.categorization.jobs.service import JobsService
 from services.categorization.jobs.work import ClassificationWork, RecategorizationWork
 from services.categorization.learned import LearnedUsers
+from services.categorization.learning import servicer as learning
+from services.categorization.learning.repository import PostgresLearningRepository
+from services.categorization.learning.service import LearningService
+from services.categorization.learning.tallies import AcceptanceTallies
 from services.categorization.ledger import GrpcLedger
 from services.categorization.model_cache import ModelCache
-from services.categorization.predictor import Loader, ModelPredictor, load_hypcd
+from services.categorization.predictor import Loader, ModelPredictor, load_hypcd, load_user_head
+from services.categorization.protocols import HeadLoader
 from services.categorization.repository import PostgresWordsRepository
 from services.categorization.rules_model import RulesModel
 from services.categorization.service import CategorizationService
@@ -44,15 +51,21 @@ from services.kit.telemetry import export_pool
 NAME = "categorization"
 SERVICE = "scale.categorization.v1.CategorizationService"
 USER_DATA_SERVICE = "scale.categorization.v1.UserDataService"
-BACKGROUND_METHODS = frozenset({f"/{SERVICE}/ClassifyStream"})
-"""What a worker may ask for a user who is not there: what an import needs, no more."""
+BACKGROUND_METHODS = frozenset({f"/{SERVICE}/ClassifyStream"}) | learning.BACKGROUND_METHODS
+"""What a worker may ask for a user who is not there: what an import needs, and training, no more."""
 
 
 class _Classifying:
     """What service and worker share: the model, what users have said, their categories."""
 
     def __init__(
-        self, settings: CategorizationSettings | CategorizationWorkerSettings, database: Database, ledger: GrpcLedger, load: Loader
+        self,
+        settings: CategorizationSettings | CategorizationWorkerSettings,
+        database: Database,
+        ledger: GrpcLedger,
+        *,
+        load: Loader = load_hypcd,
+        load_head: HeadLoader = load_user_head,
     ) -> None:
         redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
         self.cache = Cache(redis_url, name=CACHE_NAME, key=settings.cache_secret)
@@ -67,9 +80,10 @@ class _Classifying:
             changed=self.model_cache.publish if self.model_cache is not None else None,
         )
         self.words = PostgresWordsRepository(database)
-        self.learned = LearnedUsers(self.words, most_anchors=settings.most_anchors)
+        self.learned = LearnedUsers(self.words, load_head=load_head, most_anchors=settings.most_anchors)
         self.categories = UserCategories(ledger, self.cache)
-        self.acceptance = Acceptance()
+        self._tallies = AcceptanceTallies(PostgresLearningRepository(database))
+        self.acceptance = Acceptance(self._tallies)
         self.service = CategorizationService(
             predictor=self.predictor,
             rules=self.rules,
@@ -80,6 +94,7 @@ class _Classifying:
         )
 
     async def close(self) -> None:
+        await self._tallies.close()
         await self.predictor.close()
         await self.cache.close()
         if self.model_cache is not None:
@@ -89,14 +104,15 @@ class _Classifying:
 class CategorizationApp:
     """The running parts of the service, from settings to server."""
 
-    def __init__(self, settings: CategorizationSettings, *, load: Loader = load_hypcd) -> None:
+    def __init__(self, settings: CategorizationSettings, *, load: Loader = load_hypcd, load_head: HeadLoader = load_user_head) -> None:
         self.database = Database(settings.database_url.get_secret_value(), settings)
         self.ledger = GrpcLedger(settings.accounts_address, rules_timeout_s=settings.rules_timeout_s)
         redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
         self._queue = RedisJobQueue(redis_url) if redis_url else None
-        self._classifying = _Classifying(settings, self.database, self.ledger, load)
+        self._classifying = _Classifying(settings, self.database, self.ledger, load=load, load_head=load_head)
         self.predictor = self._classifying.predictor
         self.service = self._classifying.service
+        page_tokens = PageTokens(settings.page_token_secret)
         self.servicer = CategorizationServicer(
             self.service,
             corrections=Corrections(
@@ -113,8 +129,11 @@ class CategorizationApp:
                 message_lease_s=settings.queue_lease_s,
             ),
             suggestions=SuggestionsService(PostgresSuggestionsRepository(self.database), self.ledger),
-            page_tokens=PageTokens(settings.page_token_secret),
+            page_tokens=page_tokens,
             idle_timeout_s=settings.stream_idle_timeout_s,
+        )
+        self._learning_servicer = learning.LearningServicer(
+            LearningService(PostgresLearningRepository(self.database), load_head, slugs=taxonomy().slugs), page_tokens=page_tokens
         )
         user_data = CategorizationUserDataService(
             PostgresCategorizationUserData(self.database, statement_timeout_s=settings.export_timeout_s),
@@ -127,7 +146,7 @@ class CategorizationApp:
         self.server = Server(
             settings,
             name=NAME,
-            services=[SERVICE, USER_DATA_SERVICE],
+            services=[SERVICE, learning.SERVICE, USER_DATA_SERVICE],
             register=self._register,
             service_methods=BACKGROUND_METHODS,
             check=self._ready,
@@ -136,6 +155,7 @@ class CategorizationApp:
 
     def _register(self, server: grpc.aio.Server) -> None:
         add_CategorizationServiceServicer_to_server(self.servicer, server)
+        add_LearningServiceServicer_to_server(self._learning_servicer, server)
         add_UserDataServiceServicer_to_server(self._user_data_servicer, server)
 
     def _figures(self) -> dict[str, object]:
@@ -197,7 +217,7 @@ class CategorizationWorkerApp:
         self._tokens = ServiceTokens(NAME, settings.service_key.get_secret_value())
         self._ledger = GrpcLedger(settings.accounts_address, rules_timeout_s=30)
         self._queue = RedisJobQueue(settings.redis_url.get_secret_value())
-        self._classifying = _Classifying(settings, self.database, self._ledger, load_hypcd)
+        self._classifying = _Classifying(settings, self.database, self._ledger)
         self._model_looked_for = False
         jobs = PostgresJobsRepository(self.database)
         work: dict[JobKind, JobWork] = {

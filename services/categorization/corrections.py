@@ -53,7 +53,7 @@ class Corrections:
         request_hash = _digest([category, str(subject) if isinstance(subject, UUID) else _content(subject)])
         found = await self._repository.find_correction(user_id, request_id)
         if found is None:
-            payment, previous = await self._set(user_id, subject, category)
+            payment, previous, source = await self._set(user_id, subject, category)
             name = str(payment.transaction_id) if payment.transaction_id is not None else _digest(_content(payment)).hex()
             key = merchant_key(payment.merchant, payment.description)
             anchor = Anchor(
@@ -70,19 +70,20 @@ class Corrections:
             found, is_new = await self._repository.record(new, None if category == UNCATEGORIZED else anchor, subject=name)
             if is_new:
                 self._acceptance.correct(category, previous)
+                self._acceptance.put_right(user_id, category, previous, source)
         if found.request_hash != request_hash:
             raise request_reused("correction")
         return found
 
-    async def _set(self, user_id: UUID, subject: UUID | Payment, category: str) -> tuple[Payment, str]:
-        """What is corrected, and what it was."""
+    async def _set(self, user_id: UUID, subject: UUID | Payment, category: str) -> tuple[Payment, str, str]:
+        """What is corrected, what it was, and by whose word; nobody's where it is in no ledger."""
         if isinstance(subject, UUID):
-            changed, previous = await self._ledger.set_category(subject, category)
-            return changed.payment, previous
+            changed = await self._ledger.set_category(subject, category)
+            return changed.transaction.payment, changed.previous_category, changed.previous_source
         if category != UNCATEGORIZED and category not in await self._categories.of(user_id):
             raise unknown_category(category)
         (answer,) = await self._service.classify(user_id, [subject])
-        return replace(subject, transaction_id=None), "" if answer.abstained else answer.category
+        return replace(subject, transaction_id=None), "" if answer.abstained else answer.category, ""
 
 
 def unknown_category(category: str) -> ScaleError:

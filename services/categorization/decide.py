@@ -46,6 +46,13 @@ class Decided:
     """[n, d], on the ball."""
     degraded: bool
     """There is no model."""
+    model_version: str
+    """Of the model that was asked: the user's own, where there is one."""
+
+    @property
+    def predicted_count(self) -> int:
+        """How many have a category that the model, or the shipped rules, gave them."""
+        return int((~self.abstained & ~self.personal).sum())
 
     def source(self, row: int) -> Source:
         """Who says so."""
@@ -102,6 +109,7 @@ def decide(
         (advised == best) | model.degraded,
         opinion.points,
         model.degraded,
+        model.version,
     )
 
 

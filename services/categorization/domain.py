@@ -110,6 +110,29 @@ class Words:
     """On the very payments that were asked for."""
 
 
+class UserModel(NamedTuple):
+    """What training made for one user, as it is kept."""
+
+    version: str
+    """As in the registry."""
+    base_version: str
+    """The global model that it goes with."""
+    content_hash: str
+    """SHA-256 of the artefact, in hex."""
+    artifact: bytes
+    """Empty where whoever asked has the one with this hash."""
+
+
+class Said(NamedTuple):
+    """What a user has said, and what was made of it."""
+
+    revision: UUID | None
+    """As in `Words`."""
+    anchors: Sequence[Anchor]
+    """The latest last."""
+    model: UserModel | None
+
+
 @dataclass(frozen=True, slots=True)
 class Correction:
     """A user's word on a payment, as it was said."""
@@ -136,6 +159,17 @@ class LedgerTransaction(NamedTuple):
     source: str
     """Who set it, as the ledger names them; empty for nobody."""
     confidence: float | None
+
+
+class CategorySet(NamedTuple):
+    """A transaction whose category its user has set."""
+
+    transaction: LedgerTransaction
+    """As it is now."""
+    previous_category: str
+    """Empty for none."""
+    previous_source: str
+    """Who had set that, as the ledger names them; empty for nobody."""
 
 
 class LedgerPage(NamedTuple):

@@ -16,6 +16,7 @@ from scale.accounts.v1.rules_service_pb2_grpc import RulesServiceStub
 from services.categorization.domain import (
     MOST_INPUTS,
     Category,
+    CategorySet,
     LedgerPage,
     LedgerTransaction,
     Payment,
@@ -77,11 +78,11 @@ class GrpcLedger:
         response = await self._rules.unary("EvaluateRules", request)
         return [Verdict(one.category, one.rule_name) if one.category else None for one in response.verdicts]
 
-    async def set_category(self, transaction_id: UUID, category: str) -> tuple[LedgerTransaction, str]:
+    async def set_category(self, transaction_id: UUID, category: str) -> CategorySet:
         """See `CategoryLedger`."""
         request = pb.SetCategoryRequest(transaction_id=str(transaction_id), category=category)
         response = await self._client.unary("SetCategory", request)
-        return _transaction(response.transaction), str(response.previous_category)
+        return CategorySet(_transaction(response.transaction), response.previous_category, _SOURCES[response.previous_source])
 
     async def set_categories(self, worked_out: Sequence[WorkedOut]) -> int:
         """See `CategoryLedger`."""

@@ -23,6 +23,15 @@ CLASSIFY_DURATION = Histogram(
 )
 MODEL_DEGRADED = Gauge("scale_categorization_model_degraded", "1 while the rules answer in the model's place.", multiprocess_mode="livemax")
 MODEL_LOADS = Counter("scale_categorization_model_loads_total", "Models that were read: loaded, or failed.", ("outcome",))
+USER_MODEL_LOADS = Counter(
+    "scale_categorization_user_model_loads_total",
+    "Users' own models that were read: loaded, or failed (the global one answers).",
+    ("outcome",),
+)
+TALLIES_LOST = Counter(
+    "scale_categorization_acceptance_lost_total",
+    "Categories given or put right that nobody will count: the database was away for too long.",
+)
 JOBS = Counter("scale_categorization_jobs_total", "Jobs by kind and outcome: queued, succeeded, failed.", ("kind", "outcome"))
 JOBS_REQUEUED = Counter(
     "scale_categorization_jobs_requeued_total",

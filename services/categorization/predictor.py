@@ -18,7 +18,7 @@ from models.knowledge.brands import match_brand
 from services.categorization.columns import Columns, Floats
 from services.categorization.domain import ModelInfo
 from services.categorization.metrics import MODEL_DEGRADED, MODEL_LOADS
-from services.categorization.protocols import Group, Model, Opinion
+from services.categorization.protocols import Group, Head, Model, Opinion
 
 if TYPE_CHECKING:
     from models.hypcd.classifier import Classifier, Items
@@ -60,10 +60,13 @@ class HypcdModel:
         self.threshold = classifier.threshold
         self._places = {category: place for place, category in enumerate(classifier.categories)}
 
-    def opine(self, columns: Columns) -> Opinion:
+    def opine(self, columns: Columns, head: Head | None = None) -> Opinion:
         """See `Model`."""
         found = self._classifier.predict(_items(columns))
-        return Opinion(self._classifier.categories, self._with_brands(columns, found.probabilities), found.points)
+        likely = self._with_brands(columns, found.probabilities)
+        if head is None:
+            return Opinion(self._classifier.categories, likely, found.points)
+        return Opinion(head.categories, head.probabilities(found.points, columns.amounts, likely), found.points)
 
     def _with_brands(self, columns: Columns, probabilities: Floats) -> Floats:
         """What the world knows of a brand counts beside what the network makes of its letters, for money that leaves."""
@@ -118,6 +121,17 @@ def load_hypcd(folder: Path) -> LoadedModel:
     return LoadedModel(
         HypcdModel(classifier), len(classifier.categories), classifier.dimension, dict(hashes), classifier.anchors, classifier.categories
     )
+
+
+def load_user_head(artifact: bytes) -> Head:
+    """A user's own model. Raises ValueError for bytes that are none, and ImportError where torch is missing."""
+    from models.artifact import ArtifactError
+    from models.hypcd.user_head import UserHead
+
+    try:
+        return UserHead.load(artifact)
+    except ArtifactError as error:
+        raise ValueError(str(error)) from error
 
 
 class ModelPredictor:

@@ -8,16 +8,17 @@ from datetime import date
 from typing import NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
-from services.categorization.columns import Columns, Floats
+from services.categorization.columns import Amounts, Columns, Floats
 from services.categorization.domain import (
     Anchor,
     Categories,
     Category,
+    CategorySet,
     Correction,
     LedgerPage,
-    LedgerTransaction,
     ModelInfo,
     Payment,
+    Said,
     Verdict,
     Words,
     WorkedOut,
@@ -48,6 +49,26 @@ class Group(NamedTuple):
     """How much nearer they are to each other than to anything else: 0 to 1."""
 
 
+class Head(Protocol):
+    """What was trained for one user, on top of the global model. Holds no state of a question."""
+
+    @property
+    def base_version(self) -> str:
+        """The global model on whose ball it was trained; with another one it means nothing."""
+
+    @property
+    def categories(self) -> Sequence[str]:
+        """Those of the global model, and the user's own."""
+
+    def probabilities(self, points: Floats, amounts: Amounts, likely: Floats) -> Floats:
+        """[n, k] over `categories`, calibrated, from what the global model says, `points` [n, d] and `likely` [n, j], and from signed
+        `amounts` [n]."""
+
+
+HeadLoader = Callable[[bytes], Head]
+"""Reads an artefact. Raises ValueError for one that cannot be read, and ImportError where torch is missing."""
+
+
 class Model(Protocol):
     """What answers for everybody: the global model, or the rules in its place."""
 
@@ -63,8 +84,8 @@ class Model(Protocol):
     def threshold(self) -> float:
         """Below this confidence there is no answer."""
 
-    def opine(self, columns: Columns) -> Opinion:
-        """One forward pass. Call it where `Predictor.run` does."""
+    def opine(self, columns: Columns, head: Head | None = None) -> Opinion:
+        """One forward pass, with a user's own `head` where there is one. Call it where `Predictor.run` does."""
 
     def place(self, columns: Columns) -> Floats | None:
         """Where payments lie on the ball, [n, d]; None without one."""
@@ -89,8 +110,8 @@ class WordsRepository(Protocol):
     async def words(self, user_id: UUID, subjects: Sequence[str]) -> Words:
         """The user's revision, and the words on these payments."""
 
-    async def anchors(self, user_id: UUID, *, limit: int) -> tuple[UUID | None, Sequence[Anchor]]:
-        """The revision, and the latest anchors, the latest last."""
+    async def said(self, user_id: UUID, *, limit: int, known_hash: str = "") -> Said:
+        """The revision, the latest anchors, and the user's own model; its artefact only if it is not the one with `known_hash`."""
 
     async def find_correction(self, user_id: UUID, request_id: str) -> Correction | None:
         """The one that has the request id."""
@@ -116,8 +137,8 @@ class CategoryLedger(Protocol):
     async def evaluate_rules(self, payments: Sequence[Payment]) -> Sequence[Verdict | None]:
         """What the user's rules say of each."""
 
-    async def set_category(self, transaction_id: UUID, category: str) -> tuple[LedgerTransaction, str]:
-        """The user's own word: the transaction as it is now, and its category before. Raises NotFound, InvalidArgument."""
+    async def set_category(self, transaction_id: UUID, category: str) -> CategorySet:
+        """The user's own word. Raises NotFound, InvalidArgument."""
 
     async def set_categories(self, worked_out: Sequence[WorkedOut]) -> int:
         """At most 1000; how many have another category now."""

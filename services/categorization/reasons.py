@@ -9,6 +9,7 @@ from models.knowledge.brands import match_brand
 from services.categorization.columns import day_of
 from services.categorization.decide import Decided
 from services.categorization.domain import Anchor, Categories, Payment, Verdict
+from services.categorization.personal_model import PersonalModel
 from services.categorization.protocols import Model
 
 _LEAST_NAMED = 0.05
@@ -42,7 +43,7 @@ def of_decision(decided: Decided, row: int, payment: Payment, categories: Catego
     if decided.by_rules[row] and decided.whys:
         reasons.append(decided.whys[row])
     if not decided.by_rules[row] and not decided.personal[row]:
-        reasons += [*_brand(decided, row, categories), _looks_like(decided, row, categories)]
+        reasons += [*_brand(decided, row, categories), _looks_like(decided, row, categories, model)]
     return reasons or [f"{likeliest} is likeliest: {confidence:.0%}."]
 
 
@@ -82,8 +83,9 @@ def _last(day: int | None) -> str:
     return f", last for one of {found}"
 
 
-def _looks_like(decided: Decided, row: int, categories: Categories) -> str:
+def _looks_like(decided: Decided, row: int, categories: Categories, model: Model) -> str:
     likeliest = name_of(decided.categories[decided.best[row]], categories)
     near = [f"{name_of(slug, categories)} ({likely:.0%})" for slug, likely in decided.others(row)[:2] if likely >= _LEAST_NAMED]
     also = f"; next come {' and '.join(near)}" if near else ""
-    return f"Its text and amount are nearest to {likeliest} ({decided.confidence[row]:.0%}){also}."
+    own = ", as the model sees it that was trained on what you have said" if isinstance(model, PersonalModel) else ""
+    return f"Its text and amount are nearest to {likeliest} ({decided.confidence[row]:.0%}){own}{also}."

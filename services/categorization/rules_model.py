@@ -8,7 +8,7 @@ import numpy as np
 
 from services.categorization.columns import Columns, Floats
 from services.categorization.fallback import VERSION, classify_many
-from services.categorization.protocols import Group, Opinion
+from services.categorization.protocols import Group, Head, Opinion
 
 
 class RulesModel:
@@ -18,8 +18,8 @@ class RulesModel:
     degraded = True
     threshold = 0.5
 
-    def opine(self, columns: Columns) -> Opinion:
-        """See `Model`."""
+    def opine(self, columns: Columns, head: Head | None = None) -> Opinion:
+        """See `Model`. No head goes with them."""
         answers = classify_many(columns.descriptions, columns.merchants, columns.amounts.tolist())
         categories = sorted({answer.category for answer in answers if answer.category})
         places = {category: place for place, category in enumerate(categories)}

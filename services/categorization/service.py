@@ -77,8 +77,10 @@ class CategorizationService:
             self._learned.ask(user_id, subjects), self._categories.of(user_id), self._verdicts(payments, ask_rules)
         )
         answers = await self._predictor.run(partial(_answer, payments, words.by_subject, learned, self._rules, categories, verdicts))
-        for answer in answers:
+        for payment, answer in zip(payments, answers, strict=True):
             self._acceptance.count(None if answer.abstained else answer.source)
+            if payment.transaction_id is not None and not answer.abstained:
+                self._acceptance.give(user_id, answer.source)
         return answers
 
     async def _verdicts(self, payments: Sequence[Payment], ask: bool) -> Sequence[Verdict | None] | None:
@@ -98,7 +100,7 @@ class CategorizationService:
     async def open_stream(self, user_id: UUID) -> PaymentStream:
         """For many payments of the user: what the user has said is read once."""
         (_, learned), categories = await asyncio.gather(self._learned.ask(user_id), self._known(user_id))
-        return PaymentStream(self._predictor, self._rules, learned, categories, self._acceptance)
+        return PaymentStream(user_id, self._predictor, self._rules, learned, categories, self._acceptance)
 
     async def _known(self, user_id: UUID) -> Categories | None:
         """Without the ledger any category may be one: it looks for itself at what it takes in. A worker's token opens this service alone,
@@ -115,16 +117,28 @@ class CategorizationService:
 class PaymentStream:
     """Answers batch after batch, as columns. The user's rules are not asked: the ledger judges them as the rows come in."""
 
-    def __init__(self, predictor: Predictor, rules: Model, learned: Learned, categories: Categories | None, acceptance: Acceptance) -> None:
+    def __init__(
+        self,
+        user_id: UUID,
+        predictor: Predictor,
+        rules: Model,
+        learned: Learned,
+        categories: Categories | None,
+        acceptance: Acceptance,
+    ) -> None:
+        self._user_id = user_id
         self._predictor = predictor
         self._rules = rules
         self._learned = learned
         self._known = categories
         self._acceptance = acceptance
+        self.model_version = ""
+        """Of what answered last."""
 
     async def decide(self, columns: Columns) -> Decided:
-        """What each payment is."""
+        """What each payment is. Tell `give` of what becomes of it in the ledger."""
         decided = await self._predictor.run(partial(_decide_columns, columns, self._learned, self._rules, self._known))
+        self.model_version = decided.model_version
         given, personal = ~decided.abstained, decided.personal
         self._acceptance.count(None, int((~given).sum()))
         self._acceptance.count(Source.USER, int((given & personal).sum()))
@@ -132,10 +146,14 @@ class PaymentStream:
         self._acceptance.count(Source.MODEL, int((given & ~personal & ~decided.by_rules).sum()))
         return decided
 
+    def give(self, source: Source, transactions: int) -> None:
+        """So many transactions were given a category, or are about to be."""
+        self._acceptance.give(self._user_id, source, transactions)
+
 
 def _decide_columns(columns: Columns, learned: Learned, rules: Model, known: Categories | None, model: Model) -> Decided:
     started = time.perf_counter()
-    decided = decide(model, columns, learned.anchors(model), rules=rules, known=known, today=today())
+    decided = decide(learned.model(model), columns, learned.anchors(model), rules=rules, known=known, today=today())
     CLASSIFY_DURATION.observe(time.perf_counter() - started)
     return decided
 
@@ -150,6 +168,7 @@ def _answer(
     model: Model,
 ) -> list[Classification]:
     decided = _decide_columns(Columns.of(payments), learned, rules, categories, model)
+    model = learned.model(model)
     answers = []
     for row, payment in enumerate(payments):
         anchor = said.get(str(payment.transaction_id)) if payment.transaction_id is not None else None

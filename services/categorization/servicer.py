@@ -13,7 +13,7 @@ from scale.categorization.v1 import categorization_service_pb2 as pb
 from scale.categorization.v1.categorization_service_pb2_grpc import CategorizationServiceServicer
 from services.categorization.arrow import read_batch, write_batch
 from services.categorization.corrections import Corrections
-from services.categorization.domain import Payment
+from services.categorization.domain import Payment, Source
 from services.categorization.jobs.domain import MOST_JOB_INPUTS
 from services.categorization.jobs.service import JobsService
 from services.categorization.messages import (
@@ -82,7 +82,9 @@ class CategorizationServicer(SuggestionMethods, CategorizationServiceServicer):
                 case "record_batch":
                     columns = read_batch(part.record_batch)
                     count += len(columns)
-                    yield pb.ClassifyStreamResponse(record_batch=write_batch(await stream.decide(columns)))
+                    decided = await stream.decide(columns)
+                    stream.give(Source.MODEL, decided.predicted_count)
+                    yield pb.ClassifyStreamResponse(record_batch=write_batch(decided))
                 case "inputs":
                     payments = payments_of(part.inputs.inputs)
                     count += len(payments)

@@ -33,7 +33,7 @@ from services.kit.postgres import Database
 from services.kit.status import from_rpc_error
 from services.local import LocalSystem
 from tests.ingestion.conftest import SECRET, process_settings, serving
-from tests.support.categorization_fakes import Loads, WordModel
+from tests.support.categorization_fakes import Loads, WordModel, load_head
 from tests.support.gateway_app import own_redis, redis_url
 
 __all__ = ["own_redis", "redis_url"]
@@ -197,7 +197,7 @@ async def categorization(
         **{"models_watch_s": 0.05, **more},
     )
     loads = Loads()
-    app = CategorizationApp(settings, load=load or loads)
+    app = CategorizationApp(settings, load=load or loads, load_head=load_head)
     await app.open()
     rows = Database(servers.service_url("accounts"), settings)
     await rows.open()

@@ -17,7 +17,7 @@ def test_the_share_of_accepted_categories(classified: int, corrected: int, ratio
 
 def test_only_what_was_given_in_the_last_day_counts() -> None:
     now = 0.0
-    acceptance = Acceptance(lambda: now)
+    acceptance = Acceptance(clock=lambda: now)
     assert acceptance.ratio() is None
     acceptance.count(Source.MODEL, 8)
     acceptance.count(Source.USER, 2)

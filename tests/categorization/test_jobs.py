@@ -31,7 +31,7 @@ from services.kit.queue import TaskQueue
 from services.kit.settings import DatabaseSettings
 from services.local import LocalSystem
 from tests.conftest import AsRole
-from tests.support.categorization_fakes import FakeLedger, Silent, StillPredictor, WordModel, shop
+from tests.support.categorization_fakes import FakeLedger, Silent, StillPredictor, WordModel, load_head, shop
 from tests.support.gateway_app import RedisProcess
 
 
@@ -79,7 +79,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.repository = PostgresJobsRepository(self.database)
         self.words = PostgresWordsRepository(self.database)
-        self.learned = LearnedUsers(self.words, most_anchors=1000)
+        self.learned = LearnedUsers(self.words, load_head=load_head, most_anchors=1000)
         self.classifying = CategorizationService(
             predictor=self.predictor,
             rules=Silent(),

@@ -24,7 +24,7 @@ from services.kit.errors import AlreadyExists, FailedPrecondition, InvalidArgume
 from services.kit.postgres import Database
 from tests.categorization.conftest import Stack
 from tests.categorization.test_jobs import FakeQueue, Lists
-from tests.support.categorization_fakes import FakeLedger, Silent, StillPredictor, shop
+from tests.support.categorization_fakes import FakeLedger, Silent, StillPredictor, load_head, shop
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -43,7 +43,7 @@ class Looks:
             repository=PostgresSuggestionsRepository(database),
             ledger=ledger,
             categories=Lists(ledger),  # type: ignore[arg-type]
-            learned=LearnedUsers(PostgresWordsRepository(database), most_anchors=100),
+            learned=LearnedUsers(PostgresWordsRepository(database), load_head=load_head, most_anchors=100),
             predictor=self.predictor,
             rules=Silent(),
             most_rows=2000,

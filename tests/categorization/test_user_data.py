@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,8 @@ import pytest
 from scale.categorization.v1 import categorization_service_pb2 as pb
 from scale.categorization.v1 import user_data_service_pb2 as user_data_pb
 from scale.categorization.v1.user_data_service_pb2_grpc import UserDataServiceStub
+from services.categorization.learning.domain import Tally
+from services.categorization.learning.repository import PostgresLearningRepository
 from services.categorization.user_data.service import CategorizationUserDataService
 from services.kit.errors import Unauthenticated, Unavailable
 from services.kit.handover import ErasedTable
@@ -19,6 +22,7 @@ from tests.conftest import AsRole
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 Files = dict[str, bytes]
+OTHERS = ("revisions", "jobs", "job_chunks", "suggestions", "suggestion_members", "user_models", "acceptance")
 
 
 async def export(stack: Stack) -> Files:
@@ -70,6 +74,9 @@ async def rich(stack: Stack, as_role: AsRole) -> None:
             INSERT INTO categorization.suggestion_members
                 (user_id, suggestion_id, position, transaction_id, merchant_key, description, amount)
             SELECT user_id, id, 0, gen_random_uuid(), 'a', 'A', -1.5 FROM categorization.suggestions;
+            INSERT INTO categorization.user_models (user_id, version, base_version, content_hash, artifact)
+            VALUES ('{user}', '1-abc', 'hypcd-test+2', repeat('a', 64), 'x');
+            INSERT INTO categorization.acceptance (user_id, day, classified) VALUES ('{user}', current_date, 1);
         """)
 
 
@@ -101,9 +108,15 @@ async def test_erasing_leaves_nothing_and_stops_what_runs(stack: Stack, as_role:
     assert await erase(stack) == counts
     assert set((await erase(stack)).values()) == {0}
     async with as_role("migrator", None) as connection:
-        for table in ("corrections", "anchors", "revisions", "jobs", "job_chunks", "suggestions", "suggestion_members"):
+        for table in ("corrections", "anchors", *OTHERS):
             count = f"SELECT count(*) FROM categorization.{table} WHERE user_id = $1"
             assert await connection.fetchval(count, stack.user_id) == 0, table
+    # Nor does a count come back that was made before; one of a user who stays does.
+    tallies = [Tally(one.user_id, date(2026, 5, 1), 1, 0) for one in (stack, kept)]
+    await PostgresLearningRepository(stack.app.database).add_acceptance(tallies, age_s=60)
+    async with as_role("migrator", None) as connection:
+        counted = "SELECT user_id FROM categorization.acceptance WHERE user_id = ANY ($1) AND day = '2026-05-01'"
+        assert await connection.fetchval(counted, [stack.user_id, kept.user_id]) == kept.user_id
     # What was in memory counts no more; somebody else's does.
     assert (await stack.batch([payment("cafe")]))[0].source == pb.CLASSIFICATION_SOURCE_MODEL
     assert (await kept.classify("REWE")).category == "dining"

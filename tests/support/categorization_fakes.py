@@ -14,9 +14,10 @@ from uuid import UUID
 import numpy as np
 import uuid_utils.compat
 
-from services.categorization.columns import Columns, Floats
+from services.categorization.columns import Amounts, Columns, Floats
 from services.categorization.domain import (
     Category,
+    CategorySet,
     LedgerPage,
     LedgerTransaction,
     ModelInfo,
@@ -25,7 +26,7 @@ from services.categorization.domain import (
     WorkedOut,
 )
 from services.categorization.predictor import LoadedModel
-from services.categorization.protocols import Group, Model, Opinion
+from services.categorization.protocols import Group, Head, Model, Opinion
 from services.categorization.rules_model import RulesModel
 from services.kit.errors import InvalidArgument, NotFound, ScaleError
 
@@ -56,7 +57,7 @@ class WordModel:
         self.passes: list[int] = []
         self.placed: list[int] = []
 
-    def opine(self, columns: Columns) -> Opinion:
+    def opine(self, columns: Columns, head: Head | None = None) -> Opinion:
         self.passes.append(len(columns))
         probabilities = np.full((len(columns), len(CATEGORIES)), 0.25, np.float32)
         for row, (description, merchant) in enumerate(zip(columns.descriptions, columns.merchants, strict=True)):
@@ -64,7 +65,10 @@ class WordModel:
                 if word in WORDS:
                     probabilities[row] = 0.1 / 3
                     probabilities[row, CATEGORIES.index(WORDS[word])] = 0.9
-        return Opinion(CATEGORIES, probabilities, self._points(columns))
+        points = self._points(columns)
+        if head is not None:
+            return Opinion(head.categories, head.probabilities(points, columns.amounts, probabilities), points)
+        return Opinion(CATEGORIES, probabilities, points)
 
     def place(self, columns: Columns) -> Floats:
         self.placed.append(len(columns))
@@ -87,10 +91,38 @@ class WordModel:
         return points
 
 
+@dataclass(frozen=True)
+class OneCategoryHead:
+    """`Head`: everything is 0.8 one category, whatever it looks like, and the rest is shared."""
+
+    base_version: str
+    categories: tuple[str, ...]
+
+    def probabilities(self, points: Floats, amounts: Amounts, likely: Floats) -> Floats:
+        found = np.full((len(points), len(self.categories)), 0.2 / (len(self.categories) - 1), np.float32)
+        found[:, 0] = 0.8
+        return found
+
+
+def head_artifact(category: str, base_version: str = "hypcd-test+1") -> bytes:
+    """What `load_head` reads."""
+    return f"head {base_version} {category}".encode()
+
+
+def load_head(artifact: bytes) -> OneCategoryHead:
+    """`HeadLoader` for `head_artifact`."""
+    kind, _, rest = artifact.decode().partition(" ")
+    if kind != "head":
+        raise ValueError("it is no head")
+    base_version, category = rest.split()
+    others = tuple(one for one in CATEGORIES if one != category)
+    return OneCategoryHead(base_version, (category, *others))
+
+
 class Silent(RulesModel):
     """Rules that know nothing."""
 
-    def opine(self, columns: Columns) -> Opinion:
+    def opine(self, columns: Columns, head: Head | None = None) -> Opinion:
         return Opinion([], np.zeros((len(columns), 0), np.float32), None, [""] * len(columns))
 
 
@@ -149,7 +181,7 @@ class FakeLedger:
         self._note("evaluate_rules")
         return [next((rule for word, rule in self.rules.items() if word in one.description), None) for one in payments]
 
-    async def set_category(self, transaction_id: UUID, category: str) -> tuple[LedgerTransaction, str]:
+    async def set_category(self, transaction_id: UUID, category: str) -> CategorySet:
         self._note("set_category")
         if category not in self.categories:
             raise InvalidArgument("unknown category")
@@ -157,7 +189,7 @@ class FakeLedger:
             raise NotFound("unknown transaction")
         before = self.transactions[transaction_id]
         self.transactions[transaction_id] = before._replace(category=category, source="user", confidence=None)
-        return self.transactions[transaction_id], before.category
+        return CategorySet(self.transactions[transaction_id], before.category, before.source)
 
     async def set_categories(self, worked_out: Sequence[WorkedOut]) -> int:
         self._note("set_categories")

@@ -72,7 +72,7 @@ class RecategorizationWork:
             progress = Progress(progress.done_count + len(page.transactions), progress.changed_count + changed, page.next_page_token)
             if not await self._repository.advance(running, progress):
                 raise attempt_over(running.id)
-            yield Done(progress, self._service.model_info().version)
+            yield Done(progress, stream.model_version or self._service.model_info().version)
             if not page.next_page_token:
                 return
 
@@ -95,7 +95,11 @@ class RecategorizationWork:
             for row, one in enumerate(open_ones)
             if (found := worked_out(decided, row, one)) is not None and _differs(found, one, degraded=decided.degraded)
         ]
-        return await self._ledger.set_categories(changes) if changes else 0
+        if not changes:
+            return 0
+        changed = await self._ledger.set_categories(changes)
+        stream.give(Source.MODEL, sum(bool(one.category) and one.source is not Source.USER for one in changes))
+        return changed
 
 
 def may_be_changed(found: LedgerTransaction) -> bool:

@@ -7,10 +7,10 @@ from uuid import UUID
 
 import asyncpg
 
-from services.categorization.domain import Anchor, Correction, Payment, Words
+from services.categorization.domain import Anchor, Correction, Payment, Said, UserModel, Words
 from services.kit.postgres import Connection, Database
 
-_ANCHOR = "subject, merchant_key, category, description, merchant, amount, transaction_date, said_at"
+ANCHOR = "subject, merchant_key, category, description, merchant, amount, transaction_date, said_at"
 # One look, whether there are any or not.
 SELECT_WORDS = """
     SELECT r.revision, a.subject, a.merchant_key, a.category, a.description, a.merchant, a.amount, a.transaction_date, a.said_at
@@ -19,8 +19,13 @@ SELECT_WORDS = """
 """
 _REVISION = "SELECT revision FROM categorization.revisions WHERE user_id = $1"
 SELECT_ANCHORS = f"""
-    SELECT {_ANCHOR} FROM categorization.anchors WHERE user_id = $1 ORDER BY said_at DESC, subject LIMIT $2
+    SELECT {ANCHOR} FROM categorization.anchors WHERE user_id = $1 ORDER BY said_at DESC, subject LIMIT $2
 """  # nosec B608
+# What a process has in memory already is not sent again with every correction.
+_MODEL = """
+    SELECT version, base_version, content_hash, CASE WHEN content_hash = $2 THEN '' ELSE artifact END AS artifact
+      FROM categorization.user_models WHERE user_id = $1
+"""
 _COLUMNS = (
     "user_id, id, request_id, request_hash, transaction_id, category, previous_category, merchant_key, description, merchant, amount, "
     "currency, transaction_date, created_at"
@@ -70,15 +75,16 @@ class PostgresWordsRepository:
         """See `WordsRepository`."""
         async with self._database.transaction(user_id, read_only=True) as connection:
             found = await connection.fetch(SELECT_WORDS, user_id, list(subjects))
-        said = (_anchor(record) for record in found if record["subject"] is not None)
+        said = (anchor_of(record) for record in found if record["subject"] is not None)
         return Words(found[0]["revision"] if found else None, {anchor.subject: anchor for anchor in said})
 
-    async def anchors(self, user_id: UUID, *, limit: int) -> tuple[UUID | None, Sequence[Anchor]]:
+    async def said(self, user_id: UUID, *, limit: int, known_hash: str = "") -> Said:
         """See `WordsRepository`."""
         async with self._database.transaction(user_id, read_only=True, snapshot=True) as connection:
             revision = await connection.fetchval(_REVISION, user_id)
             found = await connection.fetch(SELECT_ANCHORS, user_id, limit)
-        return revision, [_anchor(record) for record in reversed(found)]
+            model = await connection.fetchrow(_MODEL, user_id, known_hash)
+        return Said(revision, [anchor_of(record) for record in reversed(found)], UserModel(*model) if model is not None else None)
 
     async def find_correction(self, user_id: UUID, request_id: str) -> Correction | None:
         """See `WordsRepository`."""
@@ -116,7 +122,7 @@ class PostgresWordsRepository:
         return _correction(added), True
 
 
-def _anchor(record: asyncpg.Record) -> Anchor:
+def anchor_of(record: asyncpg.Record) -> Anchor:
     return Anchor(*(record[name] for name in Anchor._fields))
 
 

@@ -98,7 +98,8 @@ class DiscoveryWork:
 
 
 def _unplaced(payments: Sequence[Payment], learned: Learned, rules: Model, categories: Categories, model: Model) -> _Unplaced:
-    decided = decide(model, Columns.of(payments), learned.anchors(model), rules=rules, known=categories, today=today())
+    columns = Columns.of(payments)
+    decided = decide(learned.model(model), columns, learned.anchors(model), rules=rules, known=categories, today=today())
     points = decided.points
     if points is None:
         return _Unplaced()

@@ -38,6 +38,8 @@ EXPORTED = (
 
 LEFT_OUT: Mapping[str, str] = {
     "categorization.job_chunks": "What jobs were asked and answered, kept for a few days; the caller has it.",
+    "categorization.user_models": "Weights, which are made anew from the corrections; none from a file are ever run.",
+    "categorization.acceptance": "How many categories were given and put right a day, kept for a month, by which it is seen when to train.",
     "categorization.revisions": "A number that says that something has changed.",
 }
 """Tables with a user_id that no export holds, and why."""

@@ -98,8 +98,8 @@ class LearningServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetUserModel(self, request, context):
-        """Lets a model of the caller's own answer from now on, or none. Harmless to repeat. INVALID_ARGUMENT with reason ARTIFACT_INVALID for one
-        that cannot be read.
+        """Lets a model of the caller's own answer from now on, or none. Harmless to repeat. For services only: PERMISSION_DENIED.
+        INVALID_ARGUMENT with reason ARTIFACT_INVALID for one that cannot be read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

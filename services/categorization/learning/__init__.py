@@ -1,0 +1,1 @@
+"""What training reads of what users say, and the models that it makes for them."""
