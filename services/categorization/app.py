@@ -82,8 +82,8 @@ class _Classifying:
         self.words = PostgresWordsRepository(database)
         self.learned = LearnedUsers(self.words, load_head=load_head, most_anchors=settings.most_anchors)
         self.categories = UserCategories(ledger, self.cache)
-        self._tallies = AcceptanceTallies(PostgresLearningRepository(database))
-        self.acceptance = Acceptance(self._tallies)
+        self.tallies = AcceptanceTallies(PostgresLearningRepository(database))
+        self.acceptance = Acceptance(self.tallies)
         self.service = CategorizationService(
             predictor=self.predictor,
             rules=self.rules,
@@ -94,7 +94,7 @@ class _Classifying:
         )
 
     async def close(self) -> None:
-        await self._tallies.close()
+        await self.tallies.close()
         await self.predictor.close()
         await self.cache.close()
         if self.model_cache is not None:
@@ -112,6 +112,7 @@ class CategorizationApp:
         self._classifying = _Classifying(settings, self.database, self.ledger, load=load, load_head=load_head)
         self.predictor = self._classifying.predictor
         self.service = self._classifying.service
+        self.tallies = self._classifying.tallies
         page_tokens = PageTokens(settings.page_token_secret)
         self.servicer = CategorizationServicer(
             self.service,

@@ -104,7 +104,8 @@ async def test_only_what_several_users_agree_about_crosses_users(stack: Stack) -
     # The one who says it again and again, and once said something else, is one.
     await put_anchor(users[3], shop, "dining", "-1", subject="before", said_at=datetime(2020, 1, 1, tzinfo=UTC))
     await put_anchor(users[3], shop, "housing", "-1", subject="again")
-    found, token = {}, ""
+    found: dict[tuple[str, bool], tuple[str, int]] = {}
+    token = ""
     while True:
         request = learning_pb.ListAgreedCorrectionsRequest(minimum_user_count=2, page_size=1, page_token=token)
         page = await ask(stack, "ListAgreedCorrections", request, user_id=NOBODY)
@@ -212,7 +213,6 @@ async def test_nobody_reads_anothers_model_or_counts(stack: Stack, as_role: AsRo
 
 async def test_what_is_given_and_put_right_is_counted_by_user(stack: Stack, as_role: AsRole) -> None:
     """CAT-17: categories that a model gave to transactions, and of these the ones that the user put right."""
-    tallies = stack.app.service._acceptance._tallies
     ids = await stack.add_rows(["CAFE", "REWE", "SHELL", "NOBODY KNOWS"])
     await stack.batch([payment(text, transaction_id=str(one)) for text, one in zip(("CAFE", "REWE", "SHELL", "??"), ids, strict=True)])
     await stack.classify("CAFE")  # in no ledger
@@ -226,7 +226,7 @@ async def test_what_is_given_and_put_right_is_counted_by_user(stack: Stack, as_r
     await stack.correct(ids[1], "dining_cafe")  # agreed
     await stack.correct(ids[2], "transport")  # nothing stood there
     await stack.correct("CAFE", "dining")  # in no ledger
-    await tallies.flush()
+    await stack.app.tallies.flush()
     async with as_role("categorization", stack.user_id) as connection:
         record = await connection.fetchrow("SELECT day, classified, corrected FROM categorization.acceptance")
         assert tuple(record) == (TODAY, 3, 1)
@@ -242,7 +242,8 @@ async def test_users_who_put_too_much_right_are_named(stack: Stack, corrected: i
         [Tally(stack.user_id, week_ago, 60, 1), Tally(stack.user_id, TODAY, 40, corrected - 1), Tally(stack.user_id, before, 1000, 1000)],
         age_s=0,
     )
-    users, token = {}, ""
+    users: dict[str, learning_pb.Acceptance] = {}
+    token = ""
     while True:
         request = learning_pb.ListLowAcceptanceRequest(maximum_ratio=0.7, minimum_classified_count=100, page_size=1, page_token=token)
         page = await ask(stack, "ListLowAcceptance", request, user_id=NOBODY)

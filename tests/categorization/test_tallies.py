@@ -93,7 +93,7 @@ async def test_many_users_go_in_parts_and_a_part_that_is_in_is_not_sent_again() 
         await add(rows, age_s=age_s)
         repository.error = Unavailable("away")
 
-    repository.add_acceptance = once  # type: ignore[method-assign]
+    repository.add_acceptance = once  # type: ignore[method-assign, assignment]
     await tallies.flush()
     assert len(repository.added) == 500
     repository.error = None
