@@ -13,7 +13,7 @@ from uuid import UUID
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from clients.cli import budgets, categories, database, filters, rules, training
+from clients.cli import budgets, categories, database, filters, models, rules, training
 from clients.cli.adding import add_transaction
 from clients.cli.balances import show_balances
 from clients.cli.categorization import classify_payment, correct_category, recategorize, say_why
@@ -200,6 +200,7 @@ app.add_typer(budgets.app, name="budgets")
 app.add_typer(filters.app, name="filters")
 app.add_typer(rules.app, name="rules")
 app.add_typer(training.app, name="train")
+app.add_typer(models.app, name="models")
 app.add_typer(database.app, name="db")
 
 

@@ -25,6 +25,8 @@ class Cache(Enum):
     NEVER = "no-store"
     PREDICTION = "no-cache, no-store"
     """The next answer may be another one, without anything of the user having changed."""
+    FIXED = "private, max-age=86400, immutable"
+    """At this address there will never be anything else."""
     PUBLIC_HOUR = "public, max-age=3600"
     PUBLIC_DAY = "public, max-age=86400"
 

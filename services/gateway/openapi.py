@@ -26,6 +26,7 @@ from services.gateway import (
     flows,
     health,
     ingestion,
+    model_registry,
     notifications,
     problems,
     restore,
@@ -36,6 +37,7 @@ from services.gateway import (
 )
 from services.gateway.answers import Cache, bytes_answer
 from services.gateway.errors import MEDIA_TYPE
+from services.gateway.exchange import SIGNED_PREFIX
 
 VERSION = "1.0.0"
 DOCUMENT = Path("docs/openapi.json")
@@ -64,6 +66,10 @@ _TAGS = [
     {"name": "saved filters", "description": "Filter expressions that you keep by name."},
     {"name": "categories", "description": "The taxonomy, your own categories, and those that your payments suggest."},
     {"name": "categorization", "description": "What payments were for, why, and what you say to it."},
+    {
+        "name": "models",
+        "description": "Versions of models: where each came from, how good it is, which one answers, and back to the one before.",
+    },
     {"name": "training", "description": "Models that learn from what you say, in the background, and how far they are."},
     {"name": "notifications", "description": "What you should know and did not ask for."},
     {"name": "profile", "description": "Your settings."},
@@ -79,6 +85,7 @@ _NEVER_KEPT = (
     "/api/v1/imports",
     "/api/v1/classify/jobs",
     "/api/v1/training/jobs",
+    "/api/v1/training/models",
     "/api/v1/training/status",
     "/api/v1/training/stream",
 )
@@ -109,6 +116,7 @@ def add_routes(app: FastAPI) -> None:
         typed,
         categorization,
         training,
+        model_registry,
         notifications,
         export,
         restore,
@@ -137,17 +145,20 @@ def document() -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any], path: str, method: str) -> None:
-    # Without a token only what health is for.
-    needs_token = "health" not in operation["tags"]
+    # Without a token only what health is for, and what an address with a signature stands for.
+    signed = path.startswith(SIGNED_PREFIX)
+    needs_token = "health" not in operation["tags"] and not signed
     operation["security"] = [{"token": []}] if needs_token else []
     answers = operation["responses"]
-    if not needs_token:
+    if signed:
+        answers.pop("401")
+    if not needs_token and not signed:
         answers.pop("422", None)
     if method in {"post", "patch", "put"} and not path.endswith(("/imports", "/import", "/restore")):
         answers.update({str(status): {"description": text["description"]} for status, text in problems.WITH_JSON.items()})
-    if needs_token and "408" not in answers:
+    if (needs_token or signed) and "408" not in answers:
         answers.update({str(status): {"description": text["description"]} for status, text in problems.SLOW_DATABASE.items()})
-    if method == "get" and needs_token and not path.startswith(_NEVER_KEPT) and not path.endswith(("/balance", "/export")):
+    if method == "get" and (needs_token or signed) and not path.startswith(_NEVER_KEPT) and not path.endswith(("/balance", "/export")):
         answers["304"] = {"description": "You have it already: If-None-Match names its ETag."}
     for status, answer in answers.items():
         answer["headers"] = dict(_ANSWER_HEADERS)

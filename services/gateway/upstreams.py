@@ -19,6 +19,7 @@ from scale.categorization.v1.categorization_service_pb2_grpc import Categorizati
 from scale.categorization.v1.user_data_service_pb2_grpc import UserDataServiceStub as CategorizationUserDataStub
 from scale.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub
 from scale.ingestion.v1.user_data_service_pb2_grpc import UserDataServiceStub as IngestionUserDataStub
+from scale.training.v1.model_registry_service_pb2_grpc import ModelRegistryServiceStub
 from scale.training.v1.notifications_service_pb2_grpc import NotificationsServiceStub
 from scale.training.v1.training_service_pb2_grpc import TrainingServiceStub
 from services.gateway.settings import GatewaySettings
@@ -34,6 +35,7 @@ SAVED_FILTERS = "scale.accounts.v1.SavedFiltersService"
 INGESTION = "scale.ingestion.v1.IngestionService"
 CATEGORIZATION = "scale.categorization.v1.CategorizationService"
 TRAINING = "scale.training.v1.TrainingService"
+MODEL_REGISTRY = "scale.training.v1.ModelRegistryService"
 NOTIFICATIONS = "scale.training.v1.NotificationsService"
 ACCOUNTS_USER_DATA = "scale.accounts.v1.UserDataService"
 INGESTION_USER_DATA = "scale.ingestion.v1.UserDataService"
@@ -87,6 +89,8 @@ _CATEGORIZATION_REPEATABLE = (
     "GetModelInfo",
 )
 _TRAINING_REPEATABLE = ("StartTrainingJob", "GetTrainingJob", "ListTrainingJobs", "CancelTrainingJob", "WatchTrainingJob")
+# Not RollBackModel: where no version is named, a second one goes back twice.
+_MODEL_REGISTRY_REPEATABLE = ("ListModelVersions", "GetModelVersion", "GetLiveModelVersion", "PromoteModelVersion", "ReadArtifact")
 _NOTIFICATIONS_REPEATABLE = ("ListNotifications", "MarkNotificationsRead")
 
 
@@ -103,6 +107,7 @@ class Upstreams:
     ingestion: ServiceClient
     categorization: ServiceClient
     training: ServiceClient
+    model_registry: ServiceClient
     notifications: ServiceClient
     accounts_user_data: ServiceClient
     ingestion_user_data: ServiceClient
@@ -195,6 +200,13 @@ def connect(settings: GatewaySettings, redis: Redis | None) -> Upstreams:
             settings.training_address,
             service=TRAINING,
             idempotent=_TRAINING_REPEATABLE,
+            timeout_s=settings.timeout_s,
+        ),
+        model_registry=ServiceClient(
+            ModelRegistryServiceStub,
+            settings.training_address,
+            service=MODEL_REGISTRY,
+            idempotent=_MODEL_REGISTRY_REPEATABLE,
             timeout_s=settings.timeout_s,
         ),
         notifications=ServiceClient(

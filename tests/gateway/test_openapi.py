@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from services.gateway import openapi
+from services.gateway.exchange import SIGNED_PREFIX
 from tests.support.gateway_app import Gateway, api_routes
 
 DOCUMENT = openapi.document()
@@ -46,7 +47,10 @@ def test_every_operation_is_described(path: str, method: str, operation: dict[st
     for parameter in operation.get("parameters", ()):
         assert parameter["description"], parameter["name"]
     statuses = {int(status) for status in operation["responses"]}
-    if path.startswith("/api/v1/") and "health" not in path:
+    if path.startswith(SIGNED_PREFIX):
+        assert operation["security"] == []
+        assert statuses >= {403, 404, 408, 422, 429, 500, 503, 504}
+    elif path.startswith("/api/v1/") and "health" not in path:
         assert operation["security"] == [{"token": []}]
         assert statuses >= {401, 403, 408, 422, 429, 500, 503, 504}
     for status, answer in operation["responses"].items():

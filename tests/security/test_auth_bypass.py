@@ -104,11 +104,20 @@ ROUTES = [
     ("POST", f"/api/v1/training/jobs/{uuid4()}/cancel"),
     ("GET", f"/api/v1/training/status/{uuid4()}"),
     ("GET", f"/api/v1/training/stream/{uuid4()}"),
+    ("GET", "/api/v1/training/models/categorizer/versions"),
+    ("GET", "/api/v1/training/models/categorizer/versions/1-0a1b2c3d"),
+    ("POST", "/api/v1/training/models/categorizer/versions/1-0a1b2c3d/promote"),
+    ("GET", "/api/v1/training/models/categorizer/live"),
+    ("POST", "/api/v1/training/models/categorizer/rollback"),
     ("GET", "/api/v1/transfers"),
     ("GET", f"/api/v1/transfers/{uuid4()}"),
     ("POST", f"/api/v1/transfers/{uuid4()}/confirm"),
     ("POST", f"/api/v1/transfers/{uuid4()}/undo"),
 ]
+
+
+# A signature in the address is the permission, and the service checks it: tests/training/registry/test_servicer.py.
+SIGNED = {("GET", "/api/v1/artifacts/*/*/*")}
 
 
 def claims(**changes: object) -> dict[str, object]:
@@ -121,7 +130,7 @@ def unsigned(**changes: object) -> str:
 
 
 def test_route_list_is_complete(gateway_routes: set[tuple[str, str]]) -> None:
-    listed = {(method, re.sub(r"[0-9a-f-]{36,64}", "*", path)) for method, path in ROUTES}
+    listed = {(method, re.sub(r"[0-9a-f-]{36,64}|categorizer|1-0a1b2c3d", "*", path)) for method, path in ROUTES} | SIGNED
     assert listed == {(method, re.sub(r"{\w+}", "*", path)) for method, path in gateway_routes}
 
 
@@ -144,6 +153,7 @@ async def test_no_route_answers_without_a_token(gateway: Gateway, method: str, p
     assert not gateway.categorization.requests
     assert not gateway.training.requests
     assert not gateway.notifications.requests
+    assert not gateway.model_registry.requests
 
 
 @pytest.mark.parametrize(

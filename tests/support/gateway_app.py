@@ -91,6 +91,11 @@ class Gateway:
         return self.subjects["TrainingService"]
 
     @property
+    def model_registry(self) -> FakeSubject:
+        """The service that keeps versions of models."""
+        return self.subjects["ModelRegistryService"]
+
+    @property
     def notifications(self) -> FakeSubject:
         """The service of what users should know."""
         return self.subjects["NotificationsService"]

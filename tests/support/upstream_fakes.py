@@ -62,6 +62,7 @@ SUBJECTS = {
 }
 """Services whose methods take one message, by short name: the other ones of the accounts process, those of categorization and of training,
 and those that every process has, by process."""
+OPEN_METHODS = frozenset({"/scale.training.v1.ModelRegistryService/ReadArtifact"})
 SECRET = "a-secret-of-at-least-thirty-two-characters"
 FIGURES = {"pool_size": 5, "checked_in": 4, "checked_out": 1, "overflow": 0, "pool_class": "Pool"}
 
@@ -164,7 +165,9 @@ class _Fake:
 
     async def _enter(self, request: Any, call: grpc.aio.ServicerContext) -> None:
         self.requests.append(request)
-        self.callers.append(context.identity().user_id)
+        caller = context.identity_or_none()
+        if caller is not None:
+            self.callers.append(caller.user_id)
         self.request_ids.append(context.request_id())
         self.deadlines.append(call.time_remaining() or float("inf"))
         try:
@@ -472,6 +475,7 @@ def fake_server(
         name=process_of(fake),
         services=[fake.full_name],
         register=register,
+        open_methods=OPEN_METHODS,
         check=check,
         figures=lambda: figures,
     )

@@ -1,19 +1,20 @@
-"""`Registry`: what a job has made becomes a version."""
+"""`Registry` and `LiveModels`: what a job has made becomes a version, and what is live is there to be compared with."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 from contextlib import suppress
+from uuid import UUID
 
 import structlog
 import uuid_utils.compat
 
 from services.kit.errors import Aborted, ScaleError, Unauthenticated
-from services.training.domain import Job, Metrics, ModelVersion, Stage, Trained
+from services.training.domain import Job, LiveArtifact, Metrics, ModelVersion, Stage, Trained
 from services.training.registry.artifacts import Artifacts
 from services.training.registry.delivery import Delivery
-from services.training.registry.domain import NewVersion, surplus
+from services.training.registry.domain import ArtifactGone, NewVersion, surplus
 from services.training.registry.protocols import VersionsRepository
 
 log = structlog.get_logger()
@@ -23,8 +24,8 @@ _MOST_LOOKED_AT = 1000
 
 
 class ModelRegistry:
-    """`Registry` on a repository and a storage. The artefact comes first, so that no version is without one; what a crash in between
-    leaves behind is removed by the clock (`Artifacts.remove_orphans`)."""
+    """`Registry` and `LiveModels` on a repository and a storage. The artefact comes first, so that no version is without one; what a crash
+    in between leaves behind is removed by the clock (`Artifacts.remove_orphans`)."""
 
     def __init__(
         self, repository: VersionsRepository, artifacts: Artifacts, delivery: Delivery, *, code_version: str, kept_versions: int
@@ -47,6 +48,17 @@ class ModelRegistry:
         with suppress(ScaleError):  # the next version of this model tries again
             await self._remove_surplus(found)
         return found
+
+    async def live(self, user_id: UUID, model_type: str) -> LiveArtifact | None:
+        """See `LiveModels`."""
+        found = await self._repository.live(user_id, model_type)
+        if found is None:
+            return None
+        try:
+            return LiveArtifact(found.version, await self._artifacts.read(found))
+        except ArtifactGone:
+            # It answers no more than one that is not there.
+            return None
 
     async def _add(self, job: Job, trained: Trained) -> ModelVersion:
         if not trained.artifact:

@@ -52,6 +52,15 @@ async def test_what_is_better_answers(registry: Registry) -> None:
     assert (await registry.service.get_live_version(registry.user_id, CATEGORIZER)).delivered_at is not None
 
 
+async def test_what_is_live_is_there_to_be_compared_with(registry: Registry) -> None:
+    assert await registry.registry.live(registry.user_id, CATEGORIZER) is None
+    made = await registry.register(b"1")
+    await registry.register(b"2", better=False)
+    assert await registry.registry.live(registry.user_id, CATEGORIZER) == (made.version, b"1")
+    (registry.folder / made.artifact_key).unlink()
+    assert await registry.registry.live(registry.user_id, CATEGORIZER) is None
+
+
 async def test_what_is_not_better_changes_nothing(registry: Registry) -> None:
     live = await registry.register(b"one")
     candidate = await registry.register(b"two", better=False)
