@@ -10,7 +10,6 @@ import asyncpg
 from services.categorization.domain import Anchor, Correction, Payment, Words
 from services.kit.postgres import Connection, Database
 
-_ANCHOR = "subject, merchant_key, category, description, merchant, amount, transaction_date, said_at"
 # One look, whether there are any or not.
 SELECT_WORDS = """
     SELECT r.revision, a.subject, a.merchant_key, a.category, a.description, a.merchant, a.amount, a.transaction_date, a.said_at
@@ -18,9 +17,12 @@ SELECT_WORDS = """
      WHERE r.user_id = $1
 """
 _REVISION = "SELECT revision FROM categorization.revisions WHERE user_id = $1"
-SELECT_ANCHORS = f"""
-    SELECT {_ANCHOR} FROM categorization.anchors WHERE user_id = $1 ORDER BY said_at DESC, subject LIMIT $2
-"""  # nosec B608
+# Models read no more of a text than so much; processes keep these rows in memory.
+SELECT_ANCHORS = """
+    SELECT subject, merchant_key, category, left(description, 512) AS description, left(merchant, 512) AS merchant, amount,
+           transaction_date, said_at
+      FROM categorization.anchors WHERE user_id = $1 ORDER BY said_at DESC, subject LIMIT $2
+"""
 _COLUMNS = (
     "user_id, id, request_id, request_hash, transaction_id, category, previous_category, merchant_key, description, merchant, amount, "
     "currency, transaction_date, created_at"
