@@ -18,7 +18,9 @@ _STROKES = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe
 _ACCENTS = re.compile("[\u0300-\u036f]+")
 
 # Fields of SEPA remittances: only the counterparty's name is of use.
-_NAME_FIELD = re.compile(r"/name/([^/]{2,})|(?:\b(?:name|naam|nom|nombre)\s*:\s*)([^:/]{2,}?)(?=\s+\w+\s*:|$)")
+_NAME_FIELD = re.compile(r"/name/([^/]{2,})")
+_NAME_LABEL = re.compile(r"\b(?:name|naam|nom|nombre)\s*:")
+_NEXT_LABEL = re.compile(r"\s\w+\Z")
 _SEPA_FIELDS = re.compile(r"\b(?:eref|kref|mref|cred|debt|svwz|abwa|abwe|iban|bic|coam|oamt|purp)\+\s*(?=(\S*))")
 _LABELLED = re.compile(
     r"\b(?:iban|bic|end-to-end(?:-ref\.?)?|mandatsref\.?|mandat(?:sreferenz)?|mandate|glaubiger-id|creditor id|kundenreferenz|omschrijving"
@@ -98,9 +100,7 @@ def merchant_keys(merchants: Iterable[str | None], descriptions: Iterable[str]) 
 @lru_cache(maxsize=_CACHED)
 def _key(text: str) -> str:
     plain = fold_text(text)
-    named = _NAME_FIELD.search(plain)
-    if named:
-        plain = named[1] or named[2]
+    plain = _named(plain) or plain
     name = _without_noise(plain)
     for lead in (_PAID_BY, _COLLECTORS, _PAID_BY):
         found = lead.match(name)
@@ -111,6 +111,23 @@ def _key(text: str) -> str:
     words = _words(name)
     # A text of nothing but numbers is still the same text next month.
     return (" ".join(words) or " ".join(plain.split()))[:MAX_KEY].strip()
+
+
+def _named(text: str) -> str:
+    """What a field of the text says is the counterparty's name: up to the next field, if that is not within an address; "" where none does."""
+    if found := _NAME_FIELD.search(text):
+        return found[1]
+    for label in _NAME_LABEL.finditer(text):
+        value, colon, _ = text[label.end() :].partition(":")
+        if colon:
+            # One word stands between the name and the colon: the next field's own.
+            value = value.rstrip()
+            following = _NEXT_LABEL.search(value)
+            value = value[: following.start()] if following else ""
+        value = value.strip()
+        if len(value) > 1 and "/" not in value:
+            return value
+    return ""
 
 
 def fold_text(text: str) -> str:

@@ -26,6 +26,8 @@ _STEADY = 3
 """The latest corrections of a merchant that settle what it is when they agree."""
 _OTHER_AMOUNT = 0.15
 """Powers of ten by which another correction's amount must be nearer than the latest one's to be followed instead."""
+_UNSURE, _SURE = 0.5, 0.75
+"""How likely the global model's answer for a merchant new to the user is when habits count in full, and when not at all."""
 _MOST_PAIRS = 500_000
 """Payments times categories that are weighed at once."""
 _FAR = 1.0
@@ -109,7 +111,9 @@ class PersonalAnchors:
     def apply(self, payments: Payments, categories: Sequence[str], weights: Weights | None = None) -> PersonalPredictions:
         """The user's answers; `categories` are those of `payments.probabilities`. What else is asked at the same time does not matter.
 
-        Where the user's corrections say nothing at all of a payment, the answer is the global model's, to the digit.
+        Where the user's corrections say nothing at all of a payment, the answer is the global model's, to the digit; so it is where the
+        merchant is new to the user, resembles none that is not, and the global model is sure: what a user mostly pays for says little of
+        a shop that everybody knows. Without `weights` that can be read, what the user said of the very merchant counts, and nothing else.
         """
         index = {category: number for number, category in enumerate(categories)}
         places = np.array([index.setdefault(category, len(index)) for category in self._own], np.int64)
@@ -119,12 +123,12 @@ class PersonalAnchors:
             return PersonalPredictions(tuple(index), likely, [Evidence(Basis.GLOBAL)] * len(likely))
         # A user with thousands of own categories asks for few payments at a time: evidence is a number for each pair of the two.
         step = max(_MOST_PAIRS // len(index), 1)
-        weighed, why = weights or Weights.shipped(), []
+        weighed, why = weights or Weights.shipped(), list[Evidence]()
         probabilities = np.empty_like(likely)
         for start in range(0, len(likely), step):
             part = slice(start, start + step)
             some = _part(payments, part)
-            probabilities[part] = self._weigh(some, likely[part], places, weighed)
+            probabilities[part] = self._weigh(some, likely[part], places, weighed) if weighed is not None else likely[part]
             self._follow(some, places, probabilities[part])
             why.extend(self._why(some, places, likely[part], probabilities[part]))
         return PersonalPredictions(tuple(index), probabilities, why)
@@ -133,7 +137,10 @@ class PersonalAnchors:
         found = features(self._history, payments.keys, payments.amounts, payments.days, likely, places, payments.points)
         probabilities = weights.probabilities(found.columns, candidates(likely, places))
         probabilities *= np.where(found.seen, 1.0, np.minimum(likely.sum(1), 1.0))[:, None].astype(np.float32)
-        return np.where(found.speaks[:, None], probabilities, likely)
+        probabilities = np.where(found.speaks[:, None], probabilities, likely)
+        sure = np.clip((likely.max(axis=1) - _UNSURE) / (_SURE - _UNSURE), 0.0, 1.0)
+        heard = np.where(found.seen, 0.0, sure * (1.0 - found.nearness)).astype(np.float32)[:, None]
+        return np.where(heard < 1, heard * likely + (1 - heard) * probabilities, likely)
 
     def _follow(self, payments: Payments, places: Ints, probabilities: Floats) -> None:
         """One correction is enough for its merchant, whatever was said before, unless that was of amounts more like this one."""

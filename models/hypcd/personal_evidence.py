@@ -141,6 +141,8 @@ class Found:
     """[n], the user has corrected this merchant before."""
     speaks: npt.NDArray[np.bool_]
     """[n], the history says anything at all."""
+    nearness: Floats
+    """[n], 0 to 1: how much alike the most similar merchant of the history is."""
 
 
 def candidates(likely: Floats, places: Ints) -> npt.NDArray[np.bool_]:
@@ -221,7 +223,8 @@ def features(
     out[:, :, put["merchant_age"]] = np.log1p(last_age)[:, None] / 8
     out[:, :, put["corrections"]] = np.log1p(history.size)
     seen = total[:, 0] > 0
-    return Found(out, seen, seen | history.shows_habits | (near.sum(1) > _AUDIBLE))
+    nearness = greatest.max(axis=1, initial=0.0) ** (_NEAR / _NEAREST)
+    return Found(out, seen, seen | history.shows_habits | (near.sum(1) > _AUDIBLE), nearness.astype(np.float32))
 
 
 def magnitude(amounts: Doubles) -> Doubles:

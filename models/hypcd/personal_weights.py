@@ -28,17 +28,31 @@ class Weights:
     """[h]"""
 
     @classmethod
-    def shipped(cls) -> Weights:
-        """Those that `models.hypcd.personal_fit` made."""
-        return _shipped()
+    def shipped(cls) -> Weights | None:
+        """Those that `models.hypcd.personal_fit` made; None for as long as their file cannot be read."""
+        try:
+            status = FILE.stat()
+            return _shipped(status.st_mtime_ns, status.st_ctime_ns, status.st_size)
+        except (OSError, ValueError):
+            return None
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Raises ValueError for a file of other evidence."""
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        if tuple(stored["evidence"]) != NAMES:
+        """Raises OSError for a file that cannot be read, ValueError for one that holds no weights, or those of other evidence."""
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            evidence = tuple(stored["evidence"])
+            hidden, bias, out = (np.asarray(stored[part], np.float32) for part in ("hidden", "bias", "out"))
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ValueError(f"{path} holds no weights: {type(error).__name__}; restore it, or fit it again") from error
+        if evidence != NAMES:
             raise ValueError(f"{path} weighs other evidence than this version has: fit it again (models.hypcd.personal_fit)")
-        hidden, bias, out = (np.asarray(stored[part], np.float32) for part in ("hidden", "bias", "out"))
+        if (
+            hidden.shape != (len(NAMES), len(bias))
+            or bias.shape != out.shape
+            or not all(np.isfinite(part).all() for part in (hidden, bias, out))
+        ):
+            raise ValueError(f"{path} holds weights that do not fit together; restore it, or fit it again")
         return cls(hidden, bias, out)
 
     def write(self, path: Path) -> None:
@@ -58,5 +72,5 @@ class Weights:
 
 
 @lru_cache(maxsize=1)
-def _shipped() -> Weights:
+def _shipped(*_changed: int) -> Weights:
     return Weights.read(FILE)

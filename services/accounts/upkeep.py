@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from services.accounts.analytics.refresh import FiguresRefresh
 from services.accounts.analytics.repository.refresh import PostgresFiguresRepository
 from services.accounts.edits.expiry import EditsExpiry
@@ -13,6 +11,7 @@ from services.accounts.repository.partitions import PostgresPartitionsRepository
 from services.accounts.settings import AccountsSettings, AccountsWorkerSettings
 from services.kit.cache import Cache
 from services.kit.postgres import Database
+from services.kit.worker_app import WorkerApp
 
 CATEGORY_LISTS = "cat"
 """The cache in which categorization keeps each user's categories (cache:cat:<user>). Whoever changes those drops it."""
@@ -24,23 +23,8 @@ def open_cache(settings: AccountsSettings | AccountsWorkerSettings, *, name: str
     return Cache(redis_url, name=name, key=settings.cache_secret)
 
 
-class AccountsWorkerApp:
-    """Made in the process that works, on its event loop."""
-
-    _opened: ClassVar[AccountsWorkerApp | None] = None
-
-    @classmethod
-    async def open(cls, settings: AccountsWorkerSettings) -> None:
-        """Once, before the first task."""
-        cls._opened = cls(settings)
-        await cls._opened.database.open()
-
-    @classmethod
-    def opened(cls) -> AccountsWorkerApp:
-        """This process's own."""
-        if cls._opened is None:
-            raise RuntimeError("a task outside of a worker")
-        return cls._opened
+class AccountsWorkerApp(WorkerApp[AccountsWorkerSettings]):
+    """What the ledger's upkeep needs."""
 
     def __init__(self, settings: AccountsWorkerSettings) -> None:
         # One task at a time.
@@ -53,9 +37,6 @@ class AccountsWorkerApp:
         self.expiry = EditsExpiry(PostgresExpiredEdits(self.database, statement_timeout_s=settings.bulk_statement_timeout_s))
         self.months = MonthsAhead(PostgresPartitionsRepository(self.database))
 
-    @classmethod
-    async def close(cls) -> None:
-        """Lets go of database and Redis."""
-        app, cls._opened = cls.opened(), None
-        await app._cache.close()
-        await app.database.close()
+    async def release(self) -> None:
+        """See `WorkerApp`."""
+        await self._cache.close()

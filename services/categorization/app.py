@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
 from uuid import UUID
 
 import grpc.aio
@@ -47,6 +46,7 @@ from services.kit.postgres import Database
 from services.kit.server import Server, set_up_process
 from services.kit.service_tokens import ServiceTokens
 from services.kit.telemetry import export_pool
+from services.kit.worker_app import WorkerApp
 
 NAME = "categorization"
 SERVICE = "scale.categorization.v1.CategorizationService"
@@ -193,23 +193,8 @@ async def run(settings: CategorizationSettings) -> None:
         await app.close()
 
 
-class CategorizationWorkerApp:
-    """What a process of the worker holds, from its first task to its end. Made in that process, on its event loop."""
-
-    _opened: ClassVar[CategorizationWorkerApp | None] = None
-
-    @classmethod
-    async def open(cls, settings: CategorizationWorkerSettings) -> None:
-        """Once, before the first task."""
-        cls._opened = cls(settings)
-        await cls._opened.database.open()
-
-    @classmethod
-    def opened(cls) -> CategorizationWorkerApp:
-        """This process's own."""
-        if cls._opened is None:
-            raise RuntimeError("a task outside of a worker")
-        return cls._opened
+class CategorizationWorkerApp(WorkerApp[CategorizationWorkerSettings]):
+    """What a job needs."""
 
     def __init__(self, settings: CategorizationWorkerSettings) -> None:
         # One job at a time: its own statements, and the lease.
@@ -252,10 +237,8 @@ class CategorizationWorkerApp:
         context.bind_background(user_id, self._tokens, since=await self.database.now())
         await self.runs.run_job(user_id, job_id)
 
-    @classmethod
-    async def close(cls) -> None:
-        """Lets go of model, database, ledger and Redis."""
-        app, cls._opened = cls.opened(), None
-        await app._classifying.close()
-        for connected in (app._queue, app._ledger, app.database):
+    async def release(self) -> None:
+        """See `WorkerApp`."""
+        await self._classifying.close()
+        for connected in (self._queue, self._ledger):
             await connected.close()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 import structlog
 
+from models.hypcd import personal_weights
 from models.hypcd.merchant import merchant_keys
 from models.knowledge.brands import match_brand
 from services.categorization.columns import Columns, Floats
@@ -109,12 +110,16 @@ def load_hypcd(folder: Path) -> LoadedModel:
     # Two hundred megabytes and a second: in the thread that loads, and not in a worker that never classifies.
     import torch
 
-    from models.artifact import read_manifest
+    from models.artifact import ArtifactError, read_manifest
     from models.hypcd.classifier import Classifier
 
     # One core answers tens of thousands a second; more would only wait for each other.
     torch.set_num_threads(1)
     classifier = Classifier.load(folder)
+    try:
+        personal_weights.Weights.read(personal_weights.FILE)
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"what weighs the user's corrections cannot be used: {error}") from error
     # The table of brands is read now, not while the first one who asks waits.
     match_brand("")
     hashes = read_manifest(folder).hashes
@@ -242,7 +247,10 @@ class ModelPredictor:
 def _signature(folder: Path) -> Signature:
     """What tells that files were changed, without reading them; nothing for a folder that is not there."""
     try:
-        found = [(path.name, path.stat()) for path in sorted(folder.iterdir()) if path.suffix in (".pt", ".json")]
+        files = [path for path in sorted(folder.iterdir()) if path.suffix in (".pt", ".json")]
+        found = [(path.name, path.stat()) for path in files if path != personal_weights.FILE]
     except OSError:
         return _NOTHING
+    with suppress(OSError):
+        found.append((personal_weights.FILE.name, personal_weights.FILE.stat()))
     return tuple((name, status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino) for name, status in found)

@@ -41,7 +41,7 @@ class Opinion:
 
 
 class Group(NamedTuple):
-    """Payments that lie together, and far from all that is known."""
+    """Points that lie together, and far from all that is known."""
 
     members: Sequence[int]
     """Rows, the most typical first."""

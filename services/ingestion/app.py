@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
 from uuid import UUID
 
 import grpc.aio
@@ -44,6 +43,7 @@ from services.kit.server import Server, set_up_process
 from services.kit.service_tokens import ServiceTokens
 from services.kit.storage import ObjectStorage
 from services.kit.telemetry import export_pool
+from services.kit.worker_app import WorkerApp
 
 NAME = "ingestion"
 SERVICE = "scale.ingestion.v1.IngestionService"
@@ -160,23 +160,8 @@ async def run(settings: IngestionSettings) -> None:
         await app.close()
 
 
-class IngestionWorkerApp:
-    """What a process of the worker holds, from its first task to its end. Made in that process, on its event loop."""
-
-    _opened: ClassVar[IngestionWorkerApp | None] = None
-
-    @classmethod
-    async def open(cls, settings: IngestionWorkerSettings) -> None:
-        """Once, before the first task."""
-        cls._opened = cls(settings)
-        await cls._opened.database.open()
-
-    @classmethod
-    def opened(cls) -> IngestionWorkerApp:
-        """This process's own."""
-        if cls._opened is None:
-            raise RuntimeError("a task outside of a worker")
-        return cls._opened
+class IngestionWorkerApp(WorkerApp[IngestionWorkerSettings]):
+    """What an import needs."""
 
     def __init__(self, settings: IngestionWorkerSettings) -> None:
         redis_url = settings.redis_url.get_secret_value()
@@ -214,11 +199,9 @@ class IngestionWorkerApp:
         context.bind_background(user_id, self._tokens, since=await self.database.now())
         await self.queued_imports.run_queued_import(user_id, import_id)
 
-    @classmethod
-    async def close(cls) -> None:
-        """Lets go of database, ledger, Redis and threads."""
-        app, cls._opened = cls.opened(), None
-        app._runs.close()
-        for connected in (app._queue, app._events, app._categorizer, app._ledger, app.database):
+    async def release(self) -> None:
+        """See `WorkerApp`."""
+        self._runs.close()
+        for connected in (self._queue, self._events, self._categorizer, self._ledger):
             if connected is not None:
                 await connected.close()

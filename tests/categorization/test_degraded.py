@@ -12,9 +12,11 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from models.hypcd import personal_weights
 from scale.categorization.v1 import categorization_service_pb2 as pb
 from services.categorization.app import SERVICE
 from services.categorization.predictor import load_hypcd
+from services.categorization.settings import MODELS_DIR
 from services.kit.errors import FailedPrecondition, Unavailable
 from services.kit.server import FIGURES_KEY
 from services.local import LocalSystem
@@ -58,6 +60,27 @@ async def test_classify_works_with_an_empty_or_corrupt_folder(
         await stack.correct("qwertz", "housing")
         assert (await stack.classify("qwertz")).source == pb.CLASSIFICATION_SOURCE_USER
     assert "no model: the rules answer" in capfd.readouterr().out
+
+
+async def test_corrections_count_while_what_weighs_them_is_broken(
+    servers: LocalSystem, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "personal.json"
+    file.write_text("{}")
+    whole = personal_weights.FILE.read_bytes()
+    monkeypatch.setattr(personal_weights, "FILE", file)
+    async with categorization(servers, ledger, MODELS_DIR, load=load_hypcd) as stack:
+        info = (await stack.call("GetModelInfo", pb.GetModelInfoRequest())).model
+        assert info.degraded
+        assert "personal.json" in info.reason
+        await stack.correct("REWE", "housing")
+        answer = await stack.classify("REWE")
+        assert (answer.category, answer.source, answer.degraded) == ("housing", pb.CLASSIFICATION_SOURCE_USER, True)
+        assert (await stack.classify("LIDL")).category == "groceries_supermarket"
+        file.write_bytes(whole)
+        await stack.app.predictor.look()
+        assert not (await stack.call("GetModelInfo", pb.GetModelInfoRequest())).model.degraded
+        assert not (await stack.classify("LIDL")).degraded
 
 
 async def test_the_model_comes_back_without_a_restart(servers: LocalSystem, ledger: Ledger, models_dir: Path, tmp_path: Path) -> None:

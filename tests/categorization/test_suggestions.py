@@ -63,8 +63,13 @@ class Looks:
         return await self.service.get_job(self.user_id, job.id)
 
 
-def groups_of(ledger: FakeLedger, ids: Sequence[UUID], text: str) -> None:
-    for one in ids:
+HALLS = ["BOULDERHALLE NORD", "BOULDERHALLE OST", "BOULDERHALLE SUED"]
+
+
+def groups_of(ledger: FakeLedger, ids: Sequence[UUID], *texts: str) -> None:
+    """Payments, the texts in turn."""
+    for number, one in enumerate(ids):
+        text = texts[number % len(texts)]
         payment = shop(text)
         ledger.transactions[one] = LedgerTransaction(Payment(text, "", payment.amount, "EUR", payment.transaction_date, one), "", "", None)
 
@@ -86,10 +91,11 @@ def looks(stack: Stack) -> Looks:
 
 
 def fill(ledger: FakeLedger) -> list[UUID]:
-    """Six climbing halls, six vets, some that are known, and too few of a kind."""
+    """Climbing in three halls, three vets, one merchant of a kind of its own, some that are known, and too few of a kind."""
     halls = [uuid_utils.compat.uuid7() for _ in range(6)]
-    groups_of(ledger, halls, "BOULDERHALLE NORD")
-    groups_of(ledger, [uuid_utils.compat.uuid7() for _ in range(7)], "TIERARZT DR MILZ")
+    groups_of(ledger, halls, *HALLS)
+    groups_of(ledger, [uuid_utils.compat.uuid7() for _ in range(7)], "TIERARZT DR MILZ", "TIERARZT DR HALM", "TIERARZT DR KERN")
+    groups_of(ledger, [uuid_utils.compat.uuid7() for _ in range(8)], "MODELLBAHN MEIER 17", "MODELLBAHN MEIER 18")
     groups_of(ledger, [uuid_utils.compat.uuid7() for _ in range(9)], "REWE")
     groups_of(ledger, [uuid_utils.compat.uuid7() for _ in range(LEAST_MEMBERS - 1)], "KIOSK")
     for _ in range(9):
@@ -100,17 +106,31 @@ def fill(ledger: FakeLedger) -> list[UUID]:
 async def test_what_lies_together_and_belongs_nowhere_is_suggested(looks: Looks, stack: Stack) -> None:
     halls = fill(looks.ledger)
     job = await looks.look()
-    assert (job.state, job.done_count, job.changed_count) == (JobState.SUCCEEDED, 35, 2)
+    assert (job.state, job.done_count, job.changed_count) == (JobState.SUCCEEDED, 43, 2)
     found = {one.name: one for one in await suggestions(stack)}
-    assert sorted(found) == ["Boulderhalle Nord", "Tierarzt Milz"]
-    hall = found["Boulderhalle Nord"]
+    assert sorted(found) == ["Boulderhalle", "Tierarzt"]
+    hall = found["Boulderhalle"]
     assert (hall.state, hall.transaction_count, hall.category) == (OPEN, 6, "")
     assert sorted(hall.transaction_ids) == sorted(map(str, halls))
-    assert list(hall.examples) == ["BOULDERHALLE NORD"]
+    assert sorted(hall.examples) == HALLS
     assert hall.primary_slug in {"groceries", "dining", "transport", "housing"}
-    assert hall.reason == "6 payments to Boulderhalle Nord resemble each other more than they do any category."
+    assert (
+        hall.reason
+        == "6 payments to Boulderhalle Nord, Boulderhalle Ost and Boulderhalle Sued resemble each other more than they do any category."
+    )
     assert 0 < hall.score <= 1
     assert await suggestions(stack.other_user()) == []
+
+
+async def test_one_merchant_alone_is_no_category(looks: Looks, stack: Stack) -> None:
+    one = [uuid_utils.compat.uuid7() for _ in range(50)]
+    groups_of(looks.ledger, one, "MODELLBAHN MEIER 17", "MODELLBAHN MEIER 18")
+    assert (await looks.look()).changed_count == 0
+    groups_of(looks.ledger, [uuid_utils.compat.uuid7()], "MODELLBAHN SCHULZ")
+    assert (await looks.look()).changed_count == 1
+    (found,) = await suggestions(stack)
+    assert (found.name, found.transaction_count) == ("Modellbahn Meier", 51)
+    assert "MODELLBAHN SCHULZ" in found.examples[:2], "each merchant has its say, however few its payments"
 
 
 async def test_what_was_suggested_is_not_suggested_again(looks: Looks, stack: Stack) -> None:
@@ -140,8 +160,8 @@ async def test_without_a_model_nothing_is_found_and_that_is_said(looks: Looks) -
 
 
 async def test_an_accepted_suggestion_is_a_category_with_its_transactions_and_their_like(looks: Looks, stack: Stack) -> None:
-    ids = await stack.add_rows(["BOULDERHALLE NORD"] * 6)
-    groups_of(looks.ledger, ids, "BOULDERHALLE NORD")
+    ids = await stack.add_rows(HALLS * 2)
+    groups_of(looks.ledger, ids, *HALLS)
     await looks.look()
     (found,) = await suggestions(stack)
     request = pb.AcceptSuggestionRequest(suggestion_id=found.suggestion_id, name="Climbing", primary_slug="entertainment")
@@ -159,8 +179,8 @@ async def test_an_accepted_suggestion_is_a_category_with_its_transactions_and_th
 
 
 async def test_what_stands_in_the_way_of_a_new_category_changes_nothing(looks: Looks, stack: Stack) -> None:
-    ids = await stack.add_rows(["BOULDERHALLE NORD"] * 6)
-    groups_of(looks.ledger, ids, "BOULDERHALLE NORD")
+    ids = await stack.add_rows(HALLS * 2)
+    groups_of(looks.ledger, ids, *HALLS)
     await looks.look()
     (found,) = await suggestions(stack)
     for changes, error in (({"primary_slug": "nonsense"}, InvalidArgument), ({"name": "Groceries"}, AlreadyExists)):

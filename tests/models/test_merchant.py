@@ -1,5 +1,7 @@
 """merchant_key: payments of one merchant meet under one name."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +34,9 @@ from models.hypcd.merchant import MAX_KEY, merchant_key, merchant_keys
         ("KARTENZAHLUNG REWE SAGT DANKE 44512", "rewe sagt danke"),
         ("Platba kartou ALBERT VAM DEKUJE", "albert vam dekuje"),
         ("/TRTP/SEPA OVERBOEKING/IBAN/NL12ABNA/BIC/ABNANL2A/NAME/Albert Heijn BV/REMI/klant 123", "albert heijn"),
+        ("Naam: Bakkerij Smit Omschrijving: 4711", "bakkerij smit"),
+        ("IBAN NL12 Name : Stadtwerke Ulm", "stadtwerke ulm"),
+        ("Name: Anna https://example.com/x", "anna"),
         ("Netflix.com 12.99 EUR", "netflix"),
         ("Café Müller GmbH", "cafe muller"),
         ("スターバックス 1234", "スターバックス"),
@@ -71,3 +76,13 @@ def test_numbers_of_stores_do_not_count(name, number):
 def test_long_text_is_read_in_front_only():
     assert merchant_key("aldi   " + "x" * 10_000_000) == "aldi"
     assert len(merchant_key("a" * 10_000)) == MAX_KEY
+
+
+@pytest.mark.parametrize(
+    "text", ["name:" + " " * 505 + "/x", "name:" + "a " * 250 + ":", "nom :" * 100, "name" + " " * 508, "naam: a-b:" * 50]
+)
+def test_no_text_takes_long(text):
+    began = time.thread_time()
+    merchant_key("", text)
+    # A machine that is busy may be slow; what was wrong took half a second.
+    assert time.thread_time() - began < 0.1

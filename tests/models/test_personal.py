@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.hypcd import personal
+from models.hypcd import personal, personal_weights
 from models.hypcd.personal import Basis, Payments, PersonalAnchors
 from models.hypcd.personal_weights import FILE, Weights
 
@@ -152,6 +152,27 @@ def test_one_word_on_a_new_merchant_is_always_the_next_answer(rows, category, co
     assert answers(predictions) == [category]
 
 
+@pytest.mark.parametrize("count", [19, 20, 100, 1000])
+def test_what_a_user_mostly_pays_for_takes_nothing_from_a_shop_that_the_model_is_sure_of(count):
+    rows = [(f"club {number % 8}", ("dining", "transport")[number % 2], number // 4) for number in range(count)]
+    predictions = anchors(*rows).apply(payments("aldi", "club 1", probabilities=(0.76, 0.12, 0.12)), GLOBAL)
+    assert np.array_equal(predictions.probabilities[0], np.array((0.76, 0.12, 0.12), np.float32))
+    assert answers(predictions) == ["groceries", "transport"]
+    assert predictions.evidence[0].basis is Basis.GLOBAL
+
+
+def test_habits_count_where_the_model_is_not_sure():
+    rows = [(f"club {number % 8}", "own", number) for number in range(100)]
+    predictions = anchors(*rows).apply(payments("xyz", probabilities=(0.4, 0.3, 0.3)), GLOBAL)
+    assert predictions.probabilities[0, predictions.categories.index("own")] > 0.2
+
+
+def test_a_merchant_that_resembles_one_that_the_user_has_put_right_follows_it():
+    rows = [("tesco", "transport", number) for number in range(5)]
+    predictions = anchors(*rows, points=True).apply(payments("tesco express", "shell", probabilities=SURE, points=True), GLOBAL)
+    assert answers(predictions) == ["transport", "groceries"]
+
+
 def test_many_own_categories_are_weighed_by_parts(monkeypatch):
     rows = [(f"shop {number}", f"own {number}", 90) for number in range(40)]
     asked = [f"shop {number}" for number in range(0, 40, 3)]
@@ -176,8 +197,26 @@ def test_weights_of_other_evidence_are_refused(tmp_path):
         Weights.read(tmp_path / "personal.json")
 
 
+@pytest.mark.parametrize("content", ["", "{}", "[1]", "null", '{"evidence": []', "{" * 5000])
+def test_weights_that_cannot_be_read_leave_what_the_user_said_of_the_merchant(tmp_path, monkeypatch, content):
+    file = tmp_path / "personal.json"
+    file.write_bytes(FILE.read_bytes())
+    monkeypatch.setattr(personal_weights, "FILE", file)
+    assert Weights.shipped() is not None
+    file.write_text(content)
+    with pytest.raises(ValueError, match="holds no weights"):
+        Weights.read(file)
+    assert Weights.shipped() is None
+    predictions = anchors(("tesco", "transport", 90)).apply(payments("tesco", "aldi"), GLOBAL)
+    assert answers(predictions) == ["transport", "groceries"]
+    file.unlink()
+    assert Weights.shipped() is None
+    file.write_bytes(FILE.read_bytes())
+    assert Weights.shipped() is not None
+
+
 def test_weights_are_written_as_they_are_read(tmp_path):
-    Weights.shipped().write(tmp_path / "personal.json")
+    Weights.read(FILE).write(tmp_path / "personal.json")
     assert (tmp_path / "personal.json").read_bytes() == FILE.read_bytes()
 
 

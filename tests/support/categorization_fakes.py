@@ -75,19 +75,19 @@ class WordModel:
         return self._points(columns)
 
     def groups(self, points: Floats, taken: Floats | None, *, least_members: int) -> Sequence[Group]:
-        """Those with the same points."""
+        """Those with the same points, but for what an average leaves of them."""
         places: dict[bytes, list[int]] = {}
         for row, point in enumerate(points):
-            places.setdefault(point.tobytes(), []).append(row)
+            places.setdefault(point.round(3).tobytes(), []).append(row)
         found = [Group(rows, 0.8) for rows in places.values() if len(rows) >= least_members]
         return sorted(found, key=lambda group: -len(group.members))
 
     def _points(self, columns: Columns) -> Floats:
-        """What is of one known category lies together, all else by its text alone."""
+        """What is of one known category lies together, and so does all else that begins with the same word."""
         points = np.zeros((len(columns), 256), np.float32)
         for row, description in enumerate(columns.descriptions):
             known = [CATEGORIES.index(WORDS[word]) for word in description.lower().split() if word in WORDS]
-            points[row, known[0] if known else 4 + zlib.crc32(description.encode()) % 252] = 0.9
+            points[row, known[0] if known else 4 + zlib.crc32(description.partition(" ")[0].encode()) % 252] = 0.9
         return points
 
 

@@ -18,9 +18,12 @@ SELECT_WORDS = """
      WHERE r.user_id = $1
 """
 _REVISION = "SELECT revision FROM categorization.revisions WHERE user_id = $1"
-SELECT_ANCHORS = f"""
-    SELECT {ANCHOR} FROM categorization.anchors WHERE user_id = $1 ORDER BY said_at DESC, subject LIMIT $2
-"""  # nosec B608
+# Models read no more of a text than so much; processes keep these rows in memory.
+SELECT_ANCHORS = """
+    SELECT subject, merchant_key, category, left(description, 512) AS description, left(merchant, 512) AS merchant, amount,
+           transaction_date, said_at
+      FROM categorization.anchors WHERE user_id = $1 ORDER BY said_at DESC, subject LIMIT $2
+"""
 # What a process has in memory already is not sent again with every correction.
 _MODEL = """
     SELECT version, base_version, content_hash, CASE WHEN content_hash = $2 THEN '' ELSE artifact END AS artifact

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import zip_longest
 
 import numpy as np
 import uuid_utils.compat
@@ -23,6 +24,8 @@ from services.categorization.suggestions.domain import MAX_NAME_CHARS, Member, N
 from services.categorization.suggestions.protocols import SuggestionsRepository
 
 LEAST_MEMBERS = 5
+LEAST_MERCHANTS = 2
+"""One merchant alone is no category: a correction says what it is."""
 MOST_SUGGESTIONS = 20
 """Of one look, the largest groups: nobody reads more."""
 _MOST_MERCHANTS = 200
@@ -118,7 +121,21 @@ def _primary(slug: str, categories: Categories) -> str:
 
 
 def _groups(unplaced: _Unplaced, learned: Learned, model: Model) -> Sequence[Group]:
-    return model.groups(np.stack(unplaced.points), learned.places(model), least_members=LEAST_MEMBERS)
+    """Of payments, the largest first. Merchants are grouped, each where its payments lie on average: these resemble each other more than
+    anything else, and would be groups of their own."""
+    rows: defaultdict[str, list[int]] = defaultdict(list)
+    for row, key in enumerate(unplaced.keys):
+        rows[key].append(row)
+    merchants = list(rows.values())
+    points = np.stack([np.mean([unplaced.points[row] for row in own], axis=0) for own in merchants])
+    found = model.groups(points, learned.places(model), least_members=LEAST_MERCHANTS)
+    groups = [Group(_in_turn([merchants[number] for number in group.members]), group.score) for group in found]
+    return sorted((group for group in groups if len(group.members) >= LEAST_MEMBERS), key=lambda group: -len(group.members))
+
+
+def _in_turn(merchants: Iterable[Sequence[int]]) -> list[int]:
+    """A payment of each, then a second one of each: the first few are to speak for all."""
+    return [row for turn in zip_longest(*merchants) for row in turn if row is not None]
 
 
 def _suggestions(
