@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
-from services.training.domain import Job, JobEvent, ModelVersion, Progress, Trained
+from services.training.domain import Job, JobEvent, LiveArtifact, ModelVersion, Progress, Trained
 
 
 class Report(Protocol):
