@@ -11,6 +11,7 @@ import io
 import json
 import pickle  # nosec B403  # for its error only
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,34 @@ def save(folder: Path, version: str, files: dict[str, dict[str, Any]], facts: di
         entries[name] = {"sha256": hashlib.sha256(buffer.getvalue()).hexdigest(), "bytes": buffer.tell()}
     manifest = {"format": FORMAT, "version": version, "files": entries, **facts}
     _replace(folder / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
+
+
+def pack(folder: Path) -> bytes:
+    """A folder's manifest and files as one, for where one object is kept: a zip archive, the same bytes each time. Raises ArtifactError."""
+    manifest, buffer = read_manifest(folder), io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name in (*sorted(manifest.hashes), MANIFEST):
+            archive.writestr(zipfile.ZipInfo(name), _read(folder / name, MAX_BYTES))
+    return buffer.getvalue()
+
+
+def unpack(content: bytes, folder: Path) -> None:
+    """Writes what `pack` made into a folder, the manifest last. Raises ArtifactError for anything else; what the files hold is checked by
+    whoever loads them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entries = archive.infolist()
+            if not entries or entries[-1].filename != MANIFEST or sum(entry.file_size for entry in entries) > MAX_BYTES:
+                raise ArtifactError("this is no packed model: it has no manifest at its end, or too much in it")
+            if any(Path(entry.filename).name != entry.filename for entry in entries):
+                raise ArtifactError("this is no packed model: it has folders in it")
+            for entry in entries:
+                with archive.open(entry) as file:
+                    # No more than the entry says, whatever is packed in it.
+                    _replace(folder / entry.filename, file.read(entry.file_size))
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise ArtifactError(f"this is no packed model: {type(error).__name__}: {error}") from error
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 import torch
 
 from models import artifact
-from models.artifact import ArtifactError, load, read_manifest, save
+from models.artifact import MAX_BYTES, ArtifactError, load, pack, read_manifest, save, unpack
 
 
 @pytest.fixture
@@ -102,3 +104,42 @@ def test_a_file_beyond_the_cap_is_not_read_whole(folder: Path) -> None:
         file.truncate(artifact.MAX_BYTES + 1)
     with pytest.raises(ArtifactError, match="larger than"):
         load(read_manifest(folder), "a.pt")
+
+
+def test_a_folder_goes_through_one_file_unchanged(tmp_path: Path) -> None:
+    save(tmp_path / "one", "v1", {"a.pt": {"x": torch.ones(3)}, "b.pt": {"y": 1}}, {"made": "here"})
+    content = pack(tmp_path / "one")
+    assert content == pack(tmp_path / "one")
+    unpack(content, tmp_path / "other")
+    assert {path.name for path in (tmp_path / "other").iterdir()} == {"a.pt", "b.pt", "manifest.json"}
+    manifest = read_manifest(tmp_path / "other")
+    assert (manifest.version, manifest.facts) == ("v1", {"made": "here"})
+    assert torch.equal(load(manifest, "a.pt")["x"], torch.ones(3))
+
+
+def _zip(*entries: tuple[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries:
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no archive",
+        _zip(),
+        _zip(("a.pt", b"x")),
+        _zip(("../a.pt", b"x"), ("manifest.json", b"{}")),
+        _zip(("/tmp/a.pt", b"x"), ("manifest.json", b"{}")),
+        _zip(("a.pt", bytes(MAX_BYTES)), ("manifest.json", b"{}")),
+        _zip(("a.pt", b"x" * 1000), ("manifest.json", b"{}")).replace(b"PK\x03\x04", b"PK\x03\x05", 1),
+    ],
+    ids=["empty", "no archive", "no entries", "no manifest", "above", "absolute", "too much", "damaged"],
+)
+def test_what_was_not_packed_here_is_not_unpacked(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(ArtifactError):
+        unpack(content, tmp_path / "folder")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
