@@ -9,6 +9,17 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
+from services.kit.errors import (
+    Aborted,
+    AlreadyExists,
+    FailedPrecondition,
+    NotFound,
+    PermissionDenied,
+    ResourceExhausted,
+    ScaleError,
+    invalid,
+)
+
 NOBODY = UUID(int=0)
 """Whom jobs and versions of global models belong to."""
 
@@ -16,6 +27,9 @@ CATEGORIZER = "categorizer"
 """The user's own categorizer."""
 CATEGORIZER_GLOBAL = "categorizer-global"
 """The one that everybody begins with."""
+MODELS = (CATEGORIZER, CATEGORIZER_GLOBAL)
+GLOBAL_MODELS = frozenset({CATEGORIZER_GLOBAL})
+"""Administrators' and the clock's to train; their jobs and versions belong to NOBODY."""
 
 Metrics = Mapping[str, float | int | str | bool]
 
@@ -31,6 +45,21 @@ class JobStatus(StrEnum):
 
 
 OPEN = (JobStatus.PENDING, JobStatus.PROCESSING)
+
+
+class Caller(NamedTuple):
+    """Who asks, from the verified token."""
+
+    user_id: UUID
+    admin: bool = False
+
+    def owner_of(self, model_type: str) -> UUID:
+        """Whose jobs are meant. Raises PermissionDenied where only administrators may."""
+        if model_type not in GLOBAL_MODELS:
+            return self.user_id
+        if not self.admin:
+            raise for_admins(model_type)
+        return NOBODY
 
 
 class Trigger(StrEnum):
@@ -83,6 +112,44 @@ class Job:
     started_at: datetime | None
     updated_at: datetime
     completed_at: datetime | None
+
+    @property
+    def over(self) -> bool:
+        """Nothing of it changes any more."""
+        return self.status not in OPEN
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is."""
+        return Progress(self.step, self.total, self.loss, self.phase)
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to begin."""
+
+    id: UUID
+    user_id: UUID
+    request_id: str
+    model_type: str
+    trigger: Trigger
+
+
+class Begun(StrEnum):
+    """What became of a request for a job."""
+
+    NEW = "new"
+    REPEATED = "repeated"
+    """The job has the same request id."""
+    ANOTHER_OPEN = "another_open"
+    """The job is another one, and goes on."""
+
+
+class JobPosition(NamedTuple):
+    """Where a page of jobs goes on."""
+
+    created_at: datetime
+    id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,3 +220,80 @@ class JobEvent(NamedTuple):
     id: str
     """Grows with every step; empty where the step is in no log."""
     job: Job
+
+
+class OverdueJob(NamedTuple):
+    """A job that a worker has had for too long."""
+
+    user_id: UUID
+    job_id: UUID
+
+
+class AttemptOver(Aborted):
+    """Somebody else works on the job now, or it is over."""
+
+
+class JobCancelled(Aborted):
+    """The user has given the job up."""
+
+
+def attempt_over(job_id: UUID) -> AttemptOver:
+    """The worker that finds this out stops, and changes nothing."""
+    return AttemptOver(f"Training job {job_id} is carried on by another worker.", reason="ATTEMPT_OVER", metadata={"job_id": str(job_id)})
+
+
+def job_cancelled(job_id: UUID) -> JobCancelled:
+    """The worker that finds this out stops, and says so."""
+    return JobCancelled(f"Training job {job_id} was cancelled.", reason="JOB_CANCELLED", metadata={"job_id": str(job_id)})
+
+
+def model_unknown(model_type: str) -> ScaleError:
+    """No such model is trained here."""
+    return invalid("model", f"{model_type[:63]!r} is none that is trained here: {', '.join(MODELS)}")
+
+
+def for_admins(model_type: str) -> ScaleError:
+    """Everybody's model is not anybody's to train."""
+    return PermissionDenied(f"The model {model_type} is for administrators.", reason="ADMINS_ONLY", metadata={"model": model_type})
+
+
+def job_not_found(job_id: UUID) -> ScaleError:
+    """Unknown, or somebody else's."""
+    return NotFound(f"There is no training job {job_id}.", reason="TRAINING_JOB_NOT_FOUND", metadata={"job_id": str(job_id)})
+
+
+def job_open(job: Job) -> ScaleError:
+    """One at a time for each user."""
+    return AlreadyExists(
+        f"Training job {job.id} is {job.status.value}; wait until it is done, or cancel it.",
+        reason="TRAINING_JOB_OPEN",
+        metadata={"job_id": str(job.id), "model": job.model_type, "status": job.status.value},
+    )
+
+
+def request_reused() -> ScaleError:
+    """The same id came with another body."""
+    return AlreadyExists(
+        "This request id was used for another training job; send a new one.",
+        reason="REQUEST_ID_REUSED",
+        metadata={"subject": "training job"},
+    )
+
+
+def job_ended(job: Job) -> ScaleError:
+    """Too late to give it up."""
+    return FailedPrecondition(
+        f"Training job {job.id} is {job.status.value} already.",
+        reason="TRAINING_JOB_ENDED",
+        metadata={"job_id": str(job.id), "status": job.status.value},
+    )
+
+
+def queue_full() -> ScaleError:
+    """Too many jobs wait for a worker."""
+    return ResourceExhausted("Too many training jobs wait for a worker; try again in a minute.", reason="QUEUE_FULL", retry_after_s=60)
+
+
+def queue_missing() -> ScaleError:
+    """Training was asked of a service without a queue."""
+    return FailedPrecondition("This service has no queue (SCALE_REDIS_URL), so that nobody would train.", reason="QUEUE_NOT_CONFIGURED")

@@ -70,7 +70,7 @@ class TrainingServiceServicer:
 
     def StartTrainingJob(self, request, context):
         """Begins a job. ALREADY_EXISTS with the open job's id and reason TRAINING_JOB_OPEN while another one of the caller is open, or with
-        reason REQUEST_REUSED for another body under a request id that has been used.
+        reason REQUEST_ID_REUSED for another body under a request id that has been used.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,7 +84,7 @@ class TrainingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListTrainingJobs(self, request, context):
-        """The caller's jobs, newest first.
+        """The caller's jobs, newest first. Those of a global model, which belong to nobody, only when an administrator asks for that model.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,0 +1,20 @@
+"""How training goes."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Histogram
+
+JOBS = Counter(
+    "scale_training_jobs_total", "Training jobs by model and outcome: queued, completed, failed, cancelled, retried.", ("model", "outcome")
+)
+JOBS_REQUEUED = Counter(
+    "scale_training_jobs_requeued_total",
+    "Training jobs that got another message: stalled (their worker died, or they are tried again), lost (their message was).",
+    ("reason",),
+)
+JOB_DURATION = Histogram(
+    "scale_training_job_duration_seconds",
+    "Time in a worker, a job that was completed.",
+    ("model",),
+    buckets=(1, 2, 5, 10, 30, 60, 120, 300, 600, 1200, 1800),
+)

@@ -1,0 +1,1 @@
+"""What users should know and did not ask for."""

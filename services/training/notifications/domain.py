@@ -1,0 +1,56 @@
+"""The nouns of notifications, and what they say of training jobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from services.training.domain import Job
+
+MOST_UNREAD = 1000
+"""More are not counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewNotification:
+    """Something that a user should know."""
+
+    id: UUID
+    user_id: UUID
+    kind: str
+    """Stable name of what happened."""
+    title: str
+    body: str
+    subject_id: str
+    """What it is about: told once for each kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One that is kept."""
+
+    id: UUID
+    kind: str
+    title: str
+    body: str
+    subject_id: str
+    created_at: datetime
+    read_at: datetime | None
+
+
+def training_failed(notification_id: UUID, job: Job, message: str) -> NewNotification:
+    """That a job was given up, and why."""
+    title = f"Training of your model {job.model_type} failed"
+    return NewNotification(notification_id, job.user_id, "training_failed", title, message, str(job.id))
+
+
+def training_completed(notification_id: UUID, job: Job, *, version: str, published: bool) -> NewNotification:
+    """That a job is done, and what answers now."""
+    if published:
+        title = f"Your model {job.model_type} has learned from your corrections"
+        body = f"Version {version} answers from now on: it was right more often on payments that it had not seen."
+    else:
+        title = f"Training of your model {job.model_type} is done; nothing changes"
+        body = f"Version {version} was no better than what answers now on payments that it had not seen, so that this one stays."
+    return NewNotification(notification_id, job.user_id, "training_completed", title, body, str(job.id))

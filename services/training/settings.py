@@ -1,0 +1,64 @@
+"""Settings of the training service and its worker: SCALE_TRAINING_<NAME>, and the shared ones of services.kit.settings."""
+
+from __future__ import annotations
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings
+
+from services.kit.service_tokens import ServiceTokens
+from services.kit.settings import DatabaseSettings, ServiceSettings, WorkerSettings, service_config
+
+_REDIS_URL = AliasChoices("SCALE_REDIS_URL")
+
+
+class JobSettings(BaseSettings):
+    """What service and worker agree on."""
+
+    model_config = service_config("training")
+
+    queue_lease_s: float = Field(60, ge=1, description="Seconds after which a message to the workers that was lost is looked for.")
+    max_queued: int = Field(500, ge=1, description="Jobs that wait for a worker; more are refused (429).")
+
+
+class TrainingSettings(ServiceSettings, JobSettings):
+    """What the training service reads from the environment."""
+
+    model_config = service_config("training")
+
+    watch_idle_s: float = Field(300, gt=0, description="Seconds without a step after which a watch of a job ends.")
+    restore_idle_timeout_s: float = Field(60, gt=0, description="Seconds to wait for the next part of an export before it is given up.")
+    export_timeout_s: float = Field(3600, gt=0, description="Seconds that one table may take on its way out or back.")
+    max_exports: int = Field(4, ge=1, description="Exports and restores at once in this process; others are told to come back.")
+
+
+class TrainingWorkerSettings(WorkerSettings, DatabaseSettings, JobSettings):
+    """What the worker of the training service reads. It verifies nobody's token, so it needs no key but its own."""
+
+    model_config = service_config("training")
+
+    database_url: SecretStr = Field(description="postgresql:// address, with this service's own role.")
+    redis_url: SecretStr = Field(validation_alias=_REDIS_URL, description="redis:// or rediss:// address of the queue.")
+    service_key: SecretStr = Field(description="Signs what the worker asks of other services: base64url of an Ed25519 seed, 32 bytes.")
+    accounts_address: str = Field(
+        "127.0.0.1:8081", validation_alias="SCALE_ACCOUNTS_ADDRESS", description="Where the accounts service listens."
+    )
+    categorization_address: str = Field(
+        "127.0.0.1:8083", validation_alias="SCALE_CATEGORIZATION_ADDRESS", description="Where the categorization service listens."
+    )
+    lease_s: float = Field(30, ge=1, description="Seconds after which a job whose worker died may be taken up by another.")
+    max_retries: int = Field(1, ge=0, description="How often a job is tried again that died or broke; what is away for a while costs none.")
+    time_limit_s: float = Field(1770, gt=0, le=1790, description="Seconds that one try at a job may take. The queue kills after 1800.")
+    overdue_s: float = Field(3600, gt=0, description="Seconds after its first try at which a job is given up, whoever works on it.")
+    notifications_days: float = Field(90, gt=0, le=36500, description="Days that notifications are kept.")
+    accuracy_objective: float = Field(
+        0.70, gt=0, le=1, description="Share of the categories given that users leave as they are; below it models are trained anew."
+    )
+    accuracy_minimum: int = Field(100, ge=1, description="Categories that must have been given before that share counts.")
+    worker_concurrency: int = Field(1, ge=1, description="Jobs that a worker carries out at the same time, each in its own process.")
+    worker_grace_s: float = Field(20, ge=0, description="Seconds that running jobs have to finish after SIGTERM; others begin again.")
+
+    @field_validator("service_key")
+    @classmethod
+    def _key_usable(cls, key: SecretStr) -> SecretStr:
+        ServiceTokens("training", key.get_secret_value())
+        return key

@@ -1,0 +1,53 @@
+"""What the queue asks of training: ids in, one call."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from celery import shared_task
+
+from services.kit.background import run_in_background
+from services.kit.queue import task_options
+from services.training.app import TrainingWorkerApp
+from services.training.queue import QUEUE, TRAIN_MODEL
+from services.training.schedule import CHECK_ACCURACY, EXPIRE_NOTIFICATIONS, REQUEUE_STALLED_JOBS, UPKEEP
+
+
+@shared_task(name=TRAIN_MODEL, **task_options(QUEUE))  # type: ignore[untyped-decorator]
+def train_model(user_id: str, job_id: str) -> None:
+    """Carries a job out."""
+    run_in_background(_train_model(UUID(user_id), UUID(job_id)))
+
+
+async def _train_model(user_id: UUID, job_id: UUID) -> None:
+    await TrainingWorkerApp.opened().run_job(user_id, job_id)
+
+
+@shared_task(name=REQUEUE_STALLED_JOBS, **task_options(UPKEEP))  # type: ignore[untyped-decorator]
+def requeue_stalled_jobs() -> None:
+    """Queues again what nobody works on, and gives up what takes too long."""
+    run_in_background(_requeue_stalled_jobs())
+
+
+async def _requeue_stalled_jobs() -> None:
+    await TrainingWorkerApp.opened().look_after_jobs()
+
+
+@shared_task(name=CHECK_ACCURACY, **task_options(UPKEEP))  # type: ignore[untyped-decorator]
+def check_accuracy() -> None:
+    """Has models trained anew that are put right too often."""
+    run_in_background(_check_accuracy())
+
+
+async def _check_accuracy() -> None:
+    await TrainingWorkerApp.opened().check_accuracy()
+
+
+@shared_task(name=EXPIRE_NOTIFICATIONS, **task_options(UPKEEP))  # type: ignore[untyped-decorator]
+def expire_notifications() -> None:
+    """Removes old notifications."""
+    run_in_background(_expire_notifications())
+
+
+async def _expire_notifications() -> None:
+    await TrainingWorkerApp.opened().expire_notifications()

@@ -1,0 +1,35 @@
+"""`python -m services.training.worker`: trains. The clock of all services (`services.kit.beat`) wakes it."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from services.kit.background import run_worker
+from services.kit.heartbeat import touch_while_working
+from services.kit.queue import make_celery, upkeep_of
+from services.kit.server import set_up_process
+from services.kit.settings import load_settings
+from services.training.app import TrainingWorkerApp
+from services.training.queue import QUEUE
+from services.training.settings import TrainingWorkerSettings
+
+NAME = "training-worker"
+_TASKS = "services.training.tasks"
+
+
+def work(settings: TrainingWorkerSettings) -> None:
+    """Works until SIGTERM."""
+    set_up_process(NAME, settings)
+    touch_while_working(settings.heartbeat_file)
+    run_worker(
+        make_celery(NAME, settings.redis_url.get_secret_value(), services=["training"], include=[_TASKS]),
+        queues=[upkeep_of("training"), QUEUE],
+        concurrency=settings.worker_concurrency,
+        on_start=partial(TrainingWorkerApp.open, settings),
+        on_stop=TrainingWorkerApp.close,
+        grace_s=settings.worker_grace_s,
+    )
+
+
+if __name__ == "__main__":
+    work(load_settings(TrainingWorkerSettings))
