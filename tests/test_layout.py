@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 # Services that exist (ARC-02, ARC-09). The others join this list in the change that builds them.
-GRPC_SERVICES = ("accounts", "categorization", "ingestion")
+GRPC_SERVICES = ("accounts", "categorization", "ingestion", "training")
 SERVICE_FILES = ("__main__", "app", "domain", "repository", "service", "servicer", "settings")
 
 

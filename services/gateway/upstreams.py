@@ -22,6 +22,7 @@ from scale.ingestion.v1.user_data_service_pb2_grpc import UserDataServiceStub as
 from scale.training.v1.model_registry_service_pb2_grpc import ModelRegistryServiceStub
 from scale.training.v1.notifications_service_pb2_grpc import NotificationsServiceStub
 from scale.training.v1.training_service_pb2_grpc import TrainingServiceStub
+from scale.training.v1.user_data_service_pb2_grpc import UserDataServiceStub as TrainingUserDataStub
 from services.gateway.settings import GatewaySettings
 from services.kit.client import ServiceClient
 from services.kit.redis import connect_redis
@@ -40,6 +41,7 @@ NOTIFICATIONS = "scale.training.v1.NotificationsService"
 ACCOUNTS_USER_DATA = "scale.accounts.v1.UserDataService"
 INGESTION_USER_DATA = "scale.ingestion.v1.UserDataService"
 CATEGORIZATION_USER_DATA = "scale.categorization.v1.UserDataService"
+TRAINING_USER_DATA = "scale.training.v1.UserDataService"
 
 # Reads, and writes that say what shall be: a second one changes nothing. Creates carry a request id and are safe too.
 _ACCOUNTS_REPEATABLE = (
@@ -112,6 +114,7 @@ class Upstreams:
     accounts_user_data: ServiceClient
     ingestion_user_data: ServiceClient
     categorization_user_data: ServiceClient
+    training_user_data: ServiceClient
     redis: Redis | None
 
     def user_data(self) -> dict[str, ServiceClient]:
@@ -120,6 +123,7 @@ class Upstreams:
             "accounts": self.accounts_user_data,
             "ingestion": self.ingestion_user_data,
             "categorization": self.categorization_user_data,
+            "training": self.training_user_data,
         }
 
     async def close(self) -> None:
@@ -232,6 +236,12 @@ def connect(settings: GatewaySettings, redis: Redis | None) -> Upstreams:
             CategorizationUserDataStub,
             settings.categorization_address,
             service=CATEGORIZATION_USER_DATA,
+            timeout_s=settings.timeout_s,
+        ),
+        training_user_data=ServiceClient(
+            TrainingUserDataStub,
+            settings.training_address,
+            service=TRAINING_USER_DATA,
             timeout_s=settings.timeout_s,
         ),
         redis=redis,

@@ -16,7 +16,7 @@ SIGNING_KEY = "jwt"
 CACHE_KEY = "cache"
 
 # Services that own a schema: one role each, which the service's worker shares.
-DATABASE_SERVICES = ("accounts", "ingestion", "categorization")
+DATABASE_SERVICES = ("accounts", "ingestion", "categorization", "training")
 # The one clock of all services.
 BEAT = "beat"
 # Who may reach what. A service's worker is called <service>-worker.
@@ -26,7 +26,7 @@ _REPLICA = ("accounts",)
 _REDIS = ("gateway", *_DATABASE, BEAT)
 _STORAGE = ("ingestion", "ingestion-worker")
 # Who believes whose workers' tokens: those that they call.
-_CALLED_BY_WORKERS = {"accounts": ("ingestion", "categorization"), "categorization": ("ingestion",)}
+_CALLED_BY_WORKERS = {"accounts": ("ingestion", "categorization", "training"), "categorization": ("ingestion", "training")}
 _CALLING_WORKERS = tuple(sorted({f"{service}-worker" for callers in _CALLED_BY_WORKERS.values() for service in callers}))
 
 _PASSED_ON = ("PATH", "HOME", "USER", "LANG", "TZ", "LD_LIBRARY_PATH", "ALLOWED_ORIGINS", "MODELS_DIR")
@@ -39,7 +39,7 @@ _SECRET_WORDS = ("DATABASE_URL", "REPLICA_URL", "SECRET", "PASSWORD", "KEY", "TO
 _OWNED = (
     "SCALE_HOME", "SCALE_ENVIRONMENT", "SCALE_DATABASE_URL", "SCALE_REDIS_URL", "SCALE_CACHE_KEY", "SCALE_STORAGE_URL", "SCALE_URL",
     "SCALE_TOKEN", "SCALE_SERVICE_PUBLIC_KEYS", "SCALE_INGESTION_SERVICE_KEY", "SCALE_CATEGORIZATION_SERVICE_KEY",
-    "SCALE_HEARTBEAT_FILE",
+    "SCALE_TRAINING_SERVICE_KEY", "SCALE_HEARTBEAT_FILE",
 )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8080
 
 # Offset of each service's port from the gateway's, and of each process's metrics: a service's own + 20, its worker's + 30.
-SERVICE_OFFSETS = {"gateway": 0, "accounts": 1, "ingestion": 2, "categorization": 3}
+SERVICE_OFFSETS = {"gateway": 0, "accounts": 1, "ingestion": 2, "categorization": 3, "training": 5}
 METRICS_OFFSETS = {name: 20 + offset for name, offset in SERVICE_OFFSETS.items()} | {
     f"{name}-worker": 30 + offset for name, offset in SERVICE_OFFSETS.items() if name != "gateway"
 }

@@ -39,11 +39,18 @@ SERVICES = (
     "categorization-worker",
     "ingestion",
     "ingestion-worker",
+    "training",
+    "training-worker",
     BEAT,
     "gateway",
 )
 # What the clock reads.
-SCHEDULES = ("services.accounts.schedule", "services.categorization.schedule", "services.ingestion.schedule")
+SCHEDULES = (
+    "services.accounts.schedule",
+    "services.categorization.schedule",
+    "services.ingestion.schedule",
+    "services.training.schedule",
+)
 
 Report = Callable[[str, float], None]
 Server = TypeVar("Server")

@@ -12,12 +12,14 @@ from scale.training.v1.notifications_service_pb2_grpc import add_NotificationsSe
 from scale.training.v1.training_service_pb2_grpc import add_TrainingServiceServicer_to_server
 from scale.training.v1.user_data_service_pb2_grpc import add_UserDataServiceServicer_to_server
 from services.kit import context
+from services.kit.errors import FailedPrecondition
 from services.kit.pagination import PageTokens
 from services.kit.postgres import Database
 from services.kit.server import Server, set_up_process
 from services.kit.service_tokens import ServiceTokens
 from services.kit.telemetry import export_pool
 from services.training.accuracy import AccuracyWatch
+from services.training.domain import Job, ModelVersion, Trained
 from services.training.endings import Endings
 from services.training.job_events import RedisJobEvents
 from services.training.learning import GrpcAcceptance
@@ -136,15 +138,25 @@ async def run(settings: TrainingSettings) -> None:
         await app.close()
 
 
+class _NoRegistry:
+    """`Registry` of an installation that has none."""
+
+    async def register(self, job: Job, trained: Trained) -> ModelVersion:
+        """See `Registry`."""
+        raise FailedPrecondition("This installation keeps no versions of models", reason="REGISTRY_NOT_CONFIGURED")
+
+
 class TrainingWorkerApp:
     """What a process of the worker holds, from its first task to its end. Made in that process, on its event loop."""
 
     _opened: ClassVar[TrainingWorkerApp | None] = None
 
     @classmethod
-    async def open(cls, settings: TrainingWorkerSettings) -> None:
-        """Once, before the first task."""
-        cls._opened = cls(settings)
+    async def open(
+        cls, settings: TrainingWorkerSettings, *, trainers: Mapping[str, Trainer] | None = None, registry: Registry | None = None
+    ) -> None:
+        """Once, before the first task. `trainers` and `registry` in place of the product's own."""
+        cls._opened = cls(settings, trainers=trainers, registry=registry)
         await cls._opened.database.open()
 
     @classmethod
@@ -191,7 +203,7 @@ class TrainingWorkerApp:
         self.runs = JobRuns(
             repository=repository,
             trainers=trainers if trainers is not None else {},
-            registry=registry,
+            registry=registry if registry is not None else _NoRegistry(),
             endings=endings,
             lease_s=settings.lease_s,
             max_tries=max_tries,

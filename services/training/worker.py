@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 from services.kit.background import run_worker
@@ -10,6 +11,7 @@ from services.kit.queue import make_celery, upkeep_of
 from services.kit.server import set_up_process
 from services.kit.settings import load_settings
 from services.training.app import TrainingWorkerApp
+from services.training.protocols import Registry, Trainer
 from services.training.queue import QUEUE
 from services.training.settings import TrainingWorkerSettings
 
@@ -17,15 +19,15 @@ NAME = "training-worker"
 _TASKS = "services.training.tasks"
 
 
-def work(settings: TrainingWorkerSettings) -> None:
-    """Works until SIGTERM."""
+def work(settings: TrainingWorkerSettings, *, trainers: Mapping[str, Trainer] | None = None, registry: Registry | None = None) -> None:
+    """Works until SIGTERM. `trainers` and `registry` in place of the product's own."""
     set_up_process(NAME, settings)
     touch_while_working(settings.heartbeat_file)
     run_worker(
         make_celery(NAME, settings.redis_url.get_secret_value(), services=["training"], include=[_TASKS]),
         queues=[upkeep_of("training"), QUEUE],
         concurrency=settings.worker_concurrency,
-        on_start=partial(TrainingWorkerApp.open, settings),
+        on_start=partial(TrainingWorkerApp.open, settings, trainers=trainers, registry=registry),
         on_stop=TrainingWorkerApp.close,
         grace_s=settings.worker_grace_s,
     )

@@ -131,11 +131,11 @@ def test_no_process_holds_anothers_password(system: MakeRun) -> None:
         environment = psutil.Process(system.pid(name)).environ()
         urls = {f"SCALE_{service.upper()}_DATABASE_URL"} if service in DATABASE_SERVICES else set()
         assert {variable for variable in environment if variable.endswith("DATABASE_URL")} == urls
-        keys = {f"SCALE_{service.upper()}_SERVICE_KEY"} if name in ("ingestion-worker", "categorization-worker") else set()
+        keys = {f"SCALE_{service.upper()}_SERVICE_KEY"} if name in ("ingestion-worker", "categorization-worker", "training-worker") else set()
         assert {variable for variable in environment if variable.endswith("SERVICE_KEY")} == keys
     for process in system.family():
         line = " ".join(process.cmdline())
-        secrets = ("jwt", "redis", "postgres:scale_migrator", "service:ingestion", "service:categorization")
+        secrets = ("jwt", "redis", "postgres:scale_migrator", "service:ingestion", "service:categorization", "service:training")
         assert not any(system.home.secret(name) in line for name in secrets)
 
 

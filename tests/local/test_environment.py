@@ -46,7 +46,7 @@ def test_the_gateway_gets_no_database(system: LocalSystem) -> None:
 
 
 def test_only_the_worker_holds_the_key_that_signs_and_only_whom_it_calls_the_other(system: LocalSystem) -> None:
-    believing = {"ingestion": ["accounts", "categorization"], "categorization": ["accounts"]}
+    believing = {"ingestion": ["accounts", "categorization"], "categorization": ["accounts"], "training": ["accounts", "categorization"]}
     for service, called in believing.items():
         private = service_key(system.home, service)
         public = ServiceTokens(service, private).public_key
@@ -57,7 +57,7 @@ def test_only_the_worker_holds_the_key_that_signs_and_only_whom_it_calls_the_oth
         assert service_key(LocalHome(system.home.path), service) == private
 
 
-@pytest.mark.parametrize("process", ["accounts-worker", "categorization-worker", "ingestion-worker", "beat"])
+@pytest.mark.parametrize("process", ["accounts-worker", "categorization-worker", "ingestion-worker", "training-worker", "beat"])
 def test_nobody_calls_a_worker_so_it_checks_no_token_and_listens_for_nothing_but_metrics(system: LocalSystem, process: str) -> None:
     mine = f"SCALE_{process.partition('-')[0].upper()}_"
     outer = {f"{mine}DATABASE_URL": "postgresql://x", f"{mine}SERVICE_KEY": "x", "SCALE_HEARTBEAT_FILE": "/x", "SCALE_CACHE_KEY": "x"}
@@ -136,6 +136,7 @@ def test_nothing_embedded_starts_beside_servers_of_ones_own(tmp_path: Path) -> N
         "SCALE_ACCOUNTS_DATABASE_URL": "postgresql://a@db/scale",
         "SCALE_INGESTION_DATABASE_URL": "postgresql://i@db/scale",
         "SCALE_CATEGORIZATION_DATABASE_URL": "postgresql://c@db/scale",
+        "SCALE_TRAINING_DATABASE_URL": "postgresql://t@db/scale",
         "SCALE_REDIS_URL": "redis://cache:6379/0",
     }
     system = LocalSystem(LocalHome(tmp_path), 9000, environment=outer)
