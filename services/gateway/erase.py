@@ -12,6 +12,7 @@ from starlette.responses import Response
 from scale.accounts.v1 import user_data_service_pb2 as accounts_pb
 from scale.categorization.v1 import user_data_service_pb2 as categorization_pb
 from scale.ingestion.v1 import user_data_service_pb2 as ingestion_pb
+from scale.training.v1 import user_data_service_pb2 as training_pb
 from services.gateway.answers import json_answer
 from services.gateway.confirmations import Confirmations
 from services.gateway.errors import Problem, problem_response
@@ -26,7 +27,12 @@ from services.kit.errors import ScaleError, Unauthenticated
 router = APIRouter(prefix="/api/v1", responses=EVERYWHERE)
 log = structlog.get_logger()
 
-_MESSAGES: dict[str, Any] = {"accounts": accounts_pb, "ingestion": ingestion_pb, "categorization": categorization_pb}
+_MESSAGES: dict[str, Any] = {
+    "accounts": accounts_pb,
+    "ingestion": ingestion_pb,
+    "categorization": categorization_pb,
+    "training": training_pb,
+}
 _STEP = "erase"
 _RETRY_AFTER_S = 5
 

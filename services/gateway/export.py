@@ -14,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from scale.accounts.v1 import user_data_service_pb2 as accounts_pb
 from scale.categorization.v1 import user_data_service_pb2 as categorization_pb
 from scale.ingestion.v1 import user_data_service_pb2 as ingestion_pb
+from scale.training.v1 import user_data_service_pb2 as training_pb
 from services.gateway.answers import Cache
 from services.gateway.exchange import exchange_of
 from services.gateway.export_zip import ExportZip
@@ -24,7 +25,12 @@ from services.kit.errors import ScaleError, Unavailable
 
 router = APIRouter(prefix="/api/v1", responses=EVERYWHERE)
 
-MESSAGES: dict[str, Any] = {"accounts": accounts_pb, "ingestion": ingestion_pb, "categorization": categorization_pb}
+MESSAGES: dict[str, Any] = {
+    "accounts": accounts_pb,
+    "ingestion": ingestion_pb,
+    "categorization": categorization_pb,
+    "training": training_pb,
+}
 """Of every service that stores users' data, in the form that is the same everywhere."""
 _MEDIA_TYPE = "application/zip"
 # Deflating and hashing less at a time would cost more than it is worth; more would only be held in memory.

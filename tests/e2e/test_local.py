@@ -131,7 +131,8 @@ def test_no_process_holds_anothers_password(system: MakeRun) -> None:
         environment = psutil.Process(system.pid(name)).environ()
         urls = {f"SCALE_{service.upper()}_DATABASE_URL"} if service in DATABASE_SERVICES else set()
         assert {variable for variable in environment if variable.endswith("DATABASE_URL")} == urls
-        keys = {f"SCALE_{service.upper()}_SERVICE_KEY"} if name in ("ingestion-worker", "categorization-worker", "training-worker") else set()
+        calling = ("ingestion-worker", "categorization-worker", "training-worker")
+        keys = {f"SCALE_{service.upper()}_SERVICE_KEY"} if name in calling else set()
         assert {variable for variable in environment if variable.endswith("SERVICE_KEY")} == keys
     for process in system.family():
         line = " ".join(process.cmdline())

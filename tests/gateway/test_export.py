@@ -25,6 +25,7 @@ LEDGER = b'date,amount,description\n2026-01-01,-1.2500,"a ""b"", c"\n' + b"2026-
 ACCOUNTS = {"transactions.csv": LEDGER, "rules.jsonl": b""}
 INGESTION = {"imports.jsonl": b'{"id":"1"}\n'}
 CATEGORIZATION = {"anchors.jsonl": b'{"subject":"1"}\n'}
+TRAINING = {"training_jobs.jsonl": b'{"id":"1"}\n'}
 
 
 @pytest.fixture
@@ -33,6 +34,7 @@ async def gateway(start_gateway: StartGateway) -> Gateway:
     started.user_data["accounts"].files = ACCOUNTS
     started.user_data["ingestion"].files = INGESTION
     started.user_data["categorization"].files = CATEGORIZATION
+    started.user_data["training"].files = TRAINING
     return started
 
 
@@ -53,7 +55,8 @@ async def test_export_holds_every_file_and_says_what_is_in_it(gateway: Gateway) 
     with zipfile.ZipFile(io.BytesIO(response.content)) as opened:
         assert opened.testzip() is None
         names = opened.namelist()
-        files = ["accounts/transactions.csv", "accounts/rules.jsonl", "ingestion/imports.jsonl", "categorization/anchors.jsonl"]
+        files = ["accounts/transactions.csv", "accounts/rules.jsonl", "ingestion/imports.jsonl"]
+        files += ["categorization/anchors.jsonl", "training/training_jobs.jsonl"]
         assert names == ["README.txt", *files, "manifest.json"]
         assert opened.read("accounts/transactions.csv") == LEDGER
         manifest = json.loads(opened.read("manifest.json"))
@@ -93,7 +96,7 @@ async def served(gateway: Gateway) -> AsyncIterator[str]:
 
 
 async def test_a_service_that_dies_breaks_the_connection(gateway: Gateway) -> None:
-    for name in ("accounts", "ingestion", "categorization"):
+    for name in ("accounts", "ingestion", "categorization", "training"):
         fake = gateway.user_data[name]
         fake.broken_off = Unavailable("gone")
         async with served(gateway) as url, httpx.AsyncClient(trust_env=False) as client:
@@ -122,6 +125,7 @@ async def test_restore_gives_each_service_its_files_and_notes_it_as_an_import(ga
         assert gateway.user_data["accounts"].restored == ACCOUNTS
         assert gateway.user_data["ingestion"].restored == INGESTION
         assert gateway.user_data["categorization"].restored == CATEGORIZATION
+        assert gateway.user_data["training"].restored == TRAINING
         assert gateway.user_data["accounts"].ended
         begun, finished = gateway.ingestion.requests[-2:]
         assert begun.file_hash == hashlib.sha256(content).hexdigest()
@@ -129,6 +133,7 @@ async def test_restore_gives_each_service_its_files_and_notes_it_as_an_import(ga
         assert (finished.success.row_count, finished.success.inserted_count) == (3, 2)
         assert [one.table for one in finished.success.tables] == [
             "accounts.transactions", "accounts.rules", "ingestion.imports", "categorization.anchors",
+            "training.training_jobs",
         ]  # fmt: skip
 
 
@@ -180,7 +185,7 @@ TAMPERED: dict[str, tuple[Callable[[dict[str, bytes], Any], object], str]] = {
     "a file too many": (lambda files, manifest: files.update({"accounts/more.csv": b""}), "not in the manifest"),
     "a path upwards": (lambda files, manifest: files.update({"../../etc/passwd": b""}), "not in the manifest"),
     "a path in the manifest": (lambda files, manifest: first_file(manifest).update(name="../x.csv"), "manifest.json"),
-    "an unknown service": (lambda files, manifest: manifest["services"][0].update(name="training"), "training"),
+    "an unknown service": (lambda files, manifest: manifest["services"][0].update(name="federation"), "federation"),
     "a service twice": (lambda files, manifest: manifest["services"].append(manifest["services"][0]), "twice"),
     "a file twice": (lambda files, manifest: manifest["services"][0]["files"].append(first_file(manifest)), "twice"),
     "another version": (lambda files, manifest: manifest.update(version=2), "version 2"),
