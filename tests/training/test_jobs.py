@@ -51,6 +51,13 @@ NEW_ROWS = {
 }
 
 
+@pytest.fixture
+async def no_global_job(bench: Bench) -> None:
+    """Nobody's jobs of other tests are over."""
+    async with bench.database.transaction(NOBODY) as connection:
+        await connection.execute("DELETE FROM training.training_jobs WHERE user_id = $1", NOBODY)
+
+
 async def notifications(bench: Bench) -> list[tuple[str, str]]:
     found, _, _ = await bench.notifications.list_notifications(bench.user_id, unread_only=False, limit=100, after=None)
     return [(one.kind, one.subject_id) for one in found]
@@ -104,6 +111,7 @@ async def test_the_same_request_is_one_job(bench: Bench, other_user_id: UUID) ->
     assert (await bench.start("2")).status is PENDING
 
 
+@pytest.mark.usefixtures("no_global_job")
 async def test_the_same_request_for_another_model_is_refused(bench: Bench) -> None:
     caller = Caller(NOBODY, admin=True)
     request_id = str(bench.user_id)
@@ -154,6 +162,7 @@ async def test_unknown_models_and_those_of_administrators_are_refused(bench: Ben
     assert bench.queue.messages == []
 
 
+@pytest.mark.usefixtures("no_global_job")
 async def test_a_global_job_belongs_to_nobody_and_is_administrators_to_see(bench: Bench) -> None:
     admin = Caller(bench.user_id, admin=True)
     job = await bench.service.start_training_job(admin, CATEGORIZER_GLOBAL, request_id=str(bench.user_id))
