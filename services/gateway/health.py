@@ -21,7 +21,7 @@ from services.gateway.answers import json_answer
 from services.gateway.errors import Problem, problem_response
 from services.gateway.problems import NOT_READY
 from services.gateway.schemas import health as schemas
-from services.gateway.upstreams import ACCOUNTS, CATEGORIZATION, INGESTION, Upstreams
+from services.gateway.upstreams import ACCOUNTS, CATEGORIZATION, INGESTION, TRAINING, Upstreams
 from services.kit.client import ServiceClient
 from services.kit.server import FIGURES_KEY
 
@@ -61,6 +61,7 @@ class Readiness:
                     "accounts": _check(lambda: _ask_service(self.upstreams.accounts, ACCOUNTS)),
                     "ingestion": _check(lambda: _ask_service(self.upstreams.ingestion, INGESTION)),
                     "categorization": _check(lambda: _ask_service(self.upstreams.categorization, CATEGORIZATION)),
+                    "training": _check(lambda: _ask_service(self.upstreams.training, TRAINING)),
                 }
                 dependencies = dict(zip(checks, await asyncio.gather(*checks.values()), strict=True))
                 self._answer = {"state": _state(dependencies), "dependencies": dependencies}

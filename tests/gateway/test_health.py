@@ -43,8 +43,9 @@ async def test_health_readiness_all_up(gateway: Gateway) -> None:
             "accounts": "up",
             "ingestion": "up",
             "categorization": "up",
+            "training": "up",
         }
-        for service in ("accounts", "ingestion", "categorization"):
+        for service in ("accounts", "ingestion", "categorization", "training"):
             assert body["dependencies"][service]["database"] == {"ok": True, **FIGURES}
         assert body["dependencies"]["categorization"]["model"] == MODEL
 
@@ -58,10 +59,11 @@ async def test_readiness_tells_that_rules_stand_in_for_the_model(start_gateway: 
     assert (body["state"], body["dependencies"]["categorization"]["model"]) == ("ready", "fallback")
 
 
-async def test_without_categorization_the_rest_is_degraded(start_gateway: StartGateway) -> None:
-    gateway = await start_gateway(categorization_up=False)
+@pytest.mark.parametrize("service", ["categorization", "training"])
+async def test_without_it_the_rest_is_degraded(start_gateway: StartGateway, service: str) -> None:
+    gateway = await start_gateway(**{f"{service}_up": False})
     body = assert_problem(await gateway.client.get("/ready"), 503, "NOT_READY")
-    assert (body["state"], body["detail"]) == ("degraded", "Down: categorization.")
+    assert (body["state"], body["detail"]) == ("degraded", f"Down: {service}.")
 
 
 async def test_health_readiness_redis_down(start_gateway: StartGateway, own_redis: RedisProcess) -> None:
