@@ -23,7 +23,7 @@ class JobWatch:
         After `idle_s` without a step a watch ends."""
         self._events = events
         self._poll_s = poll_s
-        self._wait_s = wait_s
+        self._wait_s = min(wait_s, idle_s)
         self._idle_s = idle_s
 
     async def watch(self, find: Find, *, after: str) -> AsyncIterator[JobEvent]:

@@ -21,7 +21,7 @@ from services.training.reaper import Reaper
 from services.training.repository import PostgresJobsRepository
 from services.training.runs import JobRuns
 from services.training.service import TrainingService
-from tests.support.gateway_app import own_redis, redis_url
+from tests.support.gateway_app import own_redis, redis_url, start_gateway
 from tests.support.training_run_fakes import (
     FakeEvents,
     FakeJobQueue,
@@ -32,7 +32,7 @@ from tests.support.training_run_fakes import (
     FakeTrainer,
 )
 
-__all__ = ["own_redis", "redis_url"]
+__all__ = ["own_redis", "redis_url", "start_gateway"]
 
 
 @dataclass
