@@ -25,7 +25,9 @@ from services.categorization.learning.repository import PostgresLearningReposito
 from services.categorization.learning.service import LearningService
 from services.categorization.learning.tallies import AcceptanceTallies
 from services.categorization.ledger import GrpcLedger
+from services.categorization.live_model import LiveModel
 from services.categorization.model_cache import ModelCache
+from services.categorization.model_registry import GrpcModelRegistry
 from services.categorization.predictor import Loader, ModelPredictor, load_hypcd, load_user_head
 from services.categorization.protocols import HeadLoader
 from services.categorization.repository import PostgresWordsRepository
@@ -79,6 +81,11 @@ class _Classifying:
             watch_s=settings.models_watch_s,
             changed=self.model_cache.publish if self.model_cache is not None else None,
         )
+        self._registry: GrpcModelRegistry | None = None
+        self._live_model: LiveModel | None = None
+        if settings.registry_key is not None:
+            self._registry = GrpcModelRegistry(settings.training_address, settings.registry_key.get_secret_value())
+            self._live_model = LiveModel(self._registry, self.predictor, every_s=settings.registry_s, cache=settings.models_cache_dir)
         self.words = PostgresWordsRepository(database)
         self.learned = LearnedUsers(self.words, load_head=load_head, most_anchors=settings.most_anchors)
         self.categories = UserCategories(ledger, self.cache)
@@ -93,12 +100,17 @@ class _Classifying:
             acceptance=self.acceptance,
         )
 
+    async def start(self) -> None:
+        """Reads the model."""
+        await self.predictor.start()
+        if self._live_model is not None:
+            await self._live_model.start()
+
     async def close(self) -> None:
         await self.tallies.close()
-        await self.predictor.close()
-        await self.cache.close()
-        if self.model_cache is not None:
-            await self.model_cache.close()
+        for connected in (self._live_model, self._registry, self.predictor, self.cache, self.model_cache):
+            if connected is not None:
+                await connected.close()
 
 
 class CategorizationApp:
@@ -170,7 +182,7 @@ class CategorizationApp:
     async def open(self) -> None:
         """Connects, and reads the model."""
         await self.database.open()
-        await self.predictor.start()
+        await self._classifying.start()
         self._model_was_looked_for = True
 
     async def close(self) -> None:
@@ -232,7 +244,7 @@ class CategorizationWorkerApp(WorkerApp[CategorizationWorkerSettings]):
         """Carries a job on, as its user; for one who erases everything from now on it writes nothing more."""
         if not self._model_looked_for:
             # With the first job, not with the first upkeep.
-            await self._classifying.predictor.start()
+            await self._classifying.start()
             self._model_looked_for = True
         context.bind_background(user_id, self._tokens, since=await self.database.now())
         await self.runs.run_job(user_id, job_id)

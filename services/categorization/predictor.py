@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
@@ -128,6 +129,15 @@ def load_hypcd(folder: Path) -> LoadedModel:
     )
 
 
+def load_packed(content: bytes, load: Loader = load_hypcd) -> LoadedModel:
+    """The model in a packed folder. Raises ArtifactError, OSError where there is no room for it, and what `load` raises."""
+    from models.artifact import unpack
+
+    with TemporaryDirectory(prefix="scale-model-") as folder:
+        unpack(content, Path(folder))
+        return load(Path(folder))
+
+
 def load_user_head(artifact: bytes) -> Head:
     """A user's own model. Raises ValueError for bytes that are none, and ImportError where torch is missing."""
     from models.artifact import ArtifactError
@@ -140,7 +150,7 @@ def load_user_head(artifact: bytes) -> Head:
 
 
 class ModelPredictor:
-    """`Predictor` on a folder of artefacts. `start` it once; while nothing could be loaded, `fallback` answers."""
+    """`Predictor` on a folder of artefacts, or on what takes its place. `start` it once; without either, `fallback` answers."""
 
     def __init__(
         self, folder: Path, fallback: Model, *, load: Loader = load_hypcd, watch_s: float = 2.0, changed: Changed | None = None
@@ -155,6 +165,8 @@ class ModelPredictor:
         self._info = self._without("the model has not been loaded yet")
         self._seen: Signature | None = None
         self._settled = False
+        self._replaced = False
+        self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="predict")
         self._loading = ThreadPoolExecutor(1, thread_name_prefix="load-model")
         self._watching: asyncio.Task[None] | None = None
@@ -190,11 +202,34 @@ class ModelPredictor:
                 log.error("the model's folder cannot be watched", exc_info=error)
 
     async def look(self) -> None:
-        """Takes up what is in the folder, if it is not what was there before.
+        """Takes up what is in the folder, if it is not what was there before; unless something else has taken the folder's place.
 
         Where a model answers and the new files do not fit together, they may be half written: only when they are still so at the next look
         do the rules take over.
         """
+        async with self._turn:
+            if not self._replaced:
+                await self._look()
+
+    async def replace(self, content: bytes) -> None:
+        """Takes up a packed model in the folder's place. Raises what `load_packed` raises; then what answered goes on."""
+        async with self._turn:
+            try:
+                loaded = await asyncio.get_running_loop().run_in_executor(self._loading, load_packed, content, self._load)
+            except Exception:
+                MODEL_LOADS.labels("failed").inc()
+                raise
+            self._replaced = True
+            await self._take(loaded)
+
+    async def give_back(self) -> None:
+        """Takes up the folder again, if something else is in its place."""
+        async with self._turn:
+            if self._replaced:
+                self._replaced, self._seen, self._settled = False, None, False
+                await self._look()
+
+    async def _look(self) -> None:
         loop = asyncio.get_running_loop()
         signature = await loop.run_in_executor(self._loading, _signature, self._folder)
         same = signature == self._seen

@@ -29,7 +29,25 @@ class ModelSettings(BaseSettings):
         description="Folder with the model's files and their manifest.json, or the one above, hypcd. Default: the project's own model.",
     )
     models_watch_s: float = Field(2, gt=0, description="Seconds between two looks at that folder for another version.")
+    training_address: str = Field(
+        "127.0.0.1:8085", validation_alias="SCALE_TRAINING_ADDRESS", description="Where the training service, with the registry, listens."
+    )
+    registry_key: SecretStr | None = Field(
+        None,
+        description="Signs the question which global model is live: base64url of an Ed25519 seed, 32 bytes. Not asked without it.",
+    )
+    registry_s: float = Field(30, gt=0, description="Seconds between two such questions.")
+    models_cache_dir: Path | None = Field(
+        None, description="Folder in which the live model is kept for a start without the registry. Not kept when absent."
+    )
     most_anchors: int = Field(10_000, ge=1, description="Corrections of a user that count for new answers, the latest ones.")
+
+    @field_validator("registry_key")
+    @classmethod
+    def _registry_key_usable(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None:
+            ServiceTokens("categorization_models", key.get_secret_value())
+        return key
 
     @property
     def models_folder(self) -> Path:
