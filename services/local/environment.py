@@ -27,6 +27,10 @@ _REDIS = ("gateway", *_DATABASE, BEAT)
 _STORAGE = ("ingestion", "ingestion-worker")
 # Who believes whose workers' tokens: those that they call.
 _CALLED_BY_WORKERS = {"accounts": ("ingestion", "categorization", "training"), "categorization": ("ingestion", "training")}
+# Who asks for nobody in particular, each with a key of its own: which global model is live.
+_MODELS_KEY = "categorization_models"
+_ASKED = {"training": (_MODELS_KEY,)}
+_ASKING = ("categorization", "categorization-worker")
 _CALLING_WORKERS = tuple(sorted({f"{service}-worker" for callers in _CALLED_BY_WORKERS.values() for service in callers}))
 
 _PASSED_ON = ("PATH", "HOME", "USER", "LANG", "TZ", "LD_LIBRARY_PATH", "ALLOWED_ORIGINS", "MODELS_DIR")
@@ -39,7 +43,7 @@ _SECRET_WORDS = ("DATABASE_URL", "REPLICA_URL", "SECRET", "PASSWORD", "KEY", "TO
 _OWNED = (
     "SCALE_HOME", "SCALE_ENVIRONMENT", "SCALE_DATABASE_URL", "SCALE_REDIS_URL", "SCALE_CACHE_KEY", "SCALE_STORAGE_URL", "SCALE_URL",
     "SCALE_TOKEN", "SCALE_SERVICE_PUBLIC_KEYS", "SCALE_INGESTION_SERVICE_KEY", "SCALE_CATEGORIZATION_SERVICE_KEY",
-    "SCALE_TRAINING_SERVICE_KEY", "SCALE_HEARTBEAT_FILE",
+    "SCALE_TRAINING_SERVICE_KEY", "SCALE_CATEGORIZATION_REGISTRY_KEY", "SCALE_HEARTBEAT_FILE",
 )  # fmt: skip
 
 
@@ -88,6 +92,9 @@ def service_environment(
     result |= _worker(process, home) if role or process == BEAT else _server(service, home, ports)
     if process in _REDIS:
         result |= {"SCALE_REDIS_URL": redis_url, "SCALE_CACHE_KEY": home.secret(CACHE_KEY)}
+    if process in _ASKING:
+        result["SCALE_CATEGORIZATION_REGISTRY_KEY"] = service_key(home, _MODELS_KEY)
+        result.setdefault("SCALE_CATEGORIZATION_MODELS_CACHE_DIR", str(home.models))
     if process in _STORAGE:
         result |= {name: value for name, value in outer.items() if name.startswith(_STORAGE_PREFIXES)}
         result["SCALE_STORAGE_URL"] = outer.get("SCALE_STORAGE_URL") or home.objects.as_uri()
@@ -104,8 +111,8 @@ def _server(service: str, home: LocalHome, ports: Ports) -> dict[str, str]:
         "SCALE_AUTH_AUDIENCE": AUTH_AUDIENCE,
         f"SCALE_{service.upper()}_PORT": str(ports.service(service)),
     }
-    if service in _CALLED_BY_WORKERS:
-        callers = _CALLED_BY_WORKERS[service]
+    callers = _CALLED_BY_WORKERS.get(service, ()) + _ASKED.get(service, ())
+    if callers:
         result["SCALE_SERVICE_PUBLIC_KEYS"] = ",".join(ServiceTokens(caller, service_key(home, caller)).public_key for caller in callers)
     return result
 
@@ -122,7 +129,7 @@ def _worker(process: str, home: LocalHome) -> dict[str, str]:
 
 
 def service_key(home: LocalHome, service: str) -> str:
-    """The private key with which the worker of a service signs its tokens, made on first use: base64url of 32 bytes."""
+    """The private key with which the worker of a service, or who else asks, signs its tokens, made on first use: base64url of 32 bytes."""
     return base64.urlsafe_b64encode(bytes.fromhex(home.secret(f"service:{service}"))).decode().rstrip("=")
 
 

@@ -117,6 +117,7 @@ class LocalHome:
         self.run = self.path / "run"
         self.logs = self.path / "logs"
         self.objects = self.path / "objects"
+        self.models = self.path / "models"
         self.temporary = self.path / "tmp"
         self.token_file = self.path / "dev-token"
         self._secrets_file = self.path / "secrets.json"
@@ -124,7 +125,7 @@ class LocalHome:
 
     def create(self) -> None:
         """Makes the folders, or tightens the modes of folders that are there."""
-        for folder in (self.path, self.redis, self.run, self.logs, self.objects, self.temporary):
+        for folder in (self.path, self.redis, self.run, self.logs, self.objects, self.models, self.temporary):
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 folder.chmod(0o700)

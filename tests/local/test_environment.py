@@ -57,6 +57,18 @@ def test_only_the_worker_holds_the_key_that_signs_and_only_whom_it_calls_the_oth
         assert service_key(LocalHome(system.home.path), service) == private
 
 
+def test_categorization_asks_for_the_live_model_with_a_key_that_opens_nothing_else(system: LocalSystem) -> None:
+    private = service_key(system.home, "categorization_models")
+    public = ServiceTokens("categorization_models", private).public_key
+    asking = [name for name in SERVICES if private in str(system._program(name))]
+    assert asking == ["categorization", "categorization-worker"]
+    assert [name for name in SERVICES if public in str(system._program(name))] == ["training"]
+    for name in asking:
+        found = system._program(name).environment
+        assert found["SCALE_CATEGORIZATION_REGISTRY_KEY"] == private
+        assert found["SCALE_CATEGORIZATION_MODELS_CACHE_DIR"] == str(system.home.path / "models")
+
+
 @pytest.mark.parametrize("process", ["accounts-worker", "categorization-worker", "ingestion-worker", "training-worker", "beat"])
 def test_nobody_calls_a_worker_so_it_checks_no_token_and_listens_for_nothing_but_metrics(system: LocalSystem, process: str) -> None:
     mine = f"SCALE_{process.partition('-')[0].upper()}_"
