@@ -22,7 +22,7 @@ from services.categorization.jobs.work import ClassificationWork, Recategorizati
 from services.categorization.learned import LearnedUsers
 from services.categorization.learning import servicer as learning
 from services.categorization.learning.repository import PostgresLearningRepository
-from services.categorization.learning.service import LearningService
+from services.categorization.learning.service import LearningService, OldCounts
 from services.categorization.learning.tallies import AcceptanceTallies
 from services.categorization.ledger import GrpcLedger
 from services.categorization.live_model import LiveModel
@@ -231,6 +231,7 @@ class CategorizationWorkerApp(WorkerApp[CategorizationWorkerSettings]):
                 most_rows=settings.discovery_rows,
             ),
         }
+        self.counts = OldCounts(PostgresLearningRepository(self.database))
         self.runs = JobRuns(
             repository=jobs,
             queue=self._queue,

@@ -9,7 +9,7 @@ from celery import shared_task
 from services.categorization.app import CategorizationWorkerApp
 from services.categorization.jobs.domain import JobKind
 from services.categorization.jobs.queue import CLASSIFY, DISCOVER, QUEUE, RECATEGORIZE, rules_for
-from services.categorization.schedule import EXPIRE_RESULTS, REQUEUE_STALLED_JOBS, UPKEEP
+from services.categorization.schedule import EXPIRE_ACCEPTANCE, EXPIRE_RESULTS, REQUEUE_STALLED_JOBS, UPKEEP
 from services.kit.background import run_in_background
 from services.kit.queue import task_options
 
@@ -54,3 +54,13 @@ def expire_results() -> None:
 
 async def _expire_results() -> None:
     await CategorizationWorkerApp.opened().runs.expire_results()
+
+
+@shared_task(name=EXPIRE_ACCEPTANCE, **task_options(UPKEEP))  # type: ignore[untyped-decorator]
+def expire_acceptance() -> None:
+    """Forgets how many categories were given and put right a month ago."""
+    run_in_background(_expire_acceptance())
+
+
+async def _expire_acceptance() -> None:
+    await CategorizationWorkerApp.opened().counts.expire_acceptance()

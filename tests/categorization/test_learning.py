@@ -17,6 +17,8 @@ from scale.categorization.v1.learning_service_pb2_grpc import LearningServiceStu
 from services.categorization.app import NAME
 from services.categorization.learning.domain import KEPT_DAYS, WINDOW_DAYS, Tally
 from services.categorization.learning.repository import PostgresLearningRepository
+from services.categorization.learning.service import OldCounts
+from services.categorization.schedule import EXPIRE_ACCEPTANCE, SCHEDULE, UPKEEP
 from services.kit.auth import mint_token
 from services.kit.errors import InvalidArgument, PermissionDenied
 from services.kit.status import from_rpc_error
@@ -273,6 +275,9 @@ async def test_counts_are_forgotten_after_a_month(stack: Stack, as_role: AsRole)
     repository = PostgresLearningRepository(stack.app.database)
     days = [TODAY - timedelta(days=KEPT_DAYS + extra) for extra in (0, 1, 2)]
     await repository.add_acceptance([Tally(stack.user_id, day, 1, 0) for day in days], age_s=0)
-    assert await repository.expire_acceptance(before=days[0], limit=1000) >= 2
+    assert [(every.seconds, every.queue) for every in SCHEDULE if every.task == EXPIRE_ACCEPTANCE] == [(3600, UPKEEP)]
+    old = OldCounts(repository)
+    assert await old.expire_acceptance() >= 2
+    assert await old.expire_acceptance() == 0
     async with as_role("categorization", stack.user_id) as connection:
         assert await connection.fetchval("SELECT array_agg(day) FROM categorization.acceptance") == [days[0]]

@@ -12,6 +12,7 @@ import structlog
 
 from services.categorization.domain import Anchor, UserModel
 from services.categorization.learning.domain import (
+    KEPT_DAYS,
     MAX_ARTIFACT_BYTES,
     WINDOW_DAYS,
     AcceptanceFigures,
@@ -21,16 +22,33 @@ from services.categorization.learning.domain import (
     UserAcceptance,
     artifact_invalid,
 )
-from services.categorization.learning.protocols import LearningRepository
+from services.categorization.learning.protocols import AcceptanceRepository, LearningRepository
 from services.categorization.protocols import HeadLoader
 from services.kit.errors import Unavailable, invalid
 
 log = structlog.get_logger()
 
+_EXPIRED_AT_ONCE = 50_000
+
 
 def today() -> date:
     """The day that is counted for."""
     return datetime.now(UTC).date()
+
+
+class OldCounts:
+    """What is counted for the accuracy objective is known for a month."""
+
+    def __init__(self, repository: AcceptanceRepository, *, today: Callable[[], date] = today) -> None:
+        self._repository = repository
+        self._today = today
+
+    async def expire_acceptance(self) -> int:
+        """Removes what is older; returns how many rows."""
+        gone = await self._repository.expire_acceptance(before=self._today() - timedelta(days=KEPT_DAYS), limit=_EXPIRED_AT_ONCE)
+        if gone:
+            log.info("old counts of accepted categories are gone", rows=gone)
+        return gone
 
 
 class LearningService:
