@@ -14,6 +14,7 @@ AUTH_ISSUER = "scale-local"
 AUTH_AUDIENCE = "authenticated"
 SIGNING_KEY = "jwt"
 CACHE_KEY = "cache"
+ARTIFACT_KEY = "artifacts"
 
 # Services that own a schema: one role each, which the service's worker shares.
 DATABASE_SERVICES = ("accounts", "ingestion", "categorization", "training")
@@ -24,7 +25,7 @@ _WORKERS = tuple(f"{service}-worker" for service in DATABASE_SERVICES)
 _DATABASE = (*DATABASE_SERVICES, *_WORKERS)
 _REPLICA = ("accounts",)
 _REDIS = ("gateway", *_DATABASE, BEAT)
-_STORAGE = ("ingestion", "ingestion-worker")
+_STORAGE = ("ingestion", "ingestion-worker", "training", "training-worker")
 # Who believes whose workers' tokens: those that they call.
 _CALLED_BY_WORKERS = {"accounts": ("ingestion", "categorization", "training"), "categorization": ("ingestion", "training")}
 # Who asks for nobody in particular, each with a key of its own: which global model is live.
@@ -90,6 +91,8 @@ def service_environment(
     if process in METRICS_OFFSETS:
         result |= {f"{mine}HOST": LOOPBACK, f"{mine}METRICS_PORT": str(ports.metrics(process))}
     result |= _worker(process, home) if role or process == BEAT else _server(service, home, ports)
+    if process == "training":
+        result.setdefault("SCALE_TRAINING_ARTIFACT_KEY", home.secret(ARTIFACT_KEY))
     if process in _REDIS:
         result |= {"SCALE_REDIS_URL": redis_url, "SCALE_CACHE_KEY": home.secret(CACHE_KEY)}
     if process in _ASKING:

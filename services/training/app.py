@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
 from uuid import UUID
 
 import grpc.aio
 
+from scale.training.v1.model_registry_service_pb2_grpc import add_ModelRegistryServiceServicer_to_server
 from scale.training.v1.notifications_service_pb2_grpc import add_NotificationsServiceServicer_to_server
 from scale.training.v1.training_service_pb2_grpc import add_TrainingServiceServicer_to_server
 from scale.training.v1.user_data_service_pb2_grpc import add_UserDataServiceServicer_to_server
 from services.kit import context
-from services.kit.errors import FailedPrecondition
 from services.kit.pagination import PageTokens
 from services.kit.postgres import Database
 from services.kit.server import Server, set_up_process
 from services.kit.service_tokens import ServiceTokens
+from services.kit.storage import ObjectStorage
 from services.kit.telemetry import export_pool
+from services.kit.worker_app import WorkerApp
 from services.training.accuracy import AccuracyWatch
-from services.training.domain import Job, ModelVersion, Trained
 from services.training.endings import Endings
 from services.training.job_events import RedisJobEvents
 from services.training.learning import GrpcAcceptance
@@ -27,9 +27,19 @@ from services.training.notifications.events import RedisNotificationEvents
 from services.training.notifications.repository import PostgresNotificationsRepository
 from services.training.notifications.service import NotificationsService
 from services.training.notifications.servicer import NotificationsServicer
-from services.training.protocols import Registry, Trainer
+from services.training.protocols import JobsRepository, Trainer
 from services.training.queue import RedisJobQueue, RedisStartLock
 from services.training.reaper import Reaper
+from services.training.registry.artifacts import Artifacts
+from services.training.registry.categorization import GrpcCategorization
+from services.training.registry.delivery import Delivery
+from services.training.registry.links import ArtifactLinks
+from services.training.registry.queue import RedisDeliveryQueue
+from services.training.registry.registration import ModelRegistry
+from services.training.registry.repository import PostgresVersionsRepository
+from services.training.registry.service import ModelRegistryService
+from services.training.registry.servicer import BACKGROUND_METHODS, OPEN_METHODS, ModelRegistryServicer
+from services.training.registry.servicer import SERVICE as REGISTRY_SERVICE
 from services.training.repository import PostgresJobsRepository
 from services.training.runs import JobRuns
 from services.training.service import TrainingService
@@ -45,8 +55,7 @@ NAME = "training"
 SERVICE = "scale.training.v1.TrainingService"
 NOTIFICATIONS_SERVICE = "scale.training.v1.NotificationsService"
 USER_DATA_SERVICE = "scale.training.v1.UserDataService"
-BACKGROUND_METHODS: frozenset[str] = frozenset()
-"""What other services' background work may ask."""
+_DELIVERED_AT_ONCE = 100
 
 
 class _Told:
@@ -57,11 +66,25 @@ class _Told:
         self.queue = RedisJobQueue(url) if url else None
         self.lock = RedisStartLock(url, key=settings.cache_secret) if url else None
         self.events = RedisJobEvents(url) if url else None
+        self.deliveries = RedisDeliveryQueue(url) if url else None
         self.statuses = StatusCache(url)
         self.notification_events = RedisNotificationEvents(url, key=settings.cache_secret) if url else None
 
+    def service(self, repository: JobsRepository, settings: TrainingSettings | TrainingWorkerSettings) -> TrainingService:
+        """The rules of jobs."""
+        return TrainingService(
+            repository,
+            self.queue,
+            lock=self.lock,
+            events=self.events,
+            statuses=self.statuses,
+            max_queued=settings.max_queued,
+            message_lease_s=settings.queue_lease_s,
+            watch_idle_s=settings.watch_idle_s,
+        )
+
     async def close(self) -> None:
-        for connected in (self.queue, self.lock, self.events, self.statuses, self.notification_events):
+        for connected in (self.queue, self.lock, self.events, self.deliveries, self.statuses, self.notification_events):
             if connected is not None:
                 await connected.close()
 
@@ -73,19 +96,20 @@ class TrainingApp:
         self.database = Database(settings.database_url.get_secret_value(), settings)
         self._told = told = _Told(settings)
         page_tokens = PageTokens(settings.page_token_secret)
-        self.service = TrainingService(
-            PostgresJobsRepository(self.database),
-            told.queue,
-            lock=told.lock,
-            events=told.events,
-            statuses=told.statuses,
-            max_queued=settings.max_queued,
-            message_lease_s=settings.queue_lease_s,
-            watch_idle_s=settings.watch_idle_s,
-        )
+        self.service = told.service(PostgresJobsRepository(self.database), settings)
         self._servicer = TrainingServicer(self.service, page_tokens)
         notifications = NotificationsService(PostgresNotificationsRepository(self.database))
         self._notifications_servicer = NotificationsServicer(notifications, page_tokens)
+        versions = PostgresVersionsRepository(self.database)
+        artifacts = Artifacts(ObjectStorage(settings.storage_url), versions)
+        registry = ModelRegistryService(
+            versions,
+            artifacts,
+            ArtifactLinks(settings.artifact_secrets, lifetime_s=settings.artifact_lifetime_s),
+            told.deliveries,
+            from_bucket=settings.download_from_bucket,
+        )
+        self._registry_servicer = ModelRegistryServicer(registry, page_tokens)
         user_data = TrainingUserDataService(
             PostgresTrainingUserData(self.database, statement_timeout_s=settings.export_timeout_s),
             TrainingLeftovers(
@@ -93,7 +117,7 @@ class TrainingApp:
                 events=told.events,
                 statuses=told.statuses,
                 notification_events=told.notification_events,
-                artifacts=None,
+                artifacts=artifacts,
             ),
             max_exports=settings.max_exports,
         )
@@ -101,15 +125,17 @@ class TrainingApp:
         self.server = Server(
             settings,
             name=NAME,
-            services=[SERVICE, NOTIFICATIONS_SERVICE, USER_DATA_SERVICE],
+            services=[SERVICE, REGISTRY_SERVICE, NOTIFICATIONS_SERVICE, USER_DATA_SERVICE],
             register=self._register,
             service_methods=BACKGROUND_METHODS,
+            open_methods=OPEN_METHODS,
             check=self._ready,
             figures=self.database.figures,
         )
 
     def _register(self, server: grpc.aio.Server) -> None:
         add_TrainingServiceServicer_to_server(self._servicer, server)
+        add_ModelRegistryServiceServicer_to_server(self._registry_servicer, server)
         add_NotificationsServiceServicer_to_server(self._notifications_servicer, server)
         add_UserDataServiceServicer_to_server(self._user_data_servicer, server)
 
@@ -138,49 +164,41 @@ async def run(settings: TrainingSettings) -> None:
         await app.close()
 
 
-class _NoRegistry:
-    """`Registry` of an installation that has none."""
-
-    async def register(self, job: Job, trained: Trained) -> ModelVersion:
-        """See `Registry`."""
-        raise FailedPrecondition("This installation keeps no versions of models", reason="REGISTRY_NOT_CONFIGURED")
-
-
-class TrainingWorkerApp:
-    """What a process of the worker holds, from its first task to its end. Made in that process, on its event loop."""
-
-    _opened: ClassVar[TrainingWorkerApp | None] = None
+class TrainingWorkerApp(WorkerApp[TrainingWorkerSettings]):
+    """What a job needs."""
 
     @classmethod
-    async def open(
-        cls, settings: TrainingWorkerSettings, *, trainers: Mapping[str, Trainer] | None = None, registry: Registry | None = None
-    ) -> None:
-        """Once, before the first task. `trainers` and `registry` in place of the product's own."""
-        cls._opened = cls(settings, trainers=trainers, registry=registry)
+    async def open(cls, settings: TrainingWorkerSettings, trainers: Mapping[str, Trainer] | None = None) -> None:
+        """See `WorkerApp`. `trainers` in place of the product's own."""
+        cls._opened = cls(settings, trainers)
         await cls._opened.database.open()
 
-    @classmethod
-    def opened(cls) -> TrainingWorkerApp:
-        """This process's own."""
-        if cls._opened is None:
-            raise RuntimeError("a task outside of a worker")
-        return cls._opened
-
-    def __init__(
-        self, settings: TrainingWorkerSettings, *, trainers: Mapping[str, Trainer] | None = None, registry: Registry | None = None
-    ) -> None:
+    def __init__(self, settings: TrainingWorkerSettings, trainers: Mapping[str, Trainer] | None = None) -> None:
         # One job at a time: its own statements, and the lease.
         few = settings.model_copy(update={"pool_size": 1, "max_overflow": 4})
         self._settings = settings
         self.database = Database(settings.database_url.get_secret_value(), few)
         self._tokens = ServiceTokens(NAME, settings.service_key.get_secret_value())
         self._told = told = _Told(settings)
-        self._acceptance = GrpcAcceptance(settings.categorization_address)
-        repository = PostgresJobsRepository(self.database)
         assert told.queue is not None  # nosec B101  # a worker has a Redis
         assert told.events is not None  # nosec B101
         assert told.notification_events is not None  # nosec B101
+        self._acceptance = GrpcAcceptance(settings.categorization_address)
+        self._categorization = GrpcCategorization(settings.categorization_address)
+        self._versions = PostgresVersionsRepository(self.database)
+        self._artifacts = Artifacts(ObjectStorage(settings.storage_url), self._versions)
+        self._delivery = Delivery(self._versions, self._artifacts, self._categorization)
+        registry = ModelRegistry(
+            self._versions,
+            self._artifacts,
+            self._delivery,
+            code_version=settings.own_version,
+            kept_versions=settings.kept_versions,
+        )
+        repository = PostgresJobsRepository(self.database)
         endings = Endings(repository, events=told.events, statuses=told.statuses, notification_events=told.notification_events)
+        self._notifications = NotificationsService(PostgresNotificationsRepository(self.database))
+        self._service = told.service(repository, settings)
         max_tries = settings.max_retries + 1
         self.reaper = Reaper(
             repository,
@@ -190,20 +208,10 @@ class TrainingWorkerApp:
             message_lease_s=settings.queue_lease_s,
             overdue_s=settings.overdue_s,
         )
-        self._notifications = NotificationsService(PostgresNotificationsRepository(self.database))
-        self._service = TrainingService(
-            repository,
-            told.queue,
-            lock=told.lock,
-            events=told.events,
-            statuses=told.statuses,
-            max_queued=settings.max_queued,
-            message_lease_s=settings.queue_lease_s,
-        )
         self.runs = JobRuns(
             repository=repository,
             trainers=trainers if trainers is not None else {},
-            registry=registry if registry is not None else _NoRegistry(),
+            registry=registry,
             endings=endings,
             lease_s=settings.lease_s,
             max_tries=max_tries,
@@ -232,14 +240,26 @@ class TrainingWorkerApp:
         )
         return await watch.check_accuracy()
 
+    async def deliver_version(self, user_id: UUID, model_type: str) -> None:
+        """Tells the service that answers what is live, if it does not know."""
+        context.bind_background(user_id, self._tokens, since=await self.database.now())
+        await self._delivery.try_to_deliver(user_id, model_type)
+
+    async def deliver_versions(self) -> None:
+        """Tells it all that it could not be told before."""
+        for user_id, model_type in await self._versions.undelivered(_DELIVERED_AT_ONCE):
+            await self.deliver_version(user_id, model_type)
+
+    async def remove_orphaned_artifacts(self) -> int:
+        """Removes what a crash left in the storage; returns how many."""
+        return await self._artifacts.remove_orphans()
+
     async def expire_notifications(self) -> int:
         """Removes old ones; returns how many."""
         return await self._notifications.expire_notifications(days=self._settings.notifications_days)
 
-    @classmethod
-    async def close(cls) -> None:
-        """Lets go of database, Redis and channels."""
-        app, cls._opened = cls.opened(), None
-        await app._told.close()
-        for connected in (app._acceptance, app.database):
+    async def release(self) -> None:
+        """See `WorkerApp`."""
+        await self._told.close()
+        for connected in (self._acceptance, self._categorization):
             await connected.close()

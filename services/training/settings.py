@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from importlib.metadata import version
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
 from services.kit.service_tokens import ServiceTokens
 from services.kit.settings import DatabaseSettings, ServiceSettings, WorkerSettings, service_config
+from services.kit.storage import ObjectStorage
+from services.training.registry.links import ArtifactLinks
 
 _REDIS_URL = AliasChoices("SCALE_REDIS_URL")
 
@@ -16,8 +20,19 @@ class JobSettings(BaseSettings):
 
     model_config = service_config("training")
 
+    storage_url: str = Field(
+        validation_alias=AliasChoices("SCALE_TRAINING_STORAGE_URL", "SCALE_STORAGE_URL"),
+        description="Where versions of models lie: file:///folder, s3://bucket/prefix or gs://bucket/prefix. Default: SCALE_STORAGE_URL.",
+    )
     queue_lease_s: float = Field(60, ge=1, description="Seconds after which a message to the workers that was lost is looked for.")
     max_queued: int = Field(500, ge=1, description="Jobs that wait for a worker; more are refused (429).")
+    watch_idle_s: float = Field(300, gt=0, description="Seconds without a step after which a watch of a job ends.")
+
+    @field_validator("storage_url")
+    @classmethod
+    def _usable_storage(cls, url: str) -> str:
+        ObjectStorage(url)
+        return url
 
 
 class TrainingSettings(ServiceSettings, JobSettings):
@@ -25,10 +40,32 @@ class TrainingSettings(ServiceSettings, JobSettings):
 
     model_config = service_config("training")
 
-    watch_idle_s: float = Field(300, gt=0, description="Seconds without a step after which a watch of a job ends.")
+    artifact_key: SecretStr | None = Field(
+        None,
+        description="Signs addresses of artefacts, at least 32 characters, the same in every replica; new,old while one takes the other's "
+        "place. Default: derived from SCALE_AUTH_SECRET.",
+    )
+    artifact_lifetime_s: float = Field(900, gt=0, description="Seconds for which such an address works.")
+    download_from_bucket: bool = Field(
+        False, description="Whether people download artefacts from the bucket, where it can sign addresses, past the gateway."
+    )
     restore_idle_timeout_s: float = Field(60, gt=0, description="Seconds to wait for the next part of an export before it is given up.")
     export_timeout_s: float = Field(3600, gt=0, description="Seconds that one table may take on its way out or back.")
     max_exports: int = Field(4, ge=1, description="Exports and restores at once in this process; others are told to come back.")
+
+    @model_validator(mode="after")
+    def _artifact_key_usable(self) -> TrainingSettings:
+        try:
+            ArtifactLinks(self.artifact_secrets, lifetime_s=self.artifact_lifetime_s)
+        except ValueError as error:
+            raise ValueError(f"SCALE_TRAINING_ARTIFACT_KEY: {error}") from None
+        return self
+
+    @property
+    def artifact_secrets(self) -> tuple[str, ...]:
+        """The keys for `ArtifactLinks`."""
+        key = self.artifact_key or self.auth_secret
+        return tuple(part.strip() for part in key.get_secret_value().split(",")) if key is not None else ()
 
 
 class TrainingWorkerSettings(WorkerSettings, DatabaseSettings, JobSettings):
@@ -49,6 +86,13 @@ class TrainingWorkerSettings(WorkerSettings, DatabaseSettings, JobSettings):
     max_retries: int = Field(1, ge=0, description="How often a job is tried again that died or broke; what is away for a while costs none.")
     time_limit_s: float = Field(1770, gt=0, le=1790, description="Seconds that one try at a job may take. The queue kills after 1800.")
     overdue_s: float = Field(3600, gt=0, description="Seconds after its first try at which a job is given up, whoever works on it.")
+    kept_versions: int = Field(3, ge=1, description="The latest versions of each model that are kept, beside the live and the best one.")
+    code_version: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="Of the code that trains, as versions of models tell it. Default: that of the installed package.",
+    )
     notifications_days: float = Field(90, gt=0, le=36500, description="Days that notifications are kept.")
     accuracy_objective: float = Field(
         0.70, gt=0, le=1, description="Share of the categories given that users leave as they are; below it models are trained anew."
@@ -56,6 +100,11 @@ class TrainingWorkerSettings(WorkerSettings, DatabaseSettings, JobSettings):
     accuracy_minimum: int = Field(100, ge=1, description="Categories that must have been given before that share counts.")
     worker_concurrency: int = Field(1, ge=1, description="Jobs that a worker carries out at the same time, each in its own process.")
     worker_grace_s: float = Field(20, ge=0, description="Seconds that running jobs have to finish after SIGTERM; others begin again.")
+
+    @property
+    def own_version(self) -> str:
+        """Of the code that trains."""
+        return self.code_version or version("scale-finance")
 
     @field_validator("service_key")
     @classmethod

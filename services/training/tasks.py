@@ -10,7 +10,15 @@ from services.kit.background import run_in_background
 from services.kit.queue import task_options
 from services.training.app import TrainingWorkerApp
 from services.training.queue import QUEUE, TRAIN_MODEL
-from services.training.schedule import CHECK_ACCURACY, EXPIRE_NOTIFICATIONS, REQUEUE_STALLED_JOBS, UPKEEP
+from services.training.registry.queue import DELIVER_VERSION
+from services.training.schedule import (
+    CHECK_ACCURACY,
+    DELIVER_VERSIONS,
+    EXPIRE_NOTIFICATIONS,
+    REMOVE_ORPHANED_ARTIFACTS,
+    REQUEUE_STALLED_JOBS,
+    UPKEEP,
+)
 
 
 @shared_task(name=TRAIN_MODEL, **task_options(QUEUE))  # type: ignore[untyped-decorator]
@@ -51,3 +59,33 @@ def expire_notifications() -> None:
 
 async def _expire_notifications() -> None:
     await TrainingWorkerApp.opened().expire_notifications()
+
+
+@shared_task(name=DELIVER_VERSION, **task_options(UPKEEP))  # type: ignore[untyped-decorator]
+def deliver_version(user_id: str, model_type: str) -> None:
+    """Has the service that answers told of a version."""
+    run_in_background(_deliver_version(UUID(user_id), model_type))
+
+
+async def _deliver_version(user_id: UUID, model_type: str) -> None:
+    await TrainingWorkerApp.opened().deliver_version(user_id, model_type)
+
+
+@shared_task(name=DELIVER_VERSIONS, **task_options(UPKEEP))  # type: ignore[untyped-decorator]
+def deliver_versions() -> None:
+    """Has it told of what it could not be told before."""
+    run_in_background(_deliver_versions())
+
+
+async def _deliver_versions() -> None:
+    await TrainingWorkerApp.opened().deliver_versions()
+
+
+@shared_task(name=REMOVE_ORPHANED_ARTIFACTS, **task_options(UPKEEP))  # type: ignore[untyped-decorator]
+def remove_orphaned_artifacts() -> None:
+    """Removes what a crash left in the storage."""
+    run_in_background(_remove_orphaned_artifacts())
+
+
+async def _remove_orphaned_artifacts() -> None:
+    await TrainingWorkerApp.opened().remove_orphaned_artifacts()

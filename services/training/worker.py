@@ -11,7 +11,7 @@ from services.kit.queue import make_celery, upkeep_of
 from services.kit.server import set_up_process
 from services.kit.settings import load_settings
 from services.training.app import TrainingWorkerApp
-from services.training.protocols import Registry, Trainer
+from services.training.protocols import Trainer
 from services.training.queue import QUEUE
 from services.training.settings import TrainingWorkerSettings
 
@@ -19,15 +19,15 @@ NAME = "training-worker"
 _TASKS = "services.training.tasks"
 
 
-def work(settings: TrainingWorkerSettings, *, trainers: Mapping[str, Trainer] | None = None, registry: Registry | None = None) -> None:
-    """Works until SIGTERM. `trainers` and `registry` in place of the product's own."""
+def work(settings: TrainingWorkerSettings, trainers: Mapping[str, Trainer] | None = None) -> None:
+    """Works until SIGTERM. `trainers` in place of the product's own."""
     set_up_process(NAME, settings)
     touch_while_working(settings.heartbeat_file)
     run_worker(
         make_celery(NAME, settings.redis_url.get_secret_value(), services=["training"], include=[_TASKS]),
         queues=[upkeep_of("training"), QUEUE],
         concurrency=settings.worker_concurrency,
-        on_start=partial(TrainingWorkerApp.open, settings, trainers=trainers, registry=registry),
+        on_start=partial(TrainingWorkerApp.open, settings, trainers),
         on_stop=TrainingWorkerApp.close,
         grace_s=settings.worker_grace_s,
     )

@@ -81,17 +81,24 @@ def test_nobody_calls_a_worker_so_it_checks_no_token_and_listens_for_nothing_but
     is_worker = process != "beat"
     assert (f"{mine}METRICS_PORT" in found) is is_worker
     assert (f"{mine}DATABASE_URL" in found) is is_worker
-    assert ("SCALE_STORAGE_URL" in found) is (process == "ingestion-worker")
+    assert ("SCALE_STORAGE_URL" in found) is (process in ("ingestion-worker", "training-worker"))
 
 
 def test_uploads_lie_in_the_home_unless_told_otherwise(system: LocalSystem) -> None:
     outer = {"SCALE_STORAGE_URL": "s3://bucket", "AWS_SECRET_ACCESS_KEY": "x"}
-    for process in ("ingestion", "ingestion-worker"):
+    for process in ("ingestion", "ingestion-worker", "training", "training-worker"):
         assert environment_of(system, process, {})["SCALE_STORAGE_URL"] == (system.home.path / "objects").as_uri()
         assert outer.items() <= environment_of(system, process, outer).items()
     for process in ("gateway", "accounts", "accounts-worker", "beat"):
         assert not outer.keys() & environment_of(system, process, outer).keys()
     assert system.home.objects.stat().st_mode & 0o077 == 0
+
+
+def test_addresses_of_artefacts_are_signed_with_a_key_of_the_home_that_training_alone_has(system: LocalSystem) -> None:
+    key = system.home.secret("artifacts")
+    assert [name for name in SERVICES if key in str(system._program(name))] == ["training"]
+    assert environment_of(system, "training", {"SCALE_TRAINING_ARTIFACT_KEY": "mine"})["SCALE_TRAINING_ARTIFACT_KEY"] == "mine"
+    assert "SCALE_TRAINING_ARTIFACT_KEY" not in environment_of(system, "gateway", {"SCALE_TRAINING_ARTIFACT_KEY": "mine"})
 
 
 def test_a_service_finds_its_ports_and_the_others(system: LocalSystem) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from services.kit.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, ScaleError, invalid
+from services.kit.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, ScaleError, invalid
 from services.training.domain import CATEGORIZER, CATEGORIZER_GLOBAL, NOBODY, Metrics, ModelVersion, Stage
 
 _MODELS = (CATEGORIZER, CATEGORIZER_GLOBAL)
@@ -115,21 +115,12 @@ def accuracy_of(version: ModelVersion) -> float | None:
     return float(found) if isinstance(found, int | float) else None
 
 
-class AttemptOver(Aborted):
-    """Somebody else works on the job now, or it is over."""
-
-
 class ArtifactGone(NotFound):
     """There is no artefact that is what was registered."""
 
 
 class VersionRefused(InvalidArgument):
     """The service that answers cannot use a version."""
-
-
-def attempt_over(job_id: UUID) -> AttemptOver:
-    """The worker that finds this out stops, and changes nothing."""
-    return AttemptOver(f"Job {job_id} is carried on by another worker.", reason="ATTEMPT_OVER", metadata={"job_id": str(job_id)})
 
 
 def artifact_gone(version: str, why: str) -> ArtifactGone:

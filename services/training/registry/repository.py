@@ -10,8 +10,8 @@ from uuid import UUID
 import asyncpg
 
 from services.kit.postgres import Connection, Database
-from services.training.domain import NOBODY, ModelVersion, Stage
-from services.training.registry.domain import NewVersion, Pending, attempt_over
+from services.training.domain import NOBODY, ModelVersion, Stage, attempt_over
+from services.training.registry.domain import NewVersion, Pending
 
 _COLUMNS = """
     id, user_id, model_type, number, version, stage, metrics, content_hash, size_bytes, artifact_key, parent_version, data_cutoff_at,

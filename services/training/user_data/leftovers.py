@@ -13,7 +13,7 @@ from services.training.protocols import JobEvents, JobQueue, JobStatuses
 class Artifacts(Protocol):
     """Where models lie."""
 
-    async def erase_artifacts(self, user_id: UUID) -> None:
+    async def erase(self, user_id: UUID) -> None:
         """Removes those of a user. Raises Unavailable; harmless to repeat."""
 
 
@@ -27,7 +27,7 @@ class TrainingLeftovers:
         events: JobEvents | None,
         statuses: JobStatuses,
         notification_events: NotificationEvents | None,
-        artifacts: Artifacts | None,
+        artifacts: Artifacts,
     ) -> None:
         self._queue = queue
         self._events = events
@@ -37,8 +37,7 @@ class TrainingLeftovers:
 
     async def remove(self, user_id: UUID, job_ids: Sequence[UUID]) -> None:
         """See `Leftovers`."""
-        if self._artifacts is not None:
-            await self._artifacts.erase_artifacts(user_id)
+        await self._artifacts.erase(user_id)
         if self._queue is not None:
             await self._queue.discard(user_id)
         await self._statuses.forget(job_ids)

@@ -16,8 +16,7 @@ import pytest
 from services.kit import context
 from services.kit.errors import FailedPrecondition, NotFound, PermissionDenied, Unavailable
 from services.local import LocalSystem
-from services.training.domain import CATEGORIZER, CATEGORIZER_GLOBAL, NOBODY, ModelVersion, Stage
-from services.training.registry.domain import AttemptOver
+from services.training.domain import CATEGORIZER, CATEGORIZER_GLOBAL, NOBODY, AttemptOver, ModelVersion, Stage
 from services.training.registry.registration import ModelRegistry
 from services.training.registry.repository import PostgresVersionsRepository
 from tests.conftest import AsRole
