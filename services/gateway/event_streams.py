@@ -36,6 +36,22 @@ SEEN_ALL: dict[int | str, dict[str, Any]] = {204: {"description": "You have seen
 _COME_BACK_AFTER_MS = 1000
 
 
+def stream_content(*names: str, data: str) -> dict[str, Any]:
+    """A stream in the OpenAPI document: the names of its events, and such data as one of them may have."""
+    event = {
+        "type": "object",
+        "description": "One event.",
+        "required": ["event", "data"],
+        "properties": {
+            "id": {"type": "string", "description": "For Last-Event-ID; absent where there is nothing to come back to."},
+            "event": {"type": "string", "enum": list(names), "description": "What it tells."},
+            "data": {"type": "string", "contentMediaType": "application/json", "description": "What it is about, on one line."},
+        },
+    }
+    example = {"id": "1770000000000-0", "event": names[0], "data": data}
+    return {"text/event-stream": {"schema": event, "example": example}}
+
+
 class _Stream(EventSourceResponse):
     """A stream that holds a place among its user's. `give_back` is called once: when the stream ends in whatever way, or, where it
     was never begun, when nobody can begin it any more."""

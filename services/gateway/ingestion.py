@@ -14,7 +14,7 @@ from scale.ingestion.v1 import ingestion_service_pb2 as pb
 from services.gateway import ingestion_json as shape
 from services.gateway.answers import Cache, json_answer
 from services.gateway.errors import field_errors
-from services.gateway.event_streams import SEEN_ALL, EventStreams, LastEventId
+from services.gateway.event_streams import SEEN_ALL, EventStreams, LastEventId, stream_content
 from services.gateway.exchange import exchange_of
 from services.gateway.idempotency import IdempotencyKey, idempotency_key
 from services.gateway.problems import CONFLICT, EVERYWHERE, NOT_FOUND, UPLOAD
@@ -41,12 +41,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
         "description": "Events `progress` until one `finished`; `data` is the import as GET /imports/{import_id} gives it. "
         "Lines that begin with a colon keep the connection alive. "
         "A stream that ends without `finished` goes on when you come back with Last-Event-ID.",
-        "content": {
-            "text/event-stream": {
-                "schema": {"type": "string"},
-                "example": 'id: 1770000000000-0\r\nevent: progress\r\ndata: {"id":"019b76da-a800-7000-8000-000000000003", ...}\r\n\r\n',
-            }
-        },
+        "content": stream_content("progress", "finished", data='{"id":"019b76da-a800-7000-8000-000000000003","state":"running"}'),
     },
 }
 

@@ -12,7 +12,7 @@ from scale.training.v1 import training_service_pb2 as pb
 from services.gateway import training_json as shape
 from services.gateway.accounts import IdempotencyKey
 from services.gateway.answers import json_answer
-from services.gateway.event_streams import SEEN_ALL, EventStreams, LastEventId
+from services.gateway.event_streams import SEEN_ALL, EventStreams, LastEventId, stream_content
 from services.gateway.exchange import exchange_of
 from services.gateway.idempotency import short_idempotency_key
 from services.gateway.problems import CONFLICT, EVERYWHERE, NOT_FOUND
@@ -27,7 +27,6 @@ router = APIRouter(prefix="/api/v1", responses=EVERYWHERE)
 JobId = Annotated[Identifier, Path(description="The job.")]
 
 _POLL_AFTER_S = 1
-_EXAMPLE = "019b76da-a800-7000-8000-0000000000d0"
 _STARTED: dict[int | str, dict[str, Any]] = {
     202: {"model": schemas.TrainingJob, "description": "Begun; the job is at the address in Location."},
 }
@@ -37,13 +36,12 @@ _STREAM: dict[int | str, dict[str, Any]] = {
         "`model_version`, `published`) or `failed` (`error`; null for a job that was cancelled). "
         "Lines that begin with a colon keep the connection alive; after five minutes without a step it is closed. "
         "A stream that ends without `complete` or `failed` goes on when you come back with Last-Event-ID.",
-        "content": {
-            "text/event-stream": {
-                "schema": {"type": "string"},
-                "example": "id: 1770000000000-0\r\nevent: progress\r\n"
-                f'data: {{"job_id":"{_EXAMPLE}","status":"training","step":120,"total":400,"loss":0.41, ...}}\r\n\r\n',
-            }
-        },
+        "content": stream_content(
+            "progress",
+            "complete",
+            "failed",
+            data='{"job_id":"019b76da-a800-7000-8000-0000000000d0","status":"training","step":120,"total":400,"loss":0.41}',
+        ),
     },
 }
 
