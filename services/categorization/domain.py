@@ -202,6 +202,8 @@ class ModelInfo(NamedTuple):
     loaded_at: datetime
     hashes: Mapping[str, str]
     """SHA-256 of each artefact, by file name."""
+    own_version: str = ""
+    """The user's own, which answers in its place; empty for none."""
 
 
 def request_reused(what: str) -> ScaleError:

@@ -125,4 +125,5 @@ def model_message(info: ModelInfo) -> pb.ModelInfo:
         dimension=info.dimension,
         load_time=to_timestamp(info.loaded_at),
         artifact_hashes=dict(info.hashes),
+        own_version=info.own_version,
     )

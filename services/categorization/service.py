@@ -67,8 +67,14 @@ class CategorizationService:
         self._acceptance = acceptance
 
     def model_info(self) -> ModelInfo:
-        """What answers now."""
+        """What answers everybody now."""
         return self._predictor.info()
+
+    async def get_model_info(self, user_id: UUID) -> ModelInfo:
+        """What answers the user now. Raises Unavailable."""
+        _, learned = await self._learned.ask(user_id)
+        base, version = await self._predictor.run(lambda model: (model.version, learned.model(model).version))
+        return self._predictor.info()._replace(own_version=version if version != base else "")
 
     async def classify(self, user_id: UUID, payments: Sequence[Payment], *, ask_rules: bool = True) -> list[Classification]:
         """What each is, in order: one pass of the model, one look at what the user has said, one question to the user's rules."""

@@ -157,7 +157,7 @@ class CategorizationServicer(SuggestionMethods, CategorizationServiceServicer):
 
     async def GetModelInfo(self, _request: pb.GetModelInfoRequest, _: grpc.aio.ServicerContext) -> pb.GetModelInfoResponse:
         """What answers now."""
-        return pb.GetModelInfoResponse(model=model_message(self._service.model_info()))
+        return pb.GetModelInfoResponse(model=model_message(await self._service.get_model_info(context.identity().user_id)))
 
 
 def _request_id(value: str) -> str:

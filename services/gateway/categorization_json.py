@@ -135,4 +135,5 @@ def model_json(model: pb.ModelInfo) -> dict[str, Any]:
         "dimension": model.dimension,
         "loaded_at": timestamp_text(model.load_time) if model.HasField("load_time") else None,
         "artifacts": dict(model.artifact_hashes),
+        "own_version": model.own_version or None,
     }

@@ -150,6 +150,8 @@ async def test_a_users_own_model_answers_the_very_next_call_and_nobody_else(stac
     after = await stack.classify("CAFE CENTRAL")
     assert (after.category, after.model_version, after.source) == ("housing_rent", "categorizer/1-abc", pb.CLASSIFICATION_SOURCE_MODEL)
     assert after.confidence == pytest.approx(0.8)
+    infos = [(await one.call("GetModelInfo", pb.GetModelInfoRequest())).model for one in (stack, other)]
+    assert [(info.version, info.own_version) for info in infos] == [("hypcd-test+1", "categorizer/1-abc"), ("hypcd-test+1", "")]
     assert "trained on what you have said" in after.reasons[0]
     assert await other.classify("CAFE CENTRAL") == before
     # What the user says of a merchant stands above it, as above every model.

@@ -385,7 +385,11 @@ async def test_the_model_is_described(gateway: Gateway, fake: FakeSubject) -> No
         "dimension": 64,
         "loaded_at": INSTANT,
         "artifacts": {"anchors.pt": "9f" * 32},
+        "own_version": None,
     }
+    info.own_version = "categorizer/3-1a2b3c4d"
+    fake.answers["GetModelInfo"] = pb.GetModelInfoResponse(model=info)
+    assert (await gateway.get("/api/v1/classify/model")).json()["own_version"] == "categorizer/3-1a2b3c4d"
     rules = pb.ModelInfo(version="rules-1", degraded=True, reason="anchors.pt is not there")
     fake.answers["GetModelInfo"] = pb.GetModelInfoResponse(model=rules)
     found = (await gateway.get("/api/v1/classify/model")).json()

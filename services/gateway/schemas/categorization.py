@@ -74,6 +74,7 @@ _MODEL: dict[str, Any] = {
     "dimension": 64,
     "loaded_at": "2026-02-01T08:00:00.000000Z",
     "artifacts": {"hypcd_model.pt": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
+    "own_version": "categorizer/3-1a2b3c4d",
 }
 _DESCRIPTION = "What the bank wrote. It may be left out where `merchant` is given."
 _MERCHANT = "The shop or counterparty, where the bank names it."
@@ -286,7 +287,7 @@ class Model(Output):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_MODEL]})
 
-    version: str = Field(description="As in the `model_version` of answers.")
+    version: str = Field(description="As in the `model_version` of answers, unless you have a model of your own.")
     degraded: bool = Field(description="Whether rules answer in the model's place.")
     reason: str | None = Field(description="Why, when they do.")
     categories: int = Field(description="Categories that it knows.")
@@ -294,3 +295,6 @@ class Model(Output):
     dimension: int = Field(description="Length of a point on the ball.")
     loaded_at: datetime | None = Field(description="When it was loaded, UTC.")
     artifacts: dict[str, str] = Field(description="SHA-256 of each artefact, by file name.")
+    own_version: str | None = Field(
+        description="Your own model, trained on top of this one, which answers you in its place; as in the `model_version` of answers."
+    )

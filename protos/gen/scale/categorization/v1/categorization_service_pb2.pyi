@@ -377,7 +377,7 @@ class CategorySuggestion(_message.Message):
     def __init__(self, suggestion_id: _Optional[str] = ..., state: _Optional[_Union[SuggestionState, str]] = ..., name: _Optional[str] = ..., primary_slug: _Optional[str] = ..., category: _Optional[str] = ..., score: _Optional[float] = ..., transaction_count: _Optional[int] = ..., transaction_ids: _Optional[_Iterable[str]] = ..., examples: _Optional[_Iterable[str]] = ..., reason: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ModelInfo(_message.Message):
-    __slots__ = ("version", "degraded", "reason", "category_count", "minimum_confidence", "dimension", "load_time", "artifact_hashes")
+    __slots__ = ("version", "degraded", "reason", "category_count", "minimum_confidence", "dimension", "load_time", "artifact_hashes", "own_version")
     class ArtifactHashesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -393,6 +393,7 @@ class ModelInfo(_message.Message):
     DIMENSION_FIELD_NUMBER: _ClassVar[int]
     LOAD_TIME_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_HASHES_FIELD_NUMBER: _ClassVar[int]
+    OWN_VERSION_FIELD_NUMBER: _ClassVar[int]
     version: str
     degraded: bool
     reason: str
@@ -401,4 +402,5 @@ class ModelInfo(_message.Message):
     dimension: int
     load_time: _timestamp_pb2.Timestamp
     artifact_hashes: _containers.ScalarMap[str, str]
-    def __init__(self, version: _Optional[str] = ..., degraded: _Optional[bool] = ..., reason: _Optional[str] = ..., category_count: _Optional[int] = ..., minimum_confidence: _Optional[float] = ..., dimension: _Optional[int] = ..., load_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., artifact_hashes: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    own_version: str
+    def __init__(self, version: _Optional[str] = ..., degraded: _Optional[bool] = ..., reason: _Optional[str] = ..., category_count: _Optional[int] = ..., minimum_confidence: _Optional[float] = ..., dimension: _Optional[int] = ..., load_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., artifact_hashes: _Optional[_Mapping[str, str]] = ..., own_version: _Optional[str] = ...) -> None: ...
