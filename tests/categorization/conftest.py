@@ -24,16 +24,19 @@ from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceStub
 from scale.accounts.v1.rules_service_pb2_grpc import RulesServiceStub
 from scale.categorization.v1 import categorization_service_pb2 as pb
 from scale.categorization.v1.categorization_service_pb2_grpc import CategorizationServiceStub
+from scale.categorization.v1.learning_service_pb2_grpc import LearningServiceStub
 from services.categorization.app import NAME, CategorizationApp
 from services.categorization.predictor import Loader
+from services.categorization.protocols import HeadLoader
 from services.categorization.settings import CategorizationSettings
 from services.kit.auth import mint_token
 from services.kit.money import to_money
 from services.kit.postgres import Database
 from services.kit.status import from_rpc_error
 from services.local import LocalSystem
-from tests.ingestion.conftest import SECRET, process_settings, serving
-from tests.support.categorization_fakes import Loads, WordModel, load_head
+from tests.ingestion.conftest import SECRET, WORKER, process_settings, serving
+from tests.support.categorization_fakes import Loads, WordModel
+from tests.support.categorization_fakes import load_head as load_fake_head
 from tests.support.gateway_app import own_redis, redis_url
 
 __all__ = ["own_redis", "redis_url"]
@@ -184,9 +187,26 @@ def money(amount: str, currency: str = "EUR") -> money_pb2.Money:
     return to_money(Decimal(amount), currency)
 
 
+async def ask_learning(stack: Stack, method: str, request: Any, *, user_id: UUID | None = None, role: str = "service") -> Any:
+    """As training does, for the user of the stack or another; or as somebody else."""
+    user_id = user_id if user_id is not None else stack.user_id
+    token = WORKER.mint(user_id, audience=NAME) if role == "service" else mint_token(SECRET, user_id=user_id, role=role)
+    try:
+        call = getattr(LearningServiceStub(stack.channel), method)
+        return await call(request, metadata=(("authorization", f"Bearer {token}"),), timeout=30)
+    except grpc.aio.AioRpcError as error:
+        raise from_rpc_error(error, service=NAME) from error
+
+
 @asynccontextmanager
 async def categorization(
-    servers: LocalSystem, ledger: Ledger, models: Path, *, load: Loader | None = None, **more: Any
+    servers: LocalSystem,
+    ledger: Ledger,
+    models: Path,
+    *,
+    load: Loader | None = None,
+    load_head: HeadLoader = load_fake_head,
+    **more: Any,
 ) -> AsyncIterator[Stack]:
     """The service on the real database."""
     process = {name: more.pop(name) for name in list(more) if name.isupper()}

@@ -7,24 +7,18 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import grpc.aio
 import pytest
 import uuid_utils.compat
 
 from scale.categorization.v1 import categorization_service_pb2 as pb
 from scale.categorization.v1 import learning_service_pb2 as learning_pb
-from scale.categorization.v1.learning_service_pb2_grpc import LearningServiceStub
-from services.categorization.app import NAME
 from services.categorization.learning.domain import KEPT_DAYS, WINDOW_DAYS, Tally
 from services.categorization.learning.repository import PostgresLearningRepository
 from services.categorization.learning.service import OldCounts
 from services.categorization.schedule import EXPIRE_ACCEPTANCE, SCHEDULE, UPKEEP
-from services.kit.auth import mint_token
 from services.kit.errors import InvalidArgument, PermissionDenied
-from services.kit.status import from_rpc_error
-from tests.categorization.conftest import Stack, payment
+from tests.categorization.conftest import Stack, ask_learning, payment
 from tests.conftest import AsRole
-from tests.ingestion.conftest import SECRET, WORKER
 from tests.support.categorization_fakes import head_artifact
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -33,21 +27,10 @@ NOBODY = UUID(int=0)
 TODAY = datetime.now(UTC).date()
 
 
-async def ask(stack: Stack, method: str, request: Any, *, user_id: UUID | None = None, role: str = "service") -> Any:
-    """As training does, for the user of the stack or another; or as somebody else."""
-    user_id = user_id if user_id is not None else stack.user_id
-    token = WORKER.mint(user_id, audience=NAME) if role == "service" else mint_token(SECRET, user_id=user_id, role=role)
-    try:
-        call = getattr(LearningServiceStub(stack.channel), method)
-        return await call(request, metadata=(("authorization", f"Bearer {token}"),), timeout=30)
-    except grpc.aio.AioRpcError as error:
-        raise from_rpc_error(error, service=NAME) from error
-
-
 async def set_model(stack: Stack, category: str, version: str = "1-abc", base_version: str = "hypcd-test+1") -> str:
     artifact = head_artifact(category, base_version)
     request = learning_pb.SetUserModelRequest(version=version, artifact=artifact, content_hash=hashlib.sha256(artifact).hexdigest())
-    return str((await ask(stack, "SetUserModel", request)).version)
+    return str((await ask_learning(stack, "SetUserModel", request)).version)
 
 
 @pytest.mark.parametrize("role", ["user", "admin"])
@@ -62,7 +45,7 @@ async def set_model(stack: Stack, category: str, version: str = "1-abc", base_ve
 )
 async def test_what_is_for_services_is_for_nobody_else(stack: Stack, role: str, method: str, request_: Any) -> None:
     with pytest.raises(PermissionDenied):
-        await ask(stack, method, request_, role=role)
+        await ask_learning(stack, method, request_, role=role)
 
 
 async def test_a_users_last_words_come_in_pages_the_latest_first(stack: Stack) -> None:
@@ -76,7 +59,7 @@ async def test_a_users_last_words_come_in_pages_the_latest_first(stack: Stack) -
     await stack.other_user().correct("REWE", "housing")
     found, token = [], ""
     while True:
-        page = await ask(stack, "ListCorrections", learning_pb.ListCorrectionsRequest(page_size=2, page_token=token))
+        page = await ask_learning(stack, "ListCorrections", learning_pb.ListCorrectionsRequest(page_size=2, page_token=token))
         found += page.corrections
         token = page.next_page_token
         if not token:
@@ -88,7 +71,7 @@ async def test_a_users_last_words_come_in_pages_the_latest_first(stack: Stack) -
     ]
     assert (found[1].input.transaction_date.year, found[0].HasField("correct_time"), found[2].merchant_key) == (2026, True, "cafe central")
     assert (found[0].input.amount.units, found[0].input.amount.nanos, found[0].input.amount.currency_code) == (-12, -300_000_000, "XXX")
-    own = await ask(stack, "ListCorrections", learning_pb.ListCorrectionsRequest(), role="user")
+    own = await ask_learning(stack, "ListCorrections", learning_pb.ListCorrectionsRequest(), role="user")
     assert list(own.corrections) == found
 
 
@@ -110,7 +93,7 @@ async def test_only_what_several_users_agree_about_crosses_users(stack: Stack) -
     token = ""
     while True:
         request = learning_pb.ListAgreedCorrectionsRequest(minimum_user_count=2, page_size=1, page_token=token)
-        page = await ask(stack, "ListAgreedCorrections", request, user_id=NOBODY)
+        page = await ask_learning(stack, "ListAgreedCorrections", request, user_id=NOBODY)
         assert len(page.corrections) <= 1
         found |= {(one.merchant_key, one.credit): (one.category, one.user_count) for one in page.corrections}
         token = page.next_page_token
@@ -123,7 +106,7 @@ async def test_only_what_several_users_agree_about_crosses_users(stack: Stack) -
         (pay, False): ("dining", 2),
     }
     with pytest.raises(InvalidArgument, match="minimum_user_count"):
-        await ask(stack, "ListAgreedCorrections", learning_pb.ListAgreedCorrectionsRequest(minimum_user_count=1), user_id=NOBODY)
+        await ask_learning(stack, "ListAgreedCorrections", learning_pb.ListAgreedCorrectionsRequest(minimum_user_count=1), user_id=NOBODY)
 
 
 async def put_anchor(
@@ -162,7 +145,7 @@ async def test_a_users_own_model_answers_the_very_next_call_and_nobody_else(stac
     # The next version, the same again, and back to none.
     assert [await set_model(stack, "transport_fuel", "2-def") for _ in range(2)] == ["2-def"] * 2
     assert (await stack.classify("BAKERY")).model_version == "categorizer/2-def"
-    assert (await ask(stack, "SetUserModel", learning_pb.SetUserModelRequest())).version == ""
+    assert (await ask_learning(stack, "SetUserModel", learning_pb.SetUserModelRequest())).version == ""
     assert (await stack.classify("BAKERY")).model_version == "hypcd-test+1"
     assert (await other.classify("CAFE CENTRAL")) == before
 
@@ -198,7 +181,7 @@ async def test_only_a_whole_model_is_taken(stack: Stack, version: str, artifact:
         version=version, artifact=artifact, content_hash=content_hash or hashlib.sha256(artifact).hexdigest()
     )
     with pytest.raises(InvalidArgument, match=why) as raised:
-        await ask(stack, "SetUserModel", request)
+        await ask_learning(stack, "SetUserModel", request)
     assert (raised.value.reason == "ARTIFACT_INVALID") is (why != "version")
     assert (await stack.classify("BAKERY")).model_version == "categorizer/1-abc"
 
@@ -241,7 +224,7 @@ async def test_users_who_put_too_much_right_are_named(stack: Stack, corrected: i
     """69 % accepted is below 70 %, 71 % is not; what lies further back than a week counts no more."""
     repository = PostgresLearningRepository(stack.app.database)
     week_ago, before = TODAY - timedelta(days=WINDOW_DAYS - 1), TODAY - timedelta(days=WINDOW_DAYS)
-    total = (await ask(stack, "GetAcceptance", learning_pb.GetAcceptanceRequest(), user_id=NOBODY)).acceptance
+    total = (await ask_learning(stack, "GetAcceptance", learning_pb.GetAcceptanceRequest(), user_id=NOBODY)).acceptance
     await repository.add_acceptance(
         [Tally(stack.user_id, week_ago, 60, 1), Tally(stack.user_id, TODAY, 40, corrected - 1), Tally(stack.user_id, before, 1000, 1000)],
         age_s=0,
@@ -250,7 +233,7 @@ async def test_users_who_put_too_much_right_are_named(stack: Stack, corrected: i
     token = ""
     while True:
         request = learning_pb.ListLowAcceptanceRequest(maximum_ratio=0.7, minimum_classified_count=100, page_size=1, page_token=token)
-        page = await ask(stack, "ListLowAcceptance", request, user_id=NOBODY)
+        page = await ask_learning(stack, "ListLowAcceptance", request, user_id=NOBODY)
         users |= {one.user_id: one.acceptance for one in page.users}
         token = page.next_page_token
         if not token:
@@ -260,17 +243,17 @@ async def test_users_who_put_too_much_right_are_named(stack: Stack, corrected: i
         found = users[str(stack.user_id)]
         assert (found.classified_count, found.corrected_count) == (100, 31)
         assert found.accepted_ratio == pytest.approx(0.69)
-    more = (await ask(stack, "GetAcceptance", learning_pb.GetAcceptanceRequest(), user_id=NOBODY)).acceptance
+    more = (await ask_learning(stack, "GetAcceptance", learning_pb.GetAcceptanceRequest(), user_id=NOBODY)).acceptance
     assert (more.classified_count - total.classified_count, more.corrected_count - total.corrected_count) == (100, corrected)
     few = learning_pb.ListLowAcceptanceRequest(maximum_ratio=1, minimum_classified_count=101)
-    assert str(stack.user_id) not in {one.user_id for one in (await ask(stack, "ListLowAcceptance", few, user_id=NOBODY)).users}
+    assert str(stack.user_id) not in {one.user_id for one in (await ask_learning(stack, "ListLowAcceptance", few, user_id=NOBODY)).users}
 
 
 @pytest.mark.parametrize(("ratio", "least"), [(0, 1), (1.1, 1), (float("nan"), 1), (0.7, 0), (0.7, -1)])
 async def test_figures_out_of_bounds_are_refused(stack: Stack, ratio: float, least: int) -> None:
     request = learning_pb.ListLowAcceptanceRequest(maximum_ratio=ratio, minimum_classified_count=least)
     with pytest.raises(InvalidArgument):
-        await ask(stack, "ListLowAcceptance", request, user_id=NOBODY)
+        await ask_learning(stack, "ListLowAcceptance", request, user_id=NOBODY)
 
 
 async def test_counts_are_forgotten_after_a_month(stack: Stack, as_role: AsRole) -> None:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+import torch
 
+from models.hypcd.classifier import Classifier
+from models.hypcd.user_head import UserHead
 from scale.categorization.v1 import categorization_service_pb2 as pb
-from services.categorization.predictor import load_hypcd
+from scale.categorization.v1 import learning_service_pb2 as learning_pb
+from services.categorization.predictor import load_hypcd, load_user_head
 from services.categorization.settings import MODELS_DIR
 from services.local import LocalSystem
-from tests.categorization.conftest import Stack, categorization, ledger_service, payment
+from tests.categorization.conftest import Stack, ask_learning, categorization, ledger_service, payment
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shipped(servers: LocalSystem) -> AsyncIterator[Stack]:
-    async with ledger_service(servers) as ledger, categorization(servers, ledger, MODELS_DIR, load=load_hypcd) as stack:
+    async with (
+        ledger_service(servers) as ledger,
+        categorization(servers, ledger, MODELS_DIR, load=load_hypcd, load_head=load_user_head) as stack,
+    ):
         yield stack
 
 
@@ -60,3 +68,35 @@ async def test_an_answer_comes_within_half_a_second(shipped: Stack) -> None:
     for number in range(50):
         await shipped.classify(f"LIDL FILIALE {number}")
     assert (time.process_time() - started) / 50 < 0.5
+
+
+def head(share: float) -> bytes:
+    """On the shipped model: as far as it counts, everything is a fee. It knows a category that the user has taken away since."""
+    shipped = Classifier.load(MODELS_DIR)
+    bias = torch.zeros(len(shipped.heads.detailed) + 1)
+    bias[shipped.heads.detailed.index("financial_bank_fee")] = 100
+    own, d = shipped.heads.anchors.mean(dim=0, keepdim=True), shipped.dimension
+    no_change = torch.zeros(d, d), torch.zeros(d)
+    return UserHead(shipped.version, shipped.heads, ("gone",), own, bias, *no_change, shipped.curvature, 2.3, share).to_bytes()
+
+
+async def test_a_users_own_model_stands_on_the_shipped_one(shipped: Stack) -> None:
+    stack, other = shipped.other_user(), shipped.other_user()
+    inputs = [payment(text) for text in ("TESCO STORES 3217 LONDON", "SHELL TANKSTELLE 12", "qwertz")]
+    before = await stack.batch(inputs)
+    await set_model(stack, head(0.0), "1-a")
+    same = await stack.batch(inputs)
+    assert [(one.category, one.source, one.model_version) for one in same] == [
+        (one.category, one.source, "categorizer/1-a") for one in before
+    ]
+    assert [one.confidence for one in same] == pytest.approx([one.confidence for one in before])
+    await set_model(stack, head(1.0), "2-b")
+    assert {one.category for one in await stack.batch(inputs)} == {"financial_bank_fee"}
+    assert await other.batch(inputs) == before
+
+
+async def set_model(stack: Stack, artifact: bytes, version: str) -> None:
+    content_hash = hashlib.sha256(artifact).hexdigest()
+    await ask_learning(
+        stack, "SetUserModel", learning_pb.SetUserModelRequest(version=version, artifact=artifact, content_hash=content_hash)
+    )
