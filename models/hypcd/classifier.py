@@ -52,6 +52,7 @@ class Classifier:
         self.threshold = heads.threshold  # below it, better no answer
         self.dimension = encoder.config.dimension
         self.curvature = encoder.config.curvature
+        self.radius = encoder.config.radius
         if heads.anchors.shape != (len(heads.detailed), self.dimension) or len(heads.parent) != len(heads.detailed):
             raise ValueError(f"anchors {tuple(heads.anchors.shape)} for {len(heads.detailed)} categories in {self.dimension} dimensions")
         if set(heads.parent.tolist()) != set(range(len(heads.primaries))):

@@ -50,6 +50,8 @@ class UserHead:
     """To which tangent vectors are clipped."""
     share: float
     """What it counts beside the global model: 1 for all, 0 for nothing."""
+    last_day: int
+    """Of the newest payment that it learned from: days since 1970-01-01."""
 
     @property
     def base_categories(self) -> tuple[str, ...]:
@@ -96,11 +98,17 @@ class UserHead:
             if stored["format"] != FORMAT:
                 raise ArtifactError(f"a head of format {stored['format']!r}; this version reads format {FORMAT}")
             found = cls(
-                str(stored["base_version"]),
-                Heads.of(stored["heads"]),
-                tuple(map(str, stored["own"])),
-                *(stored[name].float() for name in ("own_anchors", "bias", "adapter", "shift")),
-                *(float(stored[name]) for name in ("curvature", "radius", "share")),
+                base_version=str(stored["base_version"]),
+                heads=Heads.of(stored["heads"]),
+                own=tuple(map(str, stored["own"])),
+                own_anchors=stored["own_anchors"].float(),
+                bias=stored["bias"].float(),
+                adapter=stored["adapter"].float(),
+                shift=stored["shift"].float(),
+                curvature=float(stored["curvature"]),
+                radius=float(stored["radius"]),
+                share=float(stored["share"]),
+                last_day=int(stored["last_day"]),
             )
             found._check()
         except ArtifactError:
@@ -123,6 +131,7 @@ class UserHead:
             "curvature": self.curvature,
             "radius": self.radius,
             "share": self.share,
+            "last_day": self.last_day,
         }
         buffer = io.BytesIO()
         torch.save(stored, buffer)

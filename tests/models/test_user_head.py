@@ -30,7 +30,7 @@ def head(own: int = 2, share: float = 1.0) -> UserHead:
     )
     names = tuple(f"own_{number}" for number in range(own))
     bias, adapter = torch.zeros(len(DETAILED) + own), torch.zeros(D, D)
-    return UserHead("hypcd-9", heads, names, anchors[len(DETAILED) :], bias, adapter, torch.zeros(D), 1.0, 2.3, share)
+    return UserHead("hypcd-9", heads, names, anchors[len(DETAILED) :], bias, adapter, torch.zeros(D), 1.0, 2.3, share, 19_000)
 
 
 def asked(count: int = 6, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
