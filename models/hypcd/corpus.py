@@ -95,11 +95,11 @@ def corpus(cities: Sequence[str], *, leave_out: Callable[[str], bool] = lambda m
     for source, share in _SHARES.items():
         rows = [row for row in _merchants(cities) if not leave_out(row[0])] if source == "merchants" else list(_SOURCES[source]())
         if rows:
-            found.add(rows if source == "merchants" else list(_printed(rows)), share)
+            found.add(rows if source == "merchants" else list(printed(rows)), share)
     return found
 
 
-def _printed(rows: Sequence[tuple[str, float, str, float]]) -> Iterator[tuple[str, float, str, float]]:
+def printed(rows: Sequence[tuple[str, float, str, float]]) -> Iterator[tuple[str, float, str, float]]:
     """Each text as it stands, and as banks and card networks print it: with what says nothing before or behind it, by chance."""
     chance = random.Random(1)  # nosec B311  # the same texts each time
     for text, amount, label, weight in rows:

@@ -1,12 +1,15 @@
 """Fits the network to labelled rows, and to rows without a label, by the losses of HypCD.
 
 Anchors live on the ball and move by geoopt's Riemannian Adam; everything else moves by its Euclidean case, as in one optimiser. The same
-rows, options and thread count give the same weights.
+rows, options and thread count give the same weights, whether in one go or carried on from a checkpoint.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import geoopt
 import numpy as np
@@ -65,8 +68,22 @@ class Fitted:
     temperature: float
 
 
-def fit(rows: Rows, config: Config, options: Options) -> Fitted:
-    """Learns the encoder and an anchor for each category."""
+class Keeper(Protocol):
+    """Keeps how far a fit is, for one who carries it on."""
+
+    def latest(self) -> dict[str, Any] | None:
+        """What was saved last; None for a fit that begins."""
+
+    def save(self, epoch: int, loss: float, state: dict[str, Any]) -> None:
+        """After an epoch, counted from 1. Raises OSError, where a disk is full."""
+
+
+Step = Callable[[int, int, float], None]
+"""Told of each step: its number, how many there are, and its loss. What it raises ends the fit."""
+
+
+def fit(rows: Rows, config: Config, options: Options, *, keeper: Keeper | None = None, step: Step | None = None) -> Fitted:
+    """Learns the encoder and an anchor for each category, from where `keeper` has it."""
     torch.manual_seed(options.seed)
     chance = np.random.default_rng(options.seed)
     encoder = Encoder(config)
@@ -78,14 +95,59 @@ def fit(rows: Rows, config: Config, options: Options) -> Fitted:
     optimiser = geoopt.optim.RiemannianAdam([*encoder.parameters(), anchors], lr=options.learning_rate, stabilize=10)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, options.learning_rate, total_steps=options.epochs * steps, pct_start=0.1)
     batches = _Batches(rows, encoder, chance, options)
-    for epoch in range(options.epochs):
+    state = _State(encoder, anchors, optimiser, schedule, chance)
+    first = state.restore(keeper)
+    for epoch in range(first, options.epochs):
         share = distance_share(epoch, 0, max(options.epochs - 1, 1), options.most_distance)
-        for places in np.array_split(chance.permutation(_drawn(rows.weights, options.draws, chance)), steps):
+        total = 0.0
+        for number, places in enumerate(np.array_split(chance.permutation(_drawn(rows.weights, options.draws, chance)), steps), 1):
             optimiser.zero_grad()
-            torch.autograd.backward(_loss(encoder, anchors, batches, places, share, options))
+            loss = _loss(encoder, anchors, batches, places, share, options)
+            torch.autograd.backward(loss)
             optimiser.step()
             schedule.step()
+            total += float(loss.detach())
+            if step is not None:
+                step(epoch * steps + number, options.epochs * steps, total / number)
+        if keeper is not None:
+            keeper.save(epoch + 1, total / steps, state.content(epoch + 1))
     return Fitted(encoder.eval(), anchors.detach().clone(), options.temperature)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """All that changes from one epoch to the next."""
+
+    encoder: Encoder
+    anchors: Tensor
+    optimiser: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    chance: np.random.Generator
+
+    def content(self, epoch: int) -> dict[str, Any]:
+        """Plain values and tensors, for a file."""
+        return {
+            "epoch": epoch,
+            "encoder": self.encoder.state_dict(),
+            "anchors": self.anchors.detach(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            # Numbers of 128 bits, which weights-only reading does not know.
+            "chance": json.dumps(self.chance.bit_generator.state),
+        }
+
+    def restore(self, keeper: Keeper | None) -> int:
+        """Takes up what was saved last; the number of epochs that are done."""
+        saved = keeper.latest() if keeper is not None else None
+        if saved is None:
+            return 0
+        self.encoder.load_state_dict(saved["encoder"])
+        with torch.no_grad():
+            self.anchors.copy_(saved["anchors"])
+        self.optimiser.load_state_dict(saved["optimiser"])
+        self.schedule.load_state_dict(saved["schedule"])
+        self.chance.bit_generator.state = json.loads(saved["chance"])
+        return int(saved["epoch"])
 
 
 def _drawn(weights: NDArray[np.float32], draws: int, chance: np.random.Generator) -> NDArray[np.int64]:

@@ -28,10 +28,13 @@ from models.hypcd.classifier import ANCHORS_FILE, MODEL_FILE, Classifier, Heads,
 from models.hypcd.corpus import CITIES, DATA, KNOWLEDGE, Corpus, Taxonomy, city_rows, corpus, held_out, taxonomy
 from models.hypcd.features import Features, extract
 from models.hypcd.fit import Fitted, Options, Rows, fit
-from models.hypcd.network import Config
+from models.hypcd.network import Config, Encoder
 
 Seen = tuple[Tensor, NDArray[np.int64], NDArray[np.float32]]
 """Of rows that a model has not learned from: logits [n, detailed], true primary categories [n], weights [n]."""
+
+Row = tuple[str, float, str, float]
+"""Text, amount, label and weight."""
 
 VERSION = "hypcd-1"
 
@@ -101,19 +104,26 @@ def calibrate(parts: Sequence[Seen], kinds: Taxonomy) -> tuple[float, float]:
     return temperature, threshold
 
 
+def write(folder: Path, version: str, encoder: Encoder, heads: Heads, facts: dict[str, Any]) -> None:
+    """The artefacts of a model, in the precision in which they ship."""
+    model = {"config": asdict(encoder.config), "state": packed(encoder.state_dict())}
+    save(folder, version, {MODEL_FILE: model, ANCHORS_FILE: heads.content()}, {"training": facts})
+
+
 def unseen_city(city: str, kinds: Taxonomy) -> Seen:
     """A city's rows as seen by a model that learned without it."""
     others = [other for other in CITIES if other != city]
-    return _seen(fit(training_rows(corpus(others), kinds), CONFIG, OPTIONS), city_rows(city), kinds)
+    return asked(fit(training_rows(corpus(others), kinds), CONFIG, OPTIONS), city_rows(city), kinds)
 
 
 def unseen_merchants(city: str, kinds: Taxonomy) -> Seen:
     """A fifth of a city's merchants as seen by a model that learned from the others alone."""
     fitted = fit(training_rows(corpus([city], leave_out=held_out), kinds), CONFIG, OPTIONS)
-    return _seen(fitted, [row for row in city_rows(city) if held_out(row[0])], kinds)
+    return asked(fitted, [row for row in city_rows(city) if held_out(row[0])], kinds)
 
 
-def _seen(fitted: Fitted, rows: Sequence[tuple[str, float, str, float]], kinds: Taxonomy) -> Seen:
+def asked(fitted: Fitted, rows: Sequence[Row], kinds: Taxonomy) -> Seen:
+    """What a model says of rows that it has not learned from."""
     features = extract([row[0] for row in rows], [""] * len(rows), [row[1] for row in rows], [-1] * len(rows))
     places = {slug: place for place, slug in enumerate(kinds.slugs)}
     families = np.append(kinds.parent, np.arange(len(kinds.primaries)))
@@ -140,15 +150,14 @@ def main() -> int:
         fitted.temperature * temperature,
         threshold,
     )
-    model = {"config": asdict(CONFIG), "state": packed(fitted.encoder.state_dict())}
-    save(options.out, VERSION, {MODEL_FILE: model, ANCHORS_FILE: heads.content()}, {"training": _facts()})
+    write(options.out, VERSION, fitted.encoder, heads, facts())
     classifier = Classifier.load(options.out)
     result = {"version": classifier.version, "categories": len(classifier.categories), "temperature": temperature, "threshold": threshold}
     sys.stdout.write(json.dumps(result) + "\n")
     return 0
 
 
-def _facts() -> dict[str, Any]:
+def facts() -> dict[str, Any]:
     """What it was made from."""
     tables = [*sorted(DATA.glob("*.csv*")), *sorted(KNOWLEDGE.glob("*.csv.gz"))]
     return {

@@ -1,0 +1,64 @@
+"""Trains the global categorizer anew, with what users agree about."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from services.kit.errors import FailedPrecondition
+from services.training.domain import Job, LiveArtifact, Progress, Trained
+from services.training.protocols import Report
+from services.training.trainers.global_model import GlobalModel
+from services.training.trainers.in_thread import Tell, in_thread
+from services.training.trainers.payments import AgreedCorrection, AgreedCorrections
+
+
+class GlobalCategorizerTrainer:
+    """`Trainer` of CATEGORIZER_GLOBAL."""
+
+    def __init__(self, agreed: AgreedCorrections, global_model: GlobalModel, *, least_users: int, checkpoints: Path) -> None:
+        """`least_users` must agree about a merchant; `checkpoints` has a folder for each job that is not over."""
+        self._agreed = agreed
+        self._global = global_model
+        self._least_users = least_users
+        self._checkpoints = checkpoints
+
+    async def train(self, job: Job, report: Report) -> Trained:
+        """See `Trainer`. Raises FailedPrecondition with reason TOO_FEW_EXAMPLES, and OSError where there is no room for checkpoints."""
+        cutoff = datetime.now(UTC)
+        await report(Progress(0, 0, None, "collecting"))
+        said = [one async for one in self._agreed.agreed(least_users=self._least_users)]
+        base = await self._global.artifact()
+        folder = self._checkpoints / str(job.id)
+        trained = await in_thread(lambda tell: self._learn(job, said, base, cutoff, folder, tell), report)
+        shutil.rmtree(folder, ignore_errors=True)
+        return trained
+
+    def _learn(
+        self, job: Job, said: Sequence[AgreedCorrection], base: LiveArtifact | None, cutoff: datetime, checkpoints: Path, tell: Tell
+    ) -> Trained:
+        import torch
+
+        from models.artifact import pack
+        from models.hypcd.retrain import Agreed, TooFewAgree, retrain
+        from models.hypcd.train import VERSION
+
+        # A second thread would wait for the first; and the same rows shall give the same model.
+        torch.set_num_threads(1)
+        present = self._global.load(base)
+        with tempfile.TemporaryDirectory(prefix="scale-model-") as made:
+            try:
+                learned = retrain(
+                    [Agreed(one.merchant_key, one.category, one.credit) for one in said],
+                    present,
+                    Path(made),
+                    f"{VERSION}+{job.id.hex[-12:]}",
+                    checkpoints=checkpoints,
+                    step=lambda phase, number, total, loss: tell(Progress(number, total, loss, phase)),
+                )
+            except TooFewAgree as error:
+                raise FailedPrecondition(str(error), reason="TOO_FEW_EXAMPLES") from error
+            return Trained(pack(Path(made)), learned.better, learned.metrics, base.version if base is not None else present.version, cutoff)
