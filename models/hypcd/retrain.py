@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.hypcd.checkpoints import FitCheckpoints, write_whole
+from models.folders import write_whole
+from models.hypcd.checkpoints import FitCheckpoints
 from models.hypcd.classifier import Classifier, Heads, Items
 from models.hypcd.corpus import CITIES, Corpus, Taxonomy, city_rows, corpus, held_out, printed, taxonomy
 from models.hypcd.fit import Fitted, Options, fit

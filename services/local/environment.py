@@ -91,8 +91,7 @@ def service_environment(
     if process in METRICS_OFFSETS:
         result |= {f"{mine}HOST": LOOPBACK, f"{mine}METRICS_PORT": str(ports.metrics(process))}
     result |= _worker(process, home) if role or process == BEAT else _server(service, home, ports)
-    if process == "training":
-        result.setdefault("SCALE_TRAINING_ARTIFACT_KEY", home.secret(ARTIFACT_KEY))
+    result = _training(process, home) | result
     if process in _REDIS:
         result |= {"SCALE_REDIS_URL": redis_url, "SCALE_CACHE_KEY": home.secret(CACHE_KEY)}
     if process in _ASKING:
@@ -129,6 +128,13 @@ def _worker(process: str, home: LocalHome) -> dict[str, str]:
     if process in _CALLING_WORKERS:
         result[f"SCALE_{service.upper()}_SERVICE_KEY"] = service_key(home, service)
     return result
+
+
+def _training(process: str, home: LocalHome) -> dict[str, str]:
+    """What training has where the user gives it nothing else."""
+    if process == "training":
+        return {"SCALE_TRAINING_ARTIFACT_KEY": home.secret(ARTIFACT_KEY)}
+    return {"SCALE_TRAINING_CHECKPOINTS_DIR": str(home.checkpoints)} if process == "training-worker" else {}
 
 
 def service_key(home: LocalHome, service: str) -> str:

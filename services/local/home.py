@@ -118,6 +118,7 @@ class LocalHome:
         self.logs = self.path / "logs"
         self.objects = self.path / "objects"
         self.models = self.path / "models"
+        self.checkpoints = self.path / "checkpoints"
         self.temporary = self.path / "tmp"
         self.token_file = self.path / "dev-token"
         self._secrets_file = self.path / "secrets.json"
@@ -125,7 +126,7 @@ class LocalHome:
 
     def create(self) -> None:
         """Makes the folders, or tightens the modes of folders that are there."""
-        for folder in (self.path, self.redis, self.run, self.logs, self.objects, self.models, self.temporary):
+        for folder in (self.path, self.redis, self.run, self.logs, self.objects, self.models, self.checkpoints, self.temporary):
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 folder.chmod(0o700)

@@ -20,6 +20,7 @@ from services.kit.storage import ObjectStorage
 from services.kit.telemetry import export_pool
 from services.kit.worker_app import WorkerApp
 from services.training.accuracy import AccuracyWatch
+from services.training.domain import CATEGORIZER, CATEGORIZER_GLOBAL
 from services.training.endings import Endings
 from services.training.job_events import RedisJobEvents
 from services.training.learning import GrpcAcceptance
@@ -46,6 +47,11 @@ from services.training.service import TrainingService
 from services.training.servicer import TrainingServicer
 from services.training.settings import TrainingSettings, TrainingWorkerSettings
 from services.training.status_cache import StatusCache
+from services.training.trainers.categorizer import CategorizerTrainer
+from services.training.trainers.categorizer_global import GlobalCategorizerTrainer
+from services.training.trainers.checkpoints import CheckpointFolders
+from services.training.trainers.global_model import GlobalModel
+from services.training.trainers.sources import GrpcPayments
 from services.training.user_data.leftovers import TrainingLeftovers
 from services.training.user_data.repository import PostgresTrainingUserData
 from services.training.user_data.service import TrainingUserDataService
@@ -195,6 +201,9 @@ class TrainingWorkerApp(WorkerApp[TrainingWorkerSettings]):
             code_version=settings.own_version,
             kept_versions=settings.kept_versions,
         )
+        self._payments = GrpcPayments(settings.accounts_address, settings.categorization_address)
+        self._checkpoints = CheckpointFolders(settings.checkpoints_folder)
+        global_model = GlobalModel(registry, settings.models_folder)
         repository = PostgresJobsRepository(self.database)
         endings = Endings(repository, events=told.events, statuses=told.statuses, notification_events=told.notification_events)
         self._notifications = NotificationsService(PostgresNotificationsRepository(self.database))
@@ -210,7 +219,13 @@ class TrainingWorkerApp(WorkerApp[TrainingWorkerSettings]):
         )
         self.runs = JobRuns(
             repository=repository,
-            trainers=trainers if trainers is not None else {},
+            trainers=trainers
+            or {
+                CATEGORIZER: CategorizerTrainer(self._payments, global_model, registry, most_payments=settings.most_payments),
+                CATEGORIZER_GLOBAL: GlobalCategorizerTrainer(
+                    self._payments, global_model, self._checkpoints, least_users=settings.agreeing_users
+                ),
+            },
             registry=registry,
             endings=endings,
             lease_s=settings.lease_s,
@@ -254,6 +269,10 @@ class TrainingWorkerApp(WorkerApp[TrainingWorkerSettings]):
         """Removes what a crash left in the storage; returns how many."""
         return await self._artifacts.remove_orphans()
 
+    async def remove_checkpoints(self) -> int:
+        """Removes what trainings left that nobody goes on with; returns of how many."""
+        return await self._checkpoints.remove_abandoned(hours=self._settings.checkpoints_hours)
+
     async def expire_notifications(self) -> int:
         """Removes old ones; returns how many."""
         return await self._notifications.expire_notifications(days=self._settings.notifications_days)
@@ -261,5 +280,5 @@ class TrainingWorkerApp(WorkerApp[TrainingWorkerSettings]):
     async def release(self) -> None:
         """See `WorkerApp`."""
         await self._told.close()
-        for connected in (self._acceptance, self._categorization):
+        for connected in (self._acceptance, self._categorization, self._payments):
             await connected.close()

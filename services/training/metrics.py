@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 JOBS = Counter(
     "scale_training_jobs_total", "Training jobs by model and outcome: queued, completed, failed, cancelled, retried.", ("model", "outcome")
@@ -17,4 +17,8 @@ JOB_DURATION = Histogram(
     "Time in a worker, a job that was completed.",
     ("model",),
     buckets=(1, 2, 5, 10, 30, 60, 120, 300, 600, 1200, 1800),
+)
+CHECKPOINT_BYTES = Gauge("scale_training_checkpoint_bytes", "What trainings keep of how far they are.", multiprocess_mode="mostrecent")
+CHECKPOINT_DISK_USED = Gauge(
+    "scale_training_checkpoint_disk_used_ratio", "How full the disk is on which they keep it.", multiprocess_mode="mostrecent"
 )

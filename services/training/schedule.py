@@ -10,11 +10,13 @@ EXPIRE_NOTIFICATIONS = "training.expire_notifications"
 CHECK_ACCURACY = "training.check_accuracy"
 DELIVER_VERSIONS = "training.deliver_versions"
 REMOVE_ORPHANED_ARTIFACTS = "training.remove_orphaned_artifacts"
+REMOVE_CHECKPOINTS = "training.remove_checkpoints"
 
 SCHEDULE = (
     Every(10, REQUEUE_STALLED_JOBS, UPKEEP),
     Every(30, DELIVER_VERSIONS, UPKEEP),
     Every(24 * 3600, REMOVE_ORPHANED_ARTIFACTS, UPKEEP),
+    Every(600, REMOVE_CHECKPOINTS, UPKEEP),
     Every(3600, CHECK_ACCURACY, UPKEEP),
     Every(3600, EXPIRE_NOTIFICATIONS, UPKEEP),
 )

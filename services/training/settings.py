@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from importlib.metadata import version
+from pathlib import Path
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings
@@ -11,6 +13,7 @@ from services.kit.service_tokens import ServiceTokens
 from services.kit.settings import DatabaseSettings, ServiceSettings, WorkerSettings, service_config
 from services.kit.storage import ObjectStorage
 from services.training.registry.links import ArtifactLinks
+from services.training.trainers.global_model import MODELS_DIR
 
 _REDIS_URL = AliasChoices("SCALE_REDIS_URL")
 
@@ -68,7 +71,41 @@ class TrainingSettings(ServiceSettings, JobSettings):
         return tuple(part.strip() for part in key.get_secret_value().split(",")) if key is not None else ()
 
 
-class TrainingWorkerSettings(WorkerSettings, DatabaseSettings, JobSettings):
+class TrainerSettings(BaseSettings):
+    """What is learned from, and where a long training keeps how far it is."""
+
+    model_config = service_config("training")
+
+    models_dir: Path | None = Field(
+        None,
+        validation_alias=AliasChoices("SCALE_TRAINING_MODELS_DIR", "MODELS_DIR"),
+        description="Folder of the global model that answers while the registry has none, or the one above, hypcd. Default: the project's.",
+    )
+    checkpoints_dir: Path | None = Field(
+        None,
+        description="Where a training of minutes keeps how far it is, on a disk that all workers see. Default: a temporary folder.",
+    )
+    checkpoints_hours: float = Field(
+        24, gt=0, description="Hours after which what a training left there, and nobody went on with, is removed."
+    )
+    most_payments: int = Field(20_000, ge=100, description="Payments of a user that are learned from, the newest ones.")
+    agreeing_users: int = Field(3, ge=2, description="Users who must say alike of a merchant before the global model learns it.")
+
+    @property
+    def checkpoints_folder(self) -> Path:
+        """Where a folder for each job is made."""
+        return self.checkpoints_dir or Path(tempfile.gettempdir()) / "scale-checkpoints"
+
+    @property
+    def models_folder(self) -> Path:
+        """Where the global model's files lie."""
+        if self.models_dir is None:
+            return MODELS_DIR
+        below = self.models_dir / MODELS_DIR.name
+        return below if below.is_dir() else self.models_dir
+
+
+class TrainingWorkerSettings(WorkerSettings, DatabaseSettings, JobSettings, TrainerSettings):
     """What the worker of the training service reads. It verifies nobody's token, so it needs no key but its own."""
 
     model_config = service_config("training")

@@ -15,6 +15,7 @@ from services.training.schedule import (
     CHECK_ACCURACY,
     DELIVER_VERSIONS,
     EXPIRE_NOTIFICATIONS,
+    REMOVE_CHECKPOINTS,
     REMOVE_ORPHANED_ARTIFACTS,
     REQUEUE_STALLED_JOBS,
     UPKEEP,
@@ -89,3 +90,13 @@ def remove_orphaned_artifacts() -> None:
 
 async def _remove_orphaned_artifacts() -> None:
     await TrainingWorkerApp.opened().remove_orphaned_artifacts()
+
+
+@shared_task(name=REMOVE_CHECKPOINTS, **task_options(UPKEEP))  # type: ignore[untyped-decorator]
+def remove_checkpoints() -> None:
+    """Removes what trainings left that nobody goes on with, and counts what lies there."""
+    run_in_background(_remove_checkpoints())
+
+
+async def _remove_checkpoints() -> None:
+    await TrainingWorkerApp.opened().remove_checkpoints()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from pathlib import Path
 from services.kit.errors import FailedPrecondition
 from services.training.domain import Job, LiveArtifact, Progress, Trained
 from services.training.protocols import Report
+from services.training.trainers.checkpoints import CheckpointFolders
 from services.training.trainers.global_model import GlobalModel
 from services.training.trainers.in_thread import Tell, in_thread
 from services.training.trainers.payments import AgreedCorrection, AgreedCorrections
@@ -19,8 +19,8 @@ from services.training.trainers.payments import AgreedCorrection, AgreedCorrecti
 class GlobalCategorizerTrainer:
     """`Trainer` of CATEGORIZER_GLOBAL."""
 
-    def __init__(self, agreed: AgreedCorrections, global_model: GlobalModel, *, least_users: int, checkpoints: Path) -> None:
-        """`least_users` must agree about a merchant; `checkpoints` has a folder for each job that is not over."""
+    def __init__(self, agreed: AgreedCorrections, global_model: GlobalModel, checkpoints: CheckpointFolders, *, least_users: int) -> None:
+        """`least_users` must agree about a merchant."""
         self._agreed = agreed
         self._global = global_model
         self._least_users = least_users
@@ -32,9 +32,9 @@ class GlobalCategorizerTrainer:
         await report(Progress(0, 0, None, "collecting"))
         said = [one async for one in self._agreed.agreed(least_users=self._least_users)]
         base = await self._global.artifact()
-        folder = self._checkpoints / str(job.id)
+        folder = self._checkpoints.of(job.id)
         trained = await in_thread(lambda tell: self._learn(job, said, base, cutoff, folder, tell), report)
-        shutil.rmtree(folder, ignore_errors=True)
+        await self._checkpoints.remove(job.id)
         return trained
 
     def _learn(
