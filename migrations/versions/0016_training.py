@@ -149,7 +149,9 @@ def _create_versions() -> None:
             promoted_at    timestamptz,
             delivered_at   timestamptz,
             PRIMARY KEY (user_id, id),
-            CHECK (stage = 'candidate' OR promoted_at IS NOT NULL)
+            CHECK (stage = 'candidate' OR promoted_at IS NOT NULL),
+            -- Whoever can write a row of the user's own, as what an export brings back does, must not reach an artefact of somebody else's.
+            CHECK (artifact_key = 'models/' || user_id::text || '/' || model_type || '/' || version)
         )
     """)
     op.execute("CREATE UNIQUE INDEX idx_model_versions_version ON training.model_versions (user_id, model_type, version)")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from uuid import UUID
 
 import structlog
 
-from services.kit.errors import ScaleError, Unavailable
+from services.kit.errors import DeadlineExceeded, ScaleError, Unavailable
 from services.training.domain import ModelVersion
 from services.training.registry.artifacts import Artifacts
 from services.training.registry.domain import ArtifactGone, Pending, VersionRefused
@@ -15,6 +16,8 @@ from services.training.registry.protocols import AnsweringService, VersionsRepos
 
 log = structlog.get_logger()
 
+_BUSY = "DELIVERY_BUSY"
+_AT_ONCE = 200
 _TRIES = 100
 _PAUSE_S = 0.1
 """Between two looks whether somebody else has done."""
@@ -40,7 +43,7 @@ class Delivery:
                         return
                     continue
             await asyncio.sleep(_PAUSE_S)
-        raise Unavailable("Others are telling it; try again shortly.", reason="DELIVERY_BUSY", retry_after_s=_PAUSE_S)
+        raise Unavailable("Others are telling it; try again shortly.", reason=_BUSY, retry_after_s=_PAUSE_S)
 
     async def _delivered(self, user_id: UUID, model_type: str, pending: Pending) -> bool:
         """Tells it; whether nothing is left to tell."""
@@ -64,6 +67,18 @@ class Delivery:
             log.warning("a version waits to be delivered", user_id=str(user_id), model=model_type, reason=error.reason)
             return False
         return True
+
+    async def deliver_all(self, act_as: Callable[[UUID], None]) -> None:
+        """Says what has not been said yet, of all users, the longest waiting first. `act_as` makes the caller a user. Where the service
+        that answers is away, the rest waits for the next time."""
+        for user_id, model_type in await self._repository.undelivered(_AT_ONCE):
+            act_as(user_id)
+            try:
+                await self.deliver(user_id, model_type)
+            except ScaleError as error:
+                log.warning("a version waits to be delivered", user_id=str(user_id), model=model_type, reason=error.reason)
+                if isinstance(error, Unavailable | DeadlineExceeded) and error.reason != _BUSY:
+                    return
 
     async def _tell(self, live: ModelVersion | None) -> None:
         if live is None:

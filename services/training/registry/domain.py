@@ -9,10 +9,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from services.kit.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, ScaleError, invalid
-from services.training.domain import CATEGORIZER, CATEGORIZER_GLOBAL, NOBODY, Metrics, ModelVersion, Stage
+from services.training.domain import GLOBAL_MODELS, MODELS, NOBODY, Metrics, ModelVersion, Stage
 
-_MODELS = (CATEGORIZER, CATEGORIZER_GLOBAL)
-_GLOBAL_MODELS = frozenset({CATEGORIZER_GLOBAL})
 _HASH_CHARS = 8
 ARTIFACTS = "models/"
 """The folder of all artefacts."""
@@ -73,9 +71,9 @@ class Download(NamedTuple):
 
 def owner_of(model_type: str, user_id: UUID) -> UUID:
     """To whom the versions of a model belong that this user sees. Raises InvalidArgument for a model that nobody knows."""
-    if model_type not in _MODELS:
-        raise invalid("model", f"{model_type[:63]!r} is none of {', '.join(_MODELS)}" if model_type else "is required")
-    return NOBODY if model_type in _GLOBAL_MODELS else user_id
+    if model_type not in MODELS:
+        raise invalid("model", f"{model_type[:63]!r} is none of {', '.join(MODELS)}" if model_type else "is required")
+    return NOBODY if model_type in GLOBAL_MODELS else user_id
 
 
 def read_path(path: str) -> Place:
@@ -144,12 +142,6 @@ def nothing_to_roll_back(model_type: str) -> ScaleError:
     """For one who wants to go back."""
     message = f"No version of {model_type} is live: there is nothing to go back from."
     return FailedPrecondition(message, reason="NO_LIVE_MODEL", metadata={"model": model_type})
-
-
-def for_administrators(model_type: str) -> ScaleError:
-    """One user's word would change everybody's answers."""
-    message = f"{model_type} answers everybody: only administrators decide which version of it is live."
-    return PermissionDenied(message, reason="ROLE_NOT_ALLOWED", metadata={"model": model_type})
 
 
 def signature_invalid() -> ScaleError:

@@ -10,12 +10,11 @@ from uuid import UUID
 import structlog
 
 from services.kit.errors import Unavailable
-from services.training.domain import NOBODY, ModelVersion, Stage
+from services.training.domain import NOBODY, ModelVersion, Stage, for_admins
 from services.training.registry.artifacts import Artifacts
 from services.training.registry.domain import (
     ARTIFACTS,
     Download,
-    for_administrators,
     no_live_model,
     nothing_to_roll_back,
     owner_of,
@@ -139,4 +138,4 @@ class ModelRegistryService:
 
 def _check_may_decide(owner: UUID, model_type: str, *, administrator: bool) -> None:
     if owner == NOBODY and not administrator:
-        raise for_administrators(model_type)
+        raise for_admins(model_type)

@@ -34,6 +34,7 @@ EXPORTED = (
             "stage": "'retired'",
             "promoted_at": "coalesce(staged.promoted_at, staged.created_at)",
             "delivered_at": "NULL",
+            "artifact_key": "'models/' || $1::uuid || '/' || staged.model_type || '/' || staged.version",
         },
     ),
     UserTable("training.notifications", "notifications.jsonl", key=("id",)),

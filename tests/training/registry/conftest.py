@@ -113,8 +113,6 @@ class Registry:
 @pytest.fixture
 async def database(servers: LocalSystem) -> AsyncIterator[Database]:
     url = servers.service_url("training")
-    assert servers.postgres is not None
-    servers.postgres.set_password("scale_training")
     database = Database(url, database_settings(url))
     await database.open()
     yield database
