@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -74,13 +75,14 @@ async def work(bench: Bench, servers: LocalSystem) -> AsyncIterator[Work]:
 
 
 @pytest.fixture
-async def service(servers: LocalSystem) -> AsyncIterator[str]:
+async def service(servers: LocalSystem, tmp_path: Path) -> AsyncIterator[str]:
     """Where the training service listens."""
     settings = TrainingSettings(
         database_url=servers.service_url("training"),
         SCALE_REDIS_URL=servers.redis_url,
         environment="development",
         port=free_port(),
+        storage_url=tmp_path.as_uri(),
         watch_idle_s=IDLE_S,
         auth_secret=SecretStr(SECRET),
         drain_s=0,
