@@ -61,7 +61,6 @@ NAME = "training"
 SERVICE = "scale.training.v1.TrainingService"
 NOTIFICATIONS_SERVICE = "scale.training.v1.NotificationsService"
 USER_DATA_SERVICE = "scale.training.v1.UserDataService"
-_DELIVERED_AT_ONCE = 100
 
 
 class _Told:
@@ -262,8 +261,8 @@ class TrainingWorkerApp(WorkerApp[TrainingWorkerSettings]):
 
     async def deliver_versions(self) -> None:
         """Tells it all that it could not be told before."""
-        for user_id, model_type in await self._versions.undelivered(_DELIVERED_AT_ONCE):
-            await self.deliver_version(user_id, model_type)
+        since = await self.database.now()
+        await self._delivery.deliver_all(lambda user_id: context.bind_background(user_id, self._tokens, since=since))
 
     async def remove_orphaned_artifacts(self) -> int:
         """Removes what a crash left in the storage; returns how many."""
