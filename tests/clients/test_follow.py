@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +14,7 @@ from clients.cli.client import ScaleClient, ScaleError
 from clients.cli.events import Event, read_events
 from tests.clients.conftest import FakeGateway, Scale
 from tests.clients.test_cli import an_import
-from tests.support.terminal import in_a_terminal
+from tests.support.terminal import in_a_terminal, interrupted
 
 STREAM = "GET /api/v1/imports/import-1/stream"
 POLL = "GET /api/v1/imports/import-1"
@@ -167,31 +161,11 @@ def test_a_file_that_is_read_but_not_stored_does_not_look_finished(accepted: Fak
     assert "100%" not in screen
 
 
-def interrupted(url: str, ready: Callable[[], bool], *arguments: str) -> str:
-    """What `scale import` says on stderr when Ctrl-C comes once `ready`."""
-    command = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from clients.cli.__main__ import main; main()"
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "SCALE_URL": url, "SCALE_TOKEN": "t"}
-    with subprocess.Popen(
-        [sys.executable, "-c", command, "import", *arguments], env=environment, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            deadline = time.monotonic() + 30
-            while not ready():
-                assert time.monotonic() < deadline
-                assert process.poll() is None
-                time.sleep(0.02)
-            process.send_signal(signal.SIGINT)
-            said = process.communicate(timeout=30)[1]
-        finally:
-            process.kill()
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
-    return said
-
-
 def test_ctrl_c_while_following_says_that_the_import_goes_on(accepted: FakeGateway, statement: Path) -> None:
     accepted.answer(POLL, running(100))
-    said = interrupted(accepted.url, lambda: accepted.seen[-1].path.endswith("/import-1") if accepted.seen else False, str(statement))
+    said = interrupted(
+        accepted.url, lambda: accepted.seen[-1].path.endswith("/import-1") if accepted.seen else False, "import", str(statement)
+    )
     assert "the import of march [b].csv goes on" in said
     assert "`scale imports` shows how import-1 ends" in said
 
@@ -222,7 +196,7 @@ def test_ctrl_c_during_the_upload_says_whether_anything_was_imported(tmp_path: P
                 taken += connections[0].recv(4096)
             return True
 
-        said = interrupted(f"http://127.0.0.1:{server.getsockname()[1]}", ready, str(file), *options)
+        said = interrupted(f"http://127.0.0.1:{server.getsockname()[1]}", ready, "import", str(file), *options)
         connections[0].close()
     assert expected in said
     assert "march.csv" in said

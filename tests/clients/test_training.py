@@ -10,7 +10,7 @@ import pytest
 from clients.cli import client
 from clients.cli.client import ScaleClient
 from tests.clients.conftest import FakeGateway, Scale
-from tests.support.terminal import in_a_terminal
+from tests.support.terminal import in_a_terminal, interrupted
 
 JOB = "019b76da-a800-7000-8000-0000000000d0"
 START = "POST /api/v1/training/jobs"
@@ -152,6 +152,13 @@ def test_a_terminal_shows_steps_and_loss(begun: FakeGateway) -> None:
     assert "120/400" in screen
     assert "loss 0.4124" in screen
     assert "accuracy: 0.8750" in screen
+
+
+def test_ctrl_c_while_following_says_that_the_job_goes_on(begun: FakeGateway) -> None:
+    begun.answer(STATUS, PROCESSING)
+    said = interrupted(begun.url, lambda: bool(begun.seen) and begun.seen[-1].path.endswith(JOB), "train")
+    assert f"job {JOB} goes on" in said
+    assert "`scale train cancel` stops it" in said
 
 
 def test_status_shows_the_latest_or_the_one_that_is_named(scale: Scale, gateway: FakeGateway) -> None:

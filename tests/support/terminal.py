@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 def in_a_terminal(arguments: Iterable[str], environment: dict[str, str], typed: str = "", prompt: str = "", timeout_s: float = 60) -> str:
@@ -37,6 +38,26 @@ def in_a_terminal(arguments: Iterable[str], environment: dict[str, str], typed: 
         process.kill()
         os.close(ours)
     return screen
+
+
+def interrupted(url: str, ready: Callable[[], bool], *arguments: str) -> str:
+    """What `scale` says on stderr when Ctrl-C comes once `ready`. It must end as shells expect."""
+    command = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from clients.cli.__main__ import main; main()"
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "SCALE_URL": url, "SCALE_TOKEN": "t"}
+    with subprocess.Popen([sys.executable, "-c", command, *arguments], env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            deadline = time.monotonic() + 30
+            while not ready():
+                assert time.monotonic() < deadline
+                assert process.poll() is None
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=30)[1]
+        finally:
+            process.kill()
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    return said
 
 
 def _read(terminal: int) -> str:
