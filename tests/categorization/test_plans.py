@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from services.categorization.learning.repository import SELECT_CORRECTIONS
 from services.categorization.repository.words import SELECT_ANCHORS, SELECT_WORDS
 from services.categorization.suggestions.repository import SELECT_PAGE
 from services.local import LocalSystem
@@ -69,6 +70,13 @@ async def test_what_a_call_needs_is_found_by_index(as_role: AsRole, grown: UUID)
         anchors = await explain(SELECT_ANCHORS, user_id, 10_000)
         assert [one.get("Index Name") for one in anchors if "Scan" in one["Node Type"]] == ["idx_anchors_said"]
         assert not [one for one in anchors if "Sort" in one["Node Type"]]
+        middle = await connection.fetchval("SELECT now() - interval '7000 minutes'")
+        for position in ((None, None), (middle, "7")):
+            corrections = await explain(SELECT_CORRECTIONS, user_id, 1001, *position)
+            (scan,) = [one for one in corrections if "Scan" in one["Node Type"]]
+            assert scan["Index Name"] == "idx_anchors_said"
+            assert scan["Actual Rows"] <= 1001
+            assert not [one for one in corrections if "Sort" in one["Node Type"]]
         for after in ((None, None), (await connection.fetchval("SELECT now() - interval '2 hours'"), uuid4())):
             page = await explain(SELECT_PAGE, user_id, "open", 51, *after)
             (scan,) = [one for one in page if one.get("Relation Name") == "suggestions"]
