@@ -86,7 +86,7 @@ def _create_agreed_corrections() -> None:
                 SELECT DISTINCT ON (said.merchant_key, (said.amount > 0), said.user_id)
                        said.merchant_key, (said.amount > 0) AS credit, said.category
                   FROM categorization.anchors AS said
-                 WHERE said.merchant_key > after_key OR (said.merchant_key = after_key AND (said.amount > 0) > after_credit)
+                 WHERE (said.merchant_key, (said.amount > 0)) > (after_key, after_credit)
                  ORDER BY said.merchant_key, (said.amount > 0), said.user_id, said.said_at DESC
             ), counted AS (
                 SELECT votes.merchant_key, votes.credit, votes.category, count(*) AS user_count,
