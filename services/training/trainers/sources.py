@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from decimal import Decimal
 
 from scale.accounts.v1 import accounts_service_pb2 as accounts_pb
 from scale.accounts.v1 import transaction_pb2
@@ -78,7 +79,8 @@ class GrpcPayments:
 
 def _correction(message: pb.CorrectedPayment) -> TrainingPayment:
     payment = message.input
-    amount, _ = from_money(payment.amount)
+    # In no currency that is kept: it counts by sign and magnitude.
+    amount = payment.amount.units + Decimal(payment.amount.nanos).scaleb(-9)
     day = from_date_proto(payment.transaction_date, "transaction_date") or message.correct_time.ToDatetime().date()
     return TrainingPayment(
         payment.transaction_id,
