@@ -67,8 +67,9 @@ class TrainingSettings(ServiceSettings, JobSettings):
     @property
     def artifact_secrets(self) -> tuple[str, ...]:
         """The keys for `ArtifactLinks`."""
-        key = self.artifact_key or self.auth_secret
-        return tuple(part.strip() for part in key.get_secret_value().split(",")) if key is not None else ()
+        if self.artifact_key is not None:
+            return tuple(part.strip() for part in self.artifact_key.get_secret_value().split(","))
+        return (self.auth_secret.get_secret_value(),) if self.auth_secret is not None else ()
 
 
 class TrainerSettings(BaseSettings):
