@@ -98,7 +98,6 @@ def _create_jobs() -> None:
     # One open job for each user, whatever Redis says.
     op.execute(f"CREATE UNIQUE INDEX idx_training_jobs_open ON training.training_jobs (user_id) WHERE {_OPEN}")
     op.execute("CREATE INDEX idx_training_jobs_pending ON training.training_jobs (status, created_at) WHERE status = 'pending'")
-    op.execute("CREATE INDEX idx_training_jobs_pagination ON training.training_jobs (user_id, created_at DESC, id DESC)")
     op.execute("CREATE INDEX idx_training_jobs_user_status ON training.training_jobs (user_id, status, created_at DESC)")
     op.execute(f"CREATE INDEX idx_training_jobs_stalled ON training.training_jobs (lease_expires_at) WHERE {_OPEN}")
     protect("training.training_jobs", _ROLE)

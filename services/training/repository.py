@@ -43,15 +43,16 @@ _ADD = f"""
 _GET = f"SELECT {_COLUMNS} FROM {_TABLE} WHERE user_id = $1 AND id = $2"  # nosec B608
 _FIND = f"SELECT {_COLUMNS} FROM {_TABLE} WHERE user_id = $1 AND request_id = $2"  # nosec B608
 _FIND_OPEN = f"SELECT {_COLUMNS} FROM {_TABLE} WHERE user_id = $1 AND status IN ('pending', 'processing')"  # nosec B608
-_AFTER = "($4::timestamptz IS NULL OR (created_at, id) < ($4, $5::uuid))"
+# Ids grow with time, so that the primary key has the newest first.
 SELECT_PAGE = f"""
     SELECT {_COLUMNS} FROM {_TABLE}
-     WHERE user_id = $1 AND ($3::text IS NULL OR model_type = $3) AND {_AFTER}
-     ORDER BY created_at DESC, id DESC LIMIT $2
+     WHERE user_id = $1 AND ($3::text IS NULL OR model_type = $3) AND ($4::uuid IS NULL OR id < $4)
+     ORDER BY id DESC LIMIT $2
 """  # nosec B608
 SELECT_PAGE_OF_STATUS = f"""
     SELECT {_COLUMNS} FROM {_TABLE}
-     WHERE user_id = $1 AND ($3::text IS NULL OR model_type = $3) AND {_AFTER} AND status = $6
+     WHERE user_id = $1 AND status = $6 AND ($3::text IS NULL OR model_type = $3)
+       AND ($5::timestamptz IS NULL OR (created_at, id) < ($5, $4::uuid))
      ORDER BY created_at DESC, id DESC LIMIT $2
 """  # nosec B608
 _CANCEL = f"""
@@ -136,12 +137,12 @@ class PostgresJobsRepository:
     ) -> Sequence[Job]:
         """See `JobsRepository`."""
         created_at, last_id = after or (None, None)
-        arguments = (user_id, limit, model_type, created_at, last_id)
+        arguments = (user_id, limit, model_type, last_id)
         async with self._database.transaction(user_id, read_only=True) as connection:
             if status is None:
                 found = await connection.fetch(SELECT_PAGE, *arguments)
             else:
-                found = await connection.fetch(SELECT_PAGE_OF_STATUS, *arguments, status.value)
+                found = await connection.fetch(SELECT_PAGE_OF_STATUS, *arguments, created_at, status.value)
         return [_job(record) for record in found]
 
     async def cancel(self, user_id: UUID, job_id: UUID) -> Job | None:
