@@ -78,7 +78,8 @@ async def test_sixty_nine_percent_has_the_global_model_trained_and_seventy_one_d
 
 
 async def test_each_user_below_is_trained_for_in_their_own_name(user_id: UUID, other_user_id: UUID) -> None:
-    fine, acted, starts = uuid4(), [], Starts()
+    fine, starts = uuid4(), Starts()
+    acted: list[UUID] = []
     counts = Counts(users={user_id: Acceptance(100, 31), fine: Acceptance(100, 29), other_user_id: Acceptance(200, 100)})
     assert await watch(counts, starts, acted).check_accuracy() == 2
     assert starts.begun == [(user_id, CATEGORIZER, "accuracy"), (other_user_id, CATEGORIZER, "accuracy")]

@@ -44,7 +44,7 @@ async def test_a_job_goes_from_pending_over_processing_to_completed(stack: Stack
     assert await in_the_database() == "processing"
     # Who asks is told by the copy, which says whose it is, and is gone or final soon after the end.
     redis = Redis.from_url(stack.redis_url)
-    copy = json.loads(await redis.get(f"job:{job.job_id}"))
+    copy = json.loads(await redis.get(f"job:{job.job_id}") or b"{}")
     assert (copy["user_id"], copy["status"], copy["step"] > 0) == (str(stack.user_id), "processing", True)
     (stack.folder / "go").touch()
     done = await stack.ended(job.job_id)
