@@ -16,6 +16,7 @@ import structlog
 
 from models.hypcd import personal_weights
 from models.hypcd.merchant import merchant_keys
+from models.knowledge.blend import with_brands
 from models.knowledge.brands import match_brand
 from services.categorization.columns import Columns, Floats
 from services.categorization.domain import ModelInfo
@@ -30,9 +31,6 @@ log = structlog.get_logger()
 Result = TypeVar("Result")
 Signature = tuple[tuple[str, int, int, int, int], ...]
 _NOTHING: Signature = ()
-# How much a brand's name counts: where nothing stands behind it, and where something does, which may be a town or make it another shop.
-_WHOLE_BRAND = 0.8
-_LEADING_BRAND = 0.4
 
 
 class LoadedModel(NamedTuple):
@@ -65,25 +63,10 @@ class HypcdModel:
     def opine(self, columns: Columns, head: Head | None = None) -> Opinion:
         """See `Model`."""
         found = self._classifier.predict(_items(columns))
-        likely = self._with_brands(columns, found.probabilities)
+        likely = with_brands(found.probabilities, self._places, _keys(columns), columns.amounts)
         if head is None:
             return Opinion(self._classifier.categories, likely, found.points)
         return Opinion(head.categories, head.probabilities(found.points, columns.amounts, likely), found.points)
-
-    def _with_brands(self, columns: Columns, probabilities: Floats) -> Floats:
-        """What the world knows of a brand counts beside what the network makes of its letters, for money that leaves."""
-        rows, places, weights = [], [], []
-        for row, key in enumerate(merchant_keys(columns.merchants, columns.descriptions)):
-            brand = match_brand(key)
-            if brand is not None and columns.amounts[row] < 0 and brand.category in self._places:
-                rows.append(row)
-                places.append(self._places[brand.category])
-                weights.append(_WHOLE_BRAND if brand.whole else _LEADING_BRAND)
-        if rows:
-            share = np.array(weights, np.float32)
-            probabilities[rows] *= (1 - share)[:, None]
-            probabilities[rows, places] += share
-        return probabilities
 
     def place(self, columns: Columns) -> Floats | None:
         """See `Model`."""
@@ -98,6 +81,10 @@ class HypcdModel:
         # Whoever asks has left out what lies near a category.
         found = discover(points, known, far_from=0.0, min_size=least_members, c=self._classifier.curvature)
         return [Group(cluster.members.tolist(), cluster.score) for cluster in found]
+
+
+def _keys(columns: Columns) -> list[str]:
+    return merchant_keys(columns.merchants, columns.descriptions)
 
 
 def _items(columns: Columns) -> Items:
