@@ -77,7 +77,7 @@ def head(share: float) -> bytes:
     bias[shipped.heads.detailed.index("financial_bank_fee")] = 100
     own, d = shipped.heads.anchors.mean(dim=0, keepdim=True), shipped.dimension
     no_change = torch.zeros(d, d), torch.zeros(d)
-    return UserHead(shipped.version, shipped.heads, ("gone",), own, bias, *no_change, shipped.curvature, 2.3, share).to_bytes()
+    return UserHead(shipped.version, shipped.heads, ("gone",), own, bias, *no_change, shipped.curvature, 2.3, share, 19_000).to_bytes()
 
 
 async def test_a_users_own_model_stands_on_the_shipped_one(shipped: Stack) -> None:

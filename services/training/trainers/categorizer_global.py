@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from services.kit.errors import FailedPrecondition
 from services.training.domain import Job, LiveArtifact, Progress, Trained
@@ -15,16 +16,28 @@ from services.training.trainers.global_model import GlobalModel
 from services.training.trainers.in_thread import Tell, in_thread
 from services.training.trainers.payments import AgreedCorrection, AgreedCorrections
 
+if TYPE_CHECKING:
+    from models.hypcd.retrain import Recipe
+
 
 class GlobalCategorizerTrainer:
     """`Trainer` of CATEGORIZER_GLOBAL."""
 
-    def __init__(self, agreed: AgreedCorrections, global_model: GlobalModel, checkpoints: CheckpointFolders, *, least_users: int) -> None:
-        """`least_users` must agree about a merchant."""
+    def __init__(
+        self,
+        agreed: AgreedCorrections,
+        global_model: GlobalModel,
+        checkpoints: CheckpointFolders,
+        *,
+        least_users: int,
+        recipe: Recipe | None = None,
+    ) -> None:
+        """`least_users` must agree about a merchant; `recipe`: in place of what ships."""
         self._agreed = agreed
         self._global = global_model
         self._least_users = least_users
         self._checkpoints = checkpoints
+        self._recipe = recipe
 
     async def train(self, job: Job, report: Report) -> Trained:
         """See `Trainer`. Raises FailedPrecondition with reason TOO_FEW_EXAMPLES, and OSError where there is no room for checkpoints."""
@@ -57,6 +70,7 @@ class GlobalCategorizerTrainer:
                     Path(made),
                     f"{VERSION}+{job.id.hex[-12:]}",
                     checkpoints=checkpoints,
+                    recipe=self._recipe,
                     step=lambda phase, number, total, loss: tell(Progress(number, total, loss, phase)),
                 )
             except TooFewAgree as error:
