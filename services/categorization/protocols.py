@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple, Protocol, TypeVar
@@ -95,9 +96,19 @@ class WordsRepository(Protocol):
     async def find_correction(self, user_id: UUID, request_id: str) -> Correction | None:
         """The one that has the request id."""
 
-    async def record(self, correction: Correction, anchor: Anchor | None, *, subject: str) -> tuple[Correction, bool]:
-        """Stores it, and puts `anchor` (None: nothing) in the place of what was said of `subject` before: (it, True); or the correction
-        that has the request id: (that, False)."""
+    def turn(self, user_id: UUID) -> AbstractAsyncContextManager[WordsTurn]:
+        """The user's turn to say something: others of the same user wait until it is over. What is said in it is stored when it ends, or,
+        where it raises, not at all."""
+
+
+class WordsTurn(Protocol):
+    """Nobody else changes what the user has said. All of it is one transaction."""
+
+    async def find_correction(self, request_id: str) -> Correction | None:
+        """The one that has the request id."""
+
+    async def record(self, correction: Correction, anchor: Anchor | None, *, subject: str) -> Correction:
+        """Stores one whose request id is new, and puts `anchor` (None: nothing) in the place of what was said of `subject` before."""
 
 
 class CategoryLists(Protocol):

@@ -84,12 +84,24 @@ async def test_the_same_request_is_one_correction(stack: Stack, as_role: AsRole)
         assert await connection.fetchval("SELECT count(*) FROM categorization.corrections") == 1
 
 
-async def test_corrections_at_once_leave_one_word(stack: Stack, as_role: AsRole) -> None:
-    (transaction_id,) = await stack.add_rows(["REWE MARKT"])
-    await asyncio.gather(*(stack.correct(transaction_id, category) for category in ("dining", "housing", "transport") * 3))
+async def test_corrections_at_once_leave_one_word_in_ledger_and_anchors_alike(stack: Stack, as_role: AsRole) -> None:
+    ids = await stack.add_rows([f"SHOP {number}" for number in range(10)])
+    for one in ids:
+        await asyncio.gather(*(stack.correct(one, category) for category in ("dining", "housing", "transport", "travel")))
     async with as_role("categorization", stack.user_id) as connection:
-        assert await connection.fetchval("SELECT count(*) FROM categorization.anchors") == 1
-        assert await connection.fetchval("SELECT count(*) FROM categorization.corrections") == 9
+        anchors = dict(await connection.fetch("SELECT subject::uuid, category FROM categorization.anchors"))
+        assert await connection.fetchval("SELECT count(*) FROM categorization.corrections") == 40
+    assert anchors == {one: (await stack.transaction(one)).category for one in ids}
+
+
+async def test_of_two_bodies_with_one_request_id_at_once_the_ledger_holds_the_one_that_was_taken(stack: Stack) -> None:
+    for number, one in enumerate(await stack.add_rows([f"SHOP {number}" for number in range(10)])):
+        answers = await asyncio.gather(
+            *(stack.correct(one, category, f"request-{number}") for category in ("dining", "housing", "transport")), return_exceptions=True
+        )
+        (taken,) = [answer for answer in answers if not isinstance(answer, BaseException)]
+        assert [answer.reason for answer in answers if isinstance(answer, AlreadyExists)] == ["REQUEST_ID_REUSED"] * 2
+        assert (await stack.transaction(one)).category == taken.category
 
 
 async def test_a_transaction_is_open_again_once_the_user_takes_the_word_back(stack: Stack, as_role: AsRole) -> None:

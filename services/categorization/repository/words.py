@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import asyncpg
 
 from services.categorization.domain import Anchor, Correction, Payment, Words
 from services.kit.postgres import Connection, Database
 
+_MOST_TURNS = 4
+"""At once in this process: each holds a connection while the ledger writes, and answers need some, too."""
 # One look, whether there are any or not.
 SELECT_WORDS = """
     SELECT r.revision, a.subject, a.merchant_key, a.category, a.description, a.merchant, a.amount, a.transaction_date, a.said_at
@@ -31,7 +36,6 @@ _FIND = f"SELECT {_COLUMNS} FROM categorization.corrections WHERE user_id = $1 A
 _ADD = f"""
     INSERT INTO categorization.corrections ({_COLUMNS})
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, now())
-    ON CONFLICT (user_id, request_id) DO NOTHING
     RETURNING {_COLUMNS}
 """  # nosec B608
 # First of all in a transaction that changes anchors: two of one user come one after the other.
@@ -67,6 +71,8 @@ class PostgresWordsRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._connections = asyncio.Semaphore(_MOST_TURNS)
+        self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
     async def words(self, user_id: UUID, subjects: Sequence[str]) -> Words:
         """See `WordsRepository`."""
@@ -88,34 +94,52 @@ class PostgresWordsRepository:
             found = await connection.fetchrow(_FIND, user_id, request_id)
         return _correction(found) if found else None
 
-    async def record(self, correction: Correction, anchor: Anchor | None, *, subject: str) -> tuple[Correction, bool]:
+    @asynccontextmanager
+    async def turn(self, user_id: UUID) -> AsyncIterator[PostgresWordsTurn]:
         """See `WordsRepository`."""
-        user_id, payment = correction.user_id, correction.payment
-        async with self._database.transaction(user_id) as connection:
+        own = self._turns.setdefault(user_id, asyncio.Lock())
+        # Who waits for another of the same user holds no connection meanwhile, at least not in this process.
+        async with own, self._connections, self._database.transaction(user_id) as connection:
             await revise(connection, user_id)
-            added = await connection.fetchrow(
-                _ADD,
-                user_id,
-                correction.id,
-                correction.request_id,
-                correction.request_hash,
-                payment.transaction_id,
-                correction.category,
-                correction.previous_category,
-                correction.merchant_key,
-                payment.description,
-                payment.merchant,
-                payment.amount,
-                payment.currency,
-                payment.transaction_date,
-            )
-            if added is None:
-                return _correction(await connection.fetchrow(_FIND, user_id, correction.request_id)), False
-            if anchor is None:
-                await connection.execute(_FORGET, user_id, subject)
-            else:
-                await say(connection, user_id, [anchor])
-        return _correction(added), True
+            yield PostgresWordsTurn(connection, user_id)
+
+
+class PostgresWordsTurn:
+    """`WordsTurn` in a transaction that has called `revise`."""
+
+    def __init__(self, connection: Connection, user_id: UUID) -> None:
+        self._connection = connection
+        self._user_id = user_id
+
+    async def find_correction(self, request_id: str) -> Correction | None:
+        """See `WordsTurn`."""
+        found = await self._connection.fetchrow(_FIND, self._user_id, request_id)
+        return _correction(found) if found else None
+
+    async def record(self, correction: Correction, anchor: Anchor | None, *, subject: str) -> Correction:
+        """See `WordsTurn`."""
+        payment = correction.payment
+        added = await self._connection.fetchrow(
+            _ADD,
+            self._user_id,
+            correction.id,
+            correction.request_id,
+            correction.request_hash,
+            payment.transaction_id,
+            correction.category,
+            correction.previous_category,
+            correction.merchant_key,
+            payment.description,
+            payment.merchant,
+            payment.amount,
+            payment.currency,
+            payment.transaction_date,
+        )
+        if anchor is None:
+            await self._connection.execute(_FORGET, self._user_id, subject)
+        else:
+            await say(self._connection, self._user_id, [anchor])
+        return _correction(added)
 
 
 def _anchor(record: asyncpg.Record) -> Anchor:
