@@ -9,6 +9,7 @@ import grpc.aio
 from scale.categorization.v1.categorization_service_pb2_grpc import add_CategorizationServiceServicer_to_server
 from scale.categorization.v1.user_data_service_pb2_grpc import add_UserDataServiceServicer_to_server
 from services.categorization.acceptance import Acceptance
+from services.categorization.catching_up import CatchingUp
 from services.categorization.categories import CACHE_NAME, UserCategories
 from services.categorization.corrections import Corrections
 from services.categorization.jobs.domain import JobKind
@@ -70,6 +71,7 @@ class _Classifying:
         self.learned = LearnedUsers(self.words, most_anchors=settings.most_anchors)
         self.categories = UserCategories(ledger, self.cache)
         self.acceptance = Acceptance()
+        self.catching_up = CatchingUp(self.words, ledger)
         self.service = CategorizationService(
             predictor=self.predictor,
             rules=self.rules,
@@ -77,6 +79,7 @@ class _Classifying:
             categories=self.categories,
             ledger=ledger,
             acceptance=self.acceptance,
+            catching_up=self.catching_up,
         )
 
     async def close(self) -> None:
@@ -187,7 +190,7 @@ class CategorizationWorkerApp(WorkerApp[CategorizationWorkerSettings]):
         jobs = PostgresJobsRepository(self.database)
         work: dict[JobKind, JobWork] = {
             JobKind.CLASSIFICATION: ClassificationWork(jobs, self._classifying.service),
-            JobKind.RECATEGORIZATION: RecategorizationWork(jobs, self._ledger, self._classifying.service),
+            JobKind.RECATEGORIZATION: RecategorizationWork(jobs, self._ledger, self._classifying.service, self._classifying.catching_up),
             JobKind.DISCOVERY: DiscoveryWork(
                 repository=PostgresSuggestionsRepository(self.database),
                 ledger=self._ledger,

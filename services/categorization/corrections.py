@@ -59,9 +59,7 @@ class Corrections:
             raise request_reused("correction")
         return found
 
-    async def _record(
-        self, user_id: UUID, subject: UUID | Payment, category: str, request_id: str, request_hash: bytes
-    ) -> Correction:
+    async def _record(self, user_id: UUID, subject: UUID | Payment, category: str, request_id: str, request_hash: bytes) -> Correction:
         answered = "" if isinstance(subject, UUID) else await self._answered(user_id, subject, category)
         async with self._repository.turn(user_id) as turn:
             found = await turn.find_correction(request_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import date
@@ -96,6 +96,10 @@ class WordsRepository(Protocol):
     async def find_correction(self, user_id: UUID, request_id: str) -> Correction | None:
         """The one that has the request id."""
 
+    async def follow(self, user_id: UUID, revision: UUID, said: Mapping[str, str]) -> bool:
+        """Puts anchors where the ledger has their payments by now, by subject; empty: nothing is said of it any more. Only if nothing was
+        said since `revision`."""
+
     def turn(self, user_id: UUID) -> AbstractAsyncContextManager[WordsTurn]:
         """The user's turn to say something: others of the same user wait until it is over. What is said in it is stored when it ends, or,
         where it raises, not at all."""
@@ -132,6 +136,9 @@ class CategoryLedger(Protocol):
 
     async def set_categories(self, worked_out: Sequence[WorkedOut]) -> int:
         """At most 1000; how many have another category now."""
+
+    async def user_categories(self, transaction_ids: Collection[UUID]) -> Mapping[UUID, str]:
+        """What the user has said of these transactions by hand, empty for nothing; what is in no ledger of the user's is left out."""
 
     async def list_transactions(self, *, page_size: int, page_token: str, date_from: date | None = None) -> LedgerPage:
         """The newest first."""

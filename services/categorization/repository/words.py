@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 import asyncpg
 
 from services.categorization.domain import Anchor, Correction, Payment, Words
-from services.kit.postgres import Connection, Database
+from services.kit.postgres import Connection, Database, affected
 
 _MOST_TURNS = 4
 """At once in this process: each holds a connection while the ledger writes, and answers need some, too."""
@@ -43,6 +43,13 @@ _REVISE = """
     INSERT INTO categorization.revisions (user_id) VALUES ($1)
     ON CONFLICT (user_id) DO UPDATE SET revision = gen_random_uuid()
 """
+_REVISE_SINCE = "UPDATE categorization.revisions SET revision = gen_random_uuid() WHERE user_id = $1 AND revision = $2"
+_FOLLOW = """
+    UPDATE categorization.anchors AS a SET category = said.category, said_at = clock_timestamp()
+      FROM unnest($2::text[], $3::text[]) AS said (subject, category)
+     WHERE a.user_id = $1 AND a.subject = said.subject AND said.category <> ''
+"""
+_FORGET_ALL = "DELETE FROM categorization.anchors WHERE user_id = $1 AND subject = ANY ($2::text[])"
 _FORGET = "DELETE FROM categorization.anchors WHERE user_id = $1 AND subject = $2"
 _SAY = """
     INSERT INTO categorization.anchors
@@ -93,6 +100,15 @@ class PostgresWordsRepository:
         async with self._database.transaction(user_id, read_only=True) as connection:
             found = await connection.fetchrow(_FIND, user_id, request_id)
         return _correction(found) if found else None
+
+    async def follow(self, user_id: UUID, revision: UUID, said: Mapping[str, str]) -> bool:
+        """See `WordsRepository`."""
+        async with self._database.transaction(user_id) as connection:
+            if not affected(await connection.execute(_REVISE_SINCE, user_id, revision)):
+                return False
+            await connection.execute(_FOLLOW, user_id, list(said), list(said.values()))
+            await connection.execute(_FORGET_ALL, user_id, [subject for subject, category in said.items() if not category])
+        return True
 
     @asynccontextmanager
     async def turn(self, user_id: UUID) -> AsyncIterator[PostgresWordsTurn]:
