@@ -58,7 +58,7 @@ from services.kit.telemetry import export_pool
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["AccountsService"].full_name
 _RULES = rules_pb.DESCRIPTOR.services_by_name["RulesService"].full_name
 _FOR_IMPORTS = ("GetAccount", "EnsureAccount", "GetProfile", "AppendTransactions")
-_FOR_CATEGORIES = ("ListTransactions", "ListCategories", "SetCategories")
+_FOR_CATEGORIES = ("ListTransactions", "ListCategories", "SetCategories", "BatchGetUserCategories")
 BACKGROUND_METHODS = frozenset({*(f"/{SERVICE_NAME}/{method}" for method in _FOR_IMPORTS + _FOR_CATEGORIES), f"/{_RULES}/EvaluateRules"})
 """What a worker may ask for a user who is not there: what an import needs, and what categorizing the past does, no more."""
 SERVICE_NAMES = (

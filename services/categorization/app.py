@@ -11,6 +11,7 @@ from scale.categorization.v1.categorization_service_pb2_grpc import add_Categori
 from scale.categorization.v1.learning_service_pb2_grpc import add_LearningServiceServicer_to_server
 from scale.categorization.v1.user_data_service_pb2_grpc import add_UserDataServiceServicer_to_server
 from services.categorization.acceptance import Acceptance
+from services.categorization.catching_up import CatchingUp
 from services.categorization.categories import CACHE_NAME, UserCategories
 from services.categorization.corrections import Corrections
 from services.categorization.jobs.domain import JobKind
@@ -91,6 +92,7 @@ class _Classifying:
         self.categories = UserCategories(ledger, self.cache)
         self.tallies = AcceptanceTallies(PostgresLearningRepository(database))
         self.acceptance = Acceptance(self.tallies)
+        self.catching_up = CatchingUp(self.words, ledger)
         self.service = CategorizationService(
             predictor=self.predictor,
             rules=self.rules,
@@ -98,6 +100,7 @@ class _Classifying:
             categories=self.categories,
             ledger=ledger,
             acceptance=self.acceptance,
+            catching_up=self.catching_up,
         )
 
     async def start(self) -> None:
@@ -220,7 +223,7 @@ class CategorizationWorkerApp(WorkerApp[CategorizationWorkerSettings]):
         jobs = PostgresJobsRepository(self.database)
         work: dict[JobKind, JobWork] = {
             JobKind.CLASSIFICATION: ClassificationWork(jobs, self._classifying.service),
-            JobKind.RECATEGORIZATION: RecategorizationWork(jobs, self._ledger, self._classifying.service),
+            JobKind.RECATEGORIZATION: RecategorizationWork(jobs, self._ledger, self._classifying.service, self._classifying.catching_up),
             JobKind.DISCOVERY: DiscoveryWork(
                 repository=PostgresSuggestionsRepository(self.database),
                 ledger=self._ledger,

@@ -47,13 +47,29 @@ class Corrections:
     async def record_correction(self, user_id: UUID, subject: UUID | Payment, category: str, *, request_id: str) -> Correction:
         """The user says what a transaction, or a payment that is in no ledger, is. The last word on each wins; UNCATEGORIZED takes it back.
 
-        The ledger comes first: when what is learned could not be stored, the same request again stores it. Raises InvalidArgument for an
-        unknown category, NotFound for an unknown transaction, AlreadyExists for a request id with another body.
+        One correction of a user after the other: ledger and anchors get them in one order, and a request id stands for one body. The ledger
+        comes first: when what is learned could not be stored, the same request again stores it. Raises InvalidArgument for an unknown
+        category, NotFound for an unknown transaction, AlreadyExists for a request id with another body.
         """
         request_hash = _digest([category, str(subject) if isinstance(subject, UUID) else _content(subject)])
         found = await self._repository.find_correction(user_id, request_id)
         if found is None:
-            payment, previous, source = await self._set(user_id, subject, category)
+            found = await self._record(user_id, subject, category, request_id, request_hash)
+        if found.request_hash != request_hash:
+            raise request_reused("correction")
+        return found
+
+    async def _record(self, user_id: UUID, subject: UUID | Payment, category: str, request_id: str, request_hash: bytes) -> Correction:
+        answered = "" if isinstance(subject, UUID) else await self._answered(user_id, subject, category)
+        async with self._repository.turn(user_id) as turn:
+            found = await turn.find_correction(request_id)
+            if found is not None:
+                return found
+            if isinstance(subject, UUID):
+                changed = await self._ledger.set_category(subject, category)
+                payment, previous, source = changed.transaction.payment, changed.previous_category, changed.previous_source
+            else:
+                payment, previous, source = replace(subject, transaction_id=None), answered, ""
             name = str(payment.transaction_id) if payment.transaction_id is not None else _digest(_content(payment)).hex()
             key = merchant_key(payment.merchant, payment.description)
             anchor = Anchor(
@@ -67,23 +83,17 @@ class Corrections:
                 datetime.now(UTC),
             )
             new = Correction(uuid_utils.compat.uuid7(), user_id, request_id, request_hash, payment, category, previous, key)
-            found, is_new = await self._repository.record(new, None if category == UNCATEGORIZED else anchor, subject=name)
-            if is_new:
-                self._acceptance.correct(category, previous)
-                self._acceptance.put_right(user_id, category, previous, source)
-        if found.request_hash != request_hash:
-            raise request_reused("correction")
-        return found
+            stored = await turn.record(new, None if category == UNCATEGORIZED else anchor, subject=name)
+        self._acceptance.correct(category, previous)
+        self._acceptance.put_right(user_id, category, previous, source)
+        return stored
 
-    async def _set(self, user_id: UUID, subject: UUID | Payment, category: str) -> tuple[Payment, str, str]:
-        """What is corrected, what it was, and by whose word; nobody's where it is in no ledger."""
-        if isinstance(subject, UUID):
-            changed = await self._ledger.set_category(subject, category)
-            return changed.transaction.payment, changed.previous_category, changed.previous_source
+    async def _answered(self, user_id: UUID, payment: Payment, category: str) -> str:
+        """What would be answered about a payment that is in no ledger."""
         if category != UNCATEGORIZED and category not in await self._categories.of(user_id):
             raise unknown_category(category)
-        (answer,) = await self._service.classify(user_id, [subject])
-        return replace(subject, transaction_id=None), "" if answer.abstained else answer.category, ""
+        (answer,) = await self._service.classify(user_id, [payment])
+        return "" if answer.abstained else answer.category
 
 
 def unknown_category(category: str) -> ScaleError:

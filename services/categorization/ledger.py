@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from uuid import UUID
 
@@ -31,7 +31,7 @@ from services.kit.money import from_money, to_money
 _SERVICE = "scale.accounts.v1.AccountsService"
 _RULES = "scale.accounts.v1.RulesService"
 # What shall be, and reads: a second one changes nothing. CreateCategory carries a request id.
-_REPEATABLE = ("ListCategories", "SetCategory", "SetCategories", "ListTransactions", "CreateCategory")
+_REPEATABLE = ("ListCategories", "SetCategory", "SetCategories", "BatchGetUserCategories", "ListTransactions", "CreateCategory")
 _SET_TIMEOUT_S = 60.0
 _SOURCES = {
     transaction_pb2.CATEGORY_SOURCE_UNSPECIFIED: "",
@@ -52,7 +52,8 @@ class GrpcLedger:
     """`CategoryLedger` on the accounts service. The caller's token and request id go with every call."""
 
     def __init__(self, address: str, *, rules_timeout_s: float = 2) -> None:
-        """`rules_timeout_s`: an answer waits no longer for the user's rules."""
+        """`rules_timeout_s`: an answer waits no longer for the user's rules, and words on single transactions."""
+        self._rules_timeout_s = rules_timeout_s
         self._client = ServiceClient(AccountsServiceStub, address, service=_SERVICE, idempotent=_REPEATABLE)
         self._rules = ServiceClient(RulesServiceStub, address, service=_RULES, idempotent=("EvaluateRules",), timeout_s=rules_timeout_s)
 
@@ -91,6 +92,15 @@ class GrpcLedger:
             request = pb.SetCategoriesRequest(categories=map(_worked_out, worked_out[start : start + MOST_INPUTS]))
             changed += (await self._client.unary("SetCategories", request, timeout_s=_SET_TIMEOUT_S)).changed_count
         return changed
+
+    async def user_categories(self, transaction_ids: Collection[UUID]) -> Mapping[UUID, str]:
+        """See `CategoryLedger`."""
+        found: dict[UUID, str] = {}
+        for start in range(0, len(ids := list(map(str, transaction_ids))), MOST_INPUTS):
+            request = pb.BatchGetUserCategoriesRequest(transaction_ids=ids[start : start + MOST_INPUTS])
+            answer = await self._client.unary("BatchGetUserCategories", request, timeout_s=self._rules_timeout_s)
+            found |= {UUID(one.transaction_id): one.category for one in answer.user_categories}
+        return found
 
     async def list_transactions(self, *, page_size: int, page_token: str, date_from: date | None = None) -> LedgerPage:
         """See `CategoryLedger`."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple, Protocol, TypeVar
@@ -116,9 +117,23 @@ class WordsRepository(Protocol):
     async def find_correction(self, user_id: UUID, request_id: str) -> Correction | None:
         """The one that has the request id."""
 
-    async def record(self, correction: Correction, anchor: Anchor | None, *, subject: str) -> tuple[Correction, bool]:
-        """Stores it, and puts `anchor` (None: nothing) in the place of what was said of `subject` before: (it, True); or the correction
-        that has the request id: (that, False)."""
+    async def follow(self, user_id: UUID, revision: UUID, said: Mapping[str, str]) -> bool:
+        """Puts anchors where the ledger has their payments by now, by subject; empty: nothing is said of it any more. Only if nothing was
+        said since `revision`."""
+
+    def turn(self, user_id: UUID) -> AbstractAsyncContextManager[WordsTurn]:
+        """The user's turn to say something: others of the same user wait until it is over. What is said in it is stored when it ends, or,
+        where it raises, not at all."""
+
+
+class WordsTurn(Protocol):
+    """Nobody else changes what the user has said. All of it is one transaction."""
+
+    async def find_correction(self, request_id: str) -> Correction | None:
+        """The one that has the request id."""
+
+    async def record(self, correction: Correction, anchor: Anchor | None, *, subject: str) -> Correction:
+        """Stores one whose request id is new, and puts `anchor` (None: nothing) in the place of what was said of `subject` before."""
 
 
 class CategoryLists(Protocol):
@@ -142,6 +157,9 @@ class CategoryLedger(Protocol):
 
     async def set_categories(self, worked_out: Sequence[WorkedOut]) -> int:
         """At most 1000; how many have another category now."""
+
+    async def user_categories(self, transaction_ids: Collection[UUID]) -> Mapping[UUID, str]:
+        """What the user has said of these transactions by hand, empty for nothing; what is in no ledger of the user's is left out."""
 
     async def list_transactions(self, *, page_size: int, page_token: str, date_from: date | None = None) -> LedgerPage:
         """The newest first."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 
 from models.hypcd.personal import Basis
 from models.knowledge.brands import match_brand
 from services.categorization.columns import day_of
 from services.categorization.decide import Decided
-from services.categorization.domain import Anchor, Categories, Payment, Verdict
+from services.categorization.domain import Categories, Payment, Verdict
 from services.categorization.personal_model import PersonalModel
 from services.categorization.protocols import Model
 
@@ -21,9 +21,9 @@ def name_of(slug: str, categories: Categories) -> str:
     return found.name if found is not None else slug.replace("_", " ").capitalize()
 
 
-def of_correction(anchor: Anchor, categories: Categories) -> list[str]:
+def of_correction(category: str, said_at: datetime | None, categories: Categories) -> list[str]:
     """The user has said what this very payment is."""
-    return [f"You put this payment into {name_of(anchor.category, categories)} on {anchor.said_at.date()}."]
+    return [f"You put this payment into {name_of(category, categories)}{f' on {said_at.date()}' if said_at is not None else ''}."]
 
 
 def of_rule(verdict: Verdict, categories: Categories) -> list[str]:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 import structlog
 
 from services.categorization import reasons
 from services.categorization.acceptance import Acceptance
+from services.categorization.catching_up import CatchingUp, stale
 from services.categorization.columns import Columns
 from services.categorization.decide import Decided, decide
 from services.categorization.domain import (
@@ -36,6 +38,8 @@ from services.categorization.protocols import CategoryLedger, CategoryLists, Mod
 from services.kit.errors import DeadlineExceeded, PermissionDenied, ScaleError, Unauthenticated, Unavailable
 
 log = structlog.get_logger()
+
+Answer = TypeVar("Answer")
 
 _RULES_NOT_ASKED = "Your rules could not be asked just now."
 
@@ -57,6 +61,7 @@ class CategorizationService:
         categories: CategoryLists,
         ledger: CategoryLedger,
         acceptance: Acceptance,
+        catching_up: CatchingUp,
     ) -> None:
         """`rules` are asked where the model is not sure."""
         self._predictor = predictor
@@ -65,6 +70,7 @@ class CategorizationService:
         self._categories = categories
         self._ledger = ledger
         self._acceptance = acceptance
+        self._catching_up = catching_up
 
     def model_info(self) -> ModelInfo:
         """What answers everybody now."""
@@ -79,10 +85,16 @@ class CategorizationService:
     async def classify(self, user_id: UUID, payments: Sequence[Payment], *, ask_rules: bool = True) -> list[Classification]:
         """What each is, in order: one pass of the model, one look at what the user has said, one question to the user's rules."""
         subjects = [str(payment.transaction_id) for payment in payments if payment.transaction_id is not None]
-        (words, learned), categories, verdicts = await asyncio.gather(
-            self._learned.ask(user_id, subjects), self._categories.of(user_id), self._verdicts(payments, ask_rules)
+        (words, learned), categories, verdicts, said = await asyncio.gather(
+            self._learned.ask(user_id, subjects),
+            self._categories.of(user_id),
+            self._verdicts(payments, ask_rules),
+            self._said(payments, ask_rules),
         )
-        answers = await self._predictor.run(partial(_answer, payments, words.by_subject, learned, self._rules, categories, verdicts))
+        own = [_own_word(payment, words.by_subject, said) for payment in payments]
+        answers = await self._predictor.run(partial(_answer, payments, own, learned, self._rules, categories, verdicts))
+        if stale(words.by_subject, said):
+            await self._catch_up(user_id, said)
         for payment, answer in zip(payments, answers, strict=True):
             self._acceptance.count(None if answer.abstained else answer.source)
             if payment.transaction_id is not None and not answer.abstained:
@@ -90,18 +102,25 @@ class CategorizationService:
         return answers
 
     async def _verdicts(self, payments: Sequence[Payment], ask: bool) -> Sequence[Verdict | None] | None:
-        """None: they could not be asked. An answer without them is better than none."""
+        """None: they could not be asked."""
         if not ask:
             return [None] * len(payments)
+        return await _or_none(self._ledger.evaluate_rules(payments), "the user's rules could not be asked")
+
+    async def _said(self, payments: Sequence[Payment], ask: bool) -> Mapping[UUID, str]:
+        """What the user says of these very transactions, as it stands in the ledger: it may have got there by another way than a
+        correction. Nothing where it could not be asked."""
+        transaction_ids = {payment.transaction_id for payment in payments if payment.transaction_id is not None}
+        if not ask or not transaction_ids:
+            return {}
+        return await _or_none(self._ledger.user_categories(transaction_ids), "the user's words could not be asked") or {}
+
+    async def _catch_up(self, user_id: UUID, said: Mapping[UUID, str]) -> None:
+        """The answer is right without: it need not fail with this."""
         try:
-            return await self._ledger.evaluate_rules(payments)
-        except (Unavailable, DeadlineExceeded) as error:
-            log.warning("the user's rules could not be asked", error=error.message)
+            await self._catching_up.catch_up(user_id, said)
         except ScaleError as error:
-            if type(error) is not ScaleError:
-                raise
-            log.error("the ledger cannot evaluate rules", error=error.message)
-        return None
+            log.warning("anchors could not catch up with the ledger", reason=error.reason, error=error.message)
 
     async def open_stream(self, user_id: UUID) -> PaymentStream:
         """For many payments of the user: what the user has said is read once."""
@@ -157,6 +176,38 @@ class PaymentStream:
         self._acceptance.give(self._user_id, source, transactions)
 
 
+class _OwnWord(NamedTuple):
+    """The user's own on a transaction."""
+
+    category: str
+    said_at: datetime | None
+    """None where it is not known."""
+
+
+def _own_word(payment: Payment, anchors: Mapping[str, Anchor], said: Mapping[UUID, str]) -> _OwnWord | None:
+    """As the ledger has it; as the anchor has it where the ledger could not be asked, or does not know the transaction."""
+    if payment.transaction_id is None:
+        return None
+    anchor = anchors.get(str(payment.transaction_id))
+    category = said.get(payment.transaction_id, anchor.category if anchor is not None else "")
+    if not category:
+        return None
+    return _OwnWord(category, anchor.said_at if anchor is not None and anchor.category == category else None)
+
+
+async def _or_none(answer: Awaitable[Answer], what: str) -> Answer | None:
+    """None where the ledger cannot say. An answer without is better than none."""
+    try:
+        return await answer
+    except (Unavailable, DeadlineExceeded) as error:
+        log.warning(what, error=error.message)
+    except ScaleError as error:
+        if type(error) is not ScaleError:
+            raise
+        log.error(what, error=error.message)
+    return None
+
+
 def _decide_columns(columns: Columns, learned: Learned, rules: Model, known: Categories | None, model: Model) -> Decided:
     started = time.perf_counter()
     decided = decide(learned.model(model), columns, learned.anchors(model), rules=rules, known=known, today=today())
@@ -166,7 +217,7 @@ def _decide_columns(columns: Columns, learned: Learned, rules: Model, known: Cat
 
 def _answer(
     payments: Sequence[Payment],
-    said: Mapping[str, Anchor],
+    own: Sequence[_OwnWord | None],
     learned: Learned,
     rules: Model,
     categories: Categories,
@@ -177,10 +228,11 @@ def _answer(
     model = learned.model(model)
     answers = []
     for row, payment in enumerate(payments):
-        anchor = said.get(str(payment.transaction_id)) if payment.transaction_id is not None else None
+        word = own[row]
         verdict = verdicts[row] if verdicts is not None else None
-        if anchor is not None and anchor.category in categories:
-            answers.append(_certain(anchor.category, Source.USER, reasons.of_correction(anchor, categories), categories, model))
+        if word is not None and word.category in categories:
+            why = reasons.of_correction(word.category, word.said_at, categories)
+            answers.append(_certain(word.category, Source.USER, why, categories, model))
         elif verdict is not None:
             answers.append(_certain(verdict.category, Source.RULE, reasons.of_rule(verdict, categories), categories, model))
         else:

@@ -161,6 +161,8 @@ async def test_background_work_may_do_what_it_needs_and_no_more(channel: grpc.ai
     assert (await worker.call("ListCategories", pb.ListCategoriesRequest(page_size=1))).categories
     found = pb.WorkedOutCategory(transaction_id=one.transaction_id, category="travel", confidence=0.5, source=pt.CATEGORY_SOURCE_MODEL)
     assert (await worker.call("SetCategories", pb.SetCategoriesRequest(categories=[found]))).changed_count == 1
+    said = pb.BatchGetUserCategoriesRequest(transaction_ids=[one.transaction_id])
+    assert (await worker.call("BatchGetUserCategories", said)).user_categories[0].category == ""
     own_word = pb.SetCategoryRequest(transaction_id=one.transaction_id, category="travel")
     for method, request in (
         ("SetCategory", own_word),
@@ -224,6 +226,20 @@ async def test_the_users_word_and_what_others_worked_out(client: Client, other_c
     assert (done.changed_count, done.kept_count) == (0, 2)
 
 
+async def test_what_the_user_has_said_by_hand(client: Client, other_client: Client) -> None:
+    account = await client.account()
+    rows = [
+        row(account, number, **predicted("travel", 0.25, source=source)) for number, source in ((1, "user"), (2, "model"), (3, "model"))
+    ]
+    await client.append(metadata(uuid7()), batch(rows), end(3))
+    by_hand, by_model, from_like_ones = (one.transaction_id for one in await client.everything())
+    await client.call("SetCategory", pb.SetCategoryRequest(transaction_id=by_hand, category="dining_cafe"))
+    request = pb.BatchGetUserCategoriesRequest(transaction_ids=[by_hand, by_model, from_like_ones, str(uuid7())])
+    found = (await client.call("BatchGetUserCategories", request)).user_categories
+    assert {one.transaction_id: one.category for one in found} == {by_hand: "dining_cafe", by_model: "", from_like_ones: ""}
+    assert not (await other_client.call("BatchGetUserCategories", request)).user_categories
+
+
 @pytest.mark.parametrize(
     ("method", "request_message", "field"),
     [
@@ -231,6 +247,9 @@ async def test_the_users_word_and_what_others_worked_out(client: Client, other_c
         ("SetCategory", pb.SetCategoryRequest(transaction_id=str(uuid7())), "category"),
         ("SetCategory", pb.SetCategoryRequest(transaction_id=str(uuid7()), category="no-such-category"), "category"),
         ("SetCategories", pb.SetCategoriesRequest(), "categories"),
+        ("BatchGetUserCategories", pb.BatchGetUserCategoriesRequest(), "transaction_ids"),
+        ("BatchGetUserCategories", pb.BatchGetUserCategoriesRequest(transaction_ids=["x"]), "transaction_ids[0]"),
+        ("BatchGetUserCategories", pb.BatchGetUserCategoriesRequest(transaction_ids=[str(uuid7())] * 1001), "transaction_ids"),
         ("SetCategories", pb.SetCategoriesRequest(categories=[pb.WorkedOutCategory(transaction_id="x", source=pt.CATEGORY_SOURCE_MODEL)]),
          "categories[0].transaction_id"),
         ("SetCategories", pb.SetCategoriesRequest(categories=[pb.WorkedOutCategory(transaction_id=str(uuid7()))]), "categories[0].source"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -14,7 +15,8 @@ import uuid_utils.compat
 
 from services.categorization import tasks
 from services.categorization.acceptance import Acceptance
-from services.categorization.domain import Classification, Payment
+from services.categorization.catching_up import CatchingUp
+from services.categorization.domain import Anchor, Classification, Payment
 from services.categorization.jobs.domain import Job, JobKind, JobState
 from services.categorization.jobs.queue import QUEUE, RedisJobQueue
 from services.categorization.jobs.repository import PostgresJobsRepository
@@ -23,6 +25,7 @@ from services.categorization.jobs.service import JobsService
 from services.categorization.jobs.work import ClassificationWork, RecategorizationWork
 from services.categorization.learned import LearnedUsers
 from services.categorization.repository import PostgresWordsRepository
+from services.categorization.repository.words import revise, say
 from services.categorization.rules_model import RulesModel
 from services.categorization.service import CategorizationService
 from services.kit.errors import AlreadyExists, FailedPrecondition, NotFound, ResourceExhausted, Unavailable
@@ -80,6 +83,7 @@ class Bench:
         self.repository = PostgresJobsRepository(self.database)
         self.words = PostgresWordsRepository(self.database)
         self.learned = LearnedUsers(self.words, load_head=load_head, most_anchors=1000)
+        self.catching_up = CatchingUp(self.words, self.ledger)
         self.classifying = CategorizationService(
             predictor=self.predictor,
             rules=Silent(),
@@ -87,6 +91,7 @@ class Bench:
             categories=Lists(self.ledger),  # type: ignore[arg-type]
             ledger=self.ledger,
             acceptance=Acceptance(),
+            catching_up=self.catching_up,
         )
         self.service = JobsService(self.repository, self.queue, max_queued=3, message_lease_s=60)
 
@@ -96,7 +101,7 @@ class Bench:
             queue=self.queue,
             work={
                 JobKind.CLASSIFICATION: ClassificationWork(self.repository, classifies or self.classifying),  # type: ignore[arg-type]
-                JobKind.RECATEGORIZATION: RecategorizationWork(self.repository, self.ledger, self.classifying),
+                JobKind.RECATEGORIZATION: RecategorizationWork(self.repository, self.ledger, self.classifying, self.catching_up),
             },
             lease_s=lease_s,
             message_lease_s=60,
@@ -293,6 +298,20 @@ async def test_recategorization_leaves_what_somebody_has_said(bench: Bench) -> N
     assert (found[fallback].category, found[fallback].source) == ("transport_fuel", "model")
     assert found[like].category == found[new].category == "dining_cafe"
     assert (found[unsure].category, found[unsure].source) == ("", "")
+
+
+async def test_recategorization_catches_up_with_what_the_user_said_by_another_way(bench: Bench) -> None:
+    """As an edit of many says it, or the ledger took it while this service was away."""
+    one = bench.ledger.add(shop("HALLE 4", in_ledger=True), "dining", "user")
+    like = bench.ledger.add(shop("HALLE 4", in_ledger=True))
+    anchor = Anchor(str(one), "halle", "housing", "HALLE 4", "", Decimal("-12.30"), date(2026, 5, 4), datetime.now(UTC))
+    async with bench.database.transaction(bench.user_id) as connection:
+        await revise(connection, bench.user_id)
+        await say(connection, bench.user_id, [anchor])
+    await bench.run(await bench.service.start_recategorization(bench.user_id, request_id="1"))
+    assert bench.ledger.transactions[like].category == "dining"
+    said = await bench.words.words(bench.user_id, [str(one)])
+    assert [anchor.category for anchor in said.by_subject.values()] == ["dining"]
 
 
 async def test_recategorization_goes_through_a_ledger_of_many_pages_and_resumes(bench: Bench) -> None:

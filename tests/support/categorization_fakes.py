@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -205,6 +205,11 @@ class FakeLedger:
                 category=one.category, source=one.source.value if one.category else "", confidence=one.confidence
             )
         return changed
+
+    async def user_categories(self, transaction_ids: Collection[UUID]) -> Mapping[UUID, str]:
+        self._note("user_categories")
+        found = {one: self.transactions[one] for one in transaction_ids if one in self.transactions}
+        return {one: row.category if row.source == "user" and row.confidence is None else "" for one, row in found.items()}
 
     async def list_transactions(self, *, page_size: int, page_token: str, date_from: date | None = None) -> LedgerPage:
         self._note("list_transactions")

@@ -51,6 +51,11 @@ SET_WORKED_OUT = """
     )
     SELECT count(*) FILTER (WHERE is_other AND NOT is_kept), count(*) FILTER (WHERE is_kept) FROM found
 """
+# Those of the user's ledger, whoever has set them: that the user has said nothing is an answer, too.
+SELECT_USER_CATEGORIES = """
+    SELECT id, CASE WHEN category_source = 'user' AND confidence IS NULL THEN category END
+      FROM accounts.transactions WHERE user_id = $1 AND id = ANY ($2::uuid[])
+"""
 
 
 class PostgresCategorizingRepository(TransactionRows):
@@ -83,6 +88,11 @@ class PostgresCategorizingRepository(TransactionRows):
             await lock_user(connection, user_id, timeout_s=self._lock_timeout_s)
             await connection.execute(JOIN_BY_HASH)
             return WorkedOut(*await connection.fetchrow(SET_WORKED_OUT, user_id, *worked_out_arguments(categories)))
+
+    async def user_categories(self, user_id: UUID, transaction_ids: Sequence[UUID]) -> dict[UUID, str | None]:
+        """What the user has said of those that are there; None for nothing."""
+        async with self._database.transaction(user_id, read_only=True) as connection:
+            return dict(await connection.fetch(SELECT_USER_CATEGORIES, user_id, transaction_ids))
 
     async def _check_known(self, connection: Connection, user_id: UUID, categories: Sequence[WorkedOutCategory]) -> None:
         known = await self._primary_slugs(connection, user_id, {one.category for one in categories if one.category})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -21,6 +21,8 @@ class CategorizingRepository(Protocol):
     async def set_category(self, user_id: UUID, transaction_id: UUID, category: str | None) -> SetByUser: ...
 
     async def set_categories(self, user_id: UUID, categories: Sequence[WorkedOutCategory]) -> WorkedOut: ...
+
+    async def user_categories(self, user_id: UUID, transaction_ids: Sequence[UUID]) -> Mapping[UUID, str | None]: ...
 
 
 class CategorizingService:
@@ -45,6 +47,12 @@ class CategorizingService:
                 raise invalid(f"categories[{place}].transaction_id", f"{one.transaction_id} is there twice")
             seen.add(one.transaction_id)
         return await self._repository.set_categories(user_id, categories)
+
+    async def user_categories(self, user_id: UUID, transaction_ids: Sequence[UUID]) -> Mapping[UUID, str | None]:
+        """What the user has said of transactions by hand, None for nothing; those that are not in the ledger are left out."""
+        if not 1 <= len(transaction_ids) <= MAX_CATEGORIES:
+            raise invalid("transaction_ids", f"has {len(transaction_ids)} entries, 1 to {MAX_CATEGORIES} are allowed")
+        return await self._repository.user_categories(user_id, transaction_ids)
 
 
 def _check(one: WorkedOutCategory, field: str) -> None:

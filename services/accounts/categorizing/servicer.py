@@ -41,6 +41,16 @@ class CategorizingMethods:
         done = await self._categorizing.set_categories(identity().user_id, categories)
         return pb.SetCategoriesResponse(changed_count=done.changed_count, kept_count=done.kept_count)
 
+    async def BatchGetUserCategories(
+        self, request: pb.BatchGetUserCategoriesRequest, context: grpc.aio.ServicerContext
+    ) -> pb.BatchGetUserCategoriesResponse:
+        """What the caller has said by hand."""
+        ids = [uuid_field(one, f"transaction_ids[{place}]") for place, one in enumerate(request.transaction_ids)]
+        found = await self._categorizing.user_categories(identity().user_id, ids)
+        return pb.BatchGetUserCategoriesResponse(
+            user_categories=[pb.UserCategory(transaction_id=str(one), category=category or "") for one, category in found.items()]
+        )
+
 
 def _worked_out(one: pb.WorkedOutCategory, field: str) -> WorkedOutCategory:
     source = from_enum(one.source, CATEGORY_SOURCES, f"{field}.source")

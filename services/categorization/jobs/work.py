@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from services.categorization.catching_up import CatchingUp
 from services.categorization.columns import Columns
 from services.categorization.decide import Decided
 from services.categorization.domain import MOST_INPUTS, Classification, LedgerPage, LedgerTransaction, Payment, Source, WorkedOut
@@ -55,12 +56,13 @@ class ClassificationWork:
 
 class RecategorizationWork:
     """Classifies the ledger anew, a thousand transactions at a time, the newest first. What the user, a rule or the bank's file said is not
-    even asked about, and the ledger keeps it whatever it is told."""
+    even asked about, and the ledger keeps it whatever it is told; what was learned from the user's words catches up with them."""
 
-    def __init__(self, repository: JobsRepository, ledger: CategoryLedger, service: CategorizationService) -> None:
+    def __init__(self, repository: JobsRepository, ledger: CategoryLedger, service: CategorizationService, catching_up: CatchingUp) -> None:
         self._repository = repository
         self._ledger = ledger
         self._service = service
+        self._catching_up = catching_up
 
     async def steps(self, running: Job) -> AsyncIterator[Done]:
         """See `JobWork`. `changed_count`: put into another category."""
@@ -68,6 +70,8 @@ class RecategorizationWork:
         progress = Progress(running.done_count, running.changed_count, running.cursor)
         while True:
             page = await self._page(progress.cursor)
+            if await self._catching_up.catch_up(running.user_id, _said(page.transactions)):
+                stream = await self._service.open_stream(running.user_id)
             changed = await self._recategorize(stream, page.transactions)
             progress = Progress(progress.done_count + len(page.transactions), progress.changed_count + changed, page.next_page_token)
             if not await self._repository.advance(running, progress):
@@ -106,6 +110,14 @@ def may_be_changed(found: LedgerTransaction) -> bool:
     """Whether nobody with more to say has set its category. The user's corrections of like payments come with a confidence, the user's word
     on this very one without."""
     return found.source in ("", "model", "fallback") or (found.source == "user" and found.confidence is not None)
+
+
+def _said(transactions: Sequence[LedgerTransaction]) -> dict[UUID, str]:
+    """What the user says of each by hand, empty for nothing."""
+    by_hand = (
+        (one.payment.transaction_id, one.category if one.source == "user" and one.confidence is None else "") for one in transactions
+    )
+    return {transaction_id: category for transaction_id, category in by_hand if transaction_id is not None}
 
 
 def worked_out(decided: Decided, row: int, found: LedgerTransaction) -> WorkedOut | None:

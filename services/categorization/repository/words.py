@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import asyncpg
 
 from services.categorization.domain import Anchor, Correction, Payment, Said, UserModel, Words
-from services.kit.postgres import Connection, Database
+from services.kit.postgres import Connection, Database, affected
 
 ANCHOR = "subject, merchant_key, category, description, merchant, amount, transaction_date, said_at"
+_MOST_TURNS = 4
+"""At once in this process: each holds a connection while the ledger writes, and answers need some, too."""
 # One look, whether there are any or not.
 SELECT_WORDS = """
     SELECT r.revision, a.subject, a.merchant_key, a.category, a.description, a.merchant, a.amount, a.transaction_date, a.said_at
@@ -37,7 +42,6 @@ _FIND = f"SELECT {_COLUMNS} FROM categorization.corrections WHERE user_id = $1 A
 _ADD = f"""
     INSERT INTO categorization.corrections ({_COLUMNS})
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, now())
-    ON CONFLICT (user_id, request_id) DO NOTHING
     RETURNING {_COLUMNS}
 """  # nosec B608
 # First of all in a transaction that changes anchors: two of one user come one after the other.
@@ -45,6 +49,13 @@ _REVISE = """
     INSERT INTO categorization.revisions (user_id) VALUES ($1)
     ON CONFLICT (user_id) DO UPDATE SET revision = gen_random_uuid()
 """
+_REVISE_SINCE = "UPDATE categorization.revisions SET revision = gen_random_uuid() WHERE user_id = $1 AND revision = $2"
+_FOLLOW = """
+    UPDATE categorization.anchors AS a SET category = said.category, said_at = clock_timestamp()
+      FROM unnest($2::text[], $3::text[]) AS said (subject, category)
+     WHERE a.user_id = $1 AND a.subject = said.subject AND said.category <> ''
+"""
+_FORGET_ALL = "DELETE FROM categorization.anchors WHERE user_id = $1 AND subject = ANY ($2::text[])"
 _FORGET = "DELETE FROM categorization.anchors WHERE user_id = $1 AND subject = $2"
 _SAY = """
     INSERT INTO categorization.anchors
@@ -73,6 +84,8 @@ class PostgresWordsRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._connections = asyncio.Semaphore(_MOST_TURNS)
+        self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
     async def words(self, user_id: UUID, subjects: Sequence[str]) -> Words:
         """See `WordsRepository`."""
@@ -95,34 +108,61 @@ class PostgresWordsRepository:
             found = await connection.fetchrow(_FIND, user_id, request_id)
         return _correction(found) if found else None
 
-    async def record(self, correction: Correction, anchor: Anchor | None, *, subject: str) -> tuple[Correction, bool]:
+    async def follow(self, user_id: UUID, revision: UUID, said: Mapping[str, str]) -> bool:
         """See `WordsRepository`."""
-        user_id, payment = correction.user_id, correction.payment
         async with self._database.transaction(user_id) as connection:
+            if not affected(await connection.execute(_REVISE_SINCE, user_id, revision)):
+                return False
+            await connection.execute(_FOLLOW, user_id, list(said), list(said.values()))
+            await connection.execute(_FORGET_ALL, user_id, [subject for subject, category in said.items() if not category])
+        return True
+
+    @asynccontextmanager
+    async def turn(self, user_id: UUID) -> AsyncIterator[PostgresWordsTurn]:
+        """See `WordsRepository`."""
+        own = self._turns.setdefault(user_id, asyncio.Lock())
+        # Who waits for another of the same user holds no connection meanwhile, at least not in this process.
+        async with own, self._connections, self._database.transaction(user_id) as connection:
             await revise(connection, user_id)
-            added = await connection.fetchrow(
-                _ADD,
-                user_id,
-                correction.id,
-                correction.request_id,
-                correction.request_hash,
-                payment.transaction_id,
-                correction.category,
-                correction.previous_category,
-                correction.merchant_key,
-                payment.description,
-                payment.merchant,
-                payment.amount,
-                payment.currency,
-                payment.transaction_date,
-            )
-            if added is None:
-                return _correction(await connection.fetchrow(_FIND, user_id, correction.request_id)), False
-            if anchor is None:
-                await connection.execute(_FORGET, user_id, subject)
-            else:
-                await say(connection, user_id, [anchor])
-        return _correction(added), True
+            yield PostgresWordsTurn(connection, user_id)
+
+
+class PostgresWordsTurn:
+    """`WordsTurn` in a transaction that has called `revise`."""
+
+    def __init__(self, connection: Connection, user_id: UUID) -> None:
+        self._connection = connection
+        self._user_id = user_id
+
+    async def find_correction(self, request_id: str) -> Correction | None:
+        """See `WordsTurn`."""
+        found = await self._connection.fetchrow(_FIND, self._user_id, request_id)
+        return _correction(found) if found else None
+
+    async def record(self, correction: Correction, anchor: Anchor | None, *, subject: str) -> Correction:
+        """See `WordsTurn`."""
+        payment = correction.payment
+        added = await self._connection.fetchrow(
+            _ADD,
+            self._user_id,
+            correction.id,
+            correction.request_id,
+            correction.request_hash,
+            payment.transaction_id,
+            correction.category,
+            correction.previous_category,
+            correction.merchant_key,
+            payment.description,
+            payment.merchant,
+            payment.amount,
+            payment.currency,
+            payment.transaction_date,
+        )
+        if anchor is None:
+            await self._connection.execute(_FORGET, self._user_id, subject)
+        else:
+            await say(self._connection, self._user_id, [anchor])
+        return _correction(added)
 
 
 def anchor_of(record: asyncpg.Record) -> Anchor:

@@ -140,6 +140,26 @@ class SetCategoriesResponse(_message.Message):
     kept_count: int
     def __init__(self, changed_count: _Optional[int] = ..., kept_count: _Optional[int] = ...) -> None: ...
 
+class BatchGetUserCategoriesRequest(_message.Message):
+    __slots__ = ("transaction_ids",)
+    TRANSACTION_IDS_FIELD_NUMBER: _ClassVar[int]
+    transaction_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, transaction_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class BatchGetUserCategoriesResponse(_message.Message):
+    __slots__ = ("user_categories",)
+    USER_CATEGORIES_FIELD_NUMBER: _ClassVar[int]
+    user_categories: _containers.RepeatedCompositeFieldContainer[UserCategory]
+    def __init__(self, user_categories: _Optional[_Iterable[_Union[UserCategory, _Mapping]]] = ...) -> None: ...
+
+class UserCategory(_message.Message):
+    __slots__ = ("transaction_id", "category")
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    transaction_id: str
+    category: str
+    def __init__(self, transaction_id: _Optional[str] = ..., category: _Optional[str] = ...) -> None: ...
+
 class MergeTransactionRequest(_message.Message):
     __slots__ = ("transaction_id",)
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]

@@ -70,6 +70,11 @@ class AccountsServiceStub:
                 request_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.SetCategoriesRequest.SerializeToString,
                 response_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.SetCategoriesResponse.FromString,
                 _registered_method=True)
+        self.BatchGetUserCategories = channel.unary_unary(
+                '/scale.accounts.v1.AccountsService/BatchGetUserCategories',
+                request_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.BatchGetUserCategoriesRequest.SerializeToString,
+                response_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.BatchGetUserCategoriesResponse.FromString,
+                _registered_method=True)
         self.MergeTransaction = channel.unary_unary(
                 '/scale.accounts.v1.AccountsService/MergeTransaction',
                 request_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.MergeTransactionRequest.SerializeToString,
@@ -212,6 +217,14 @@ class AccountsServiceServicer:
         file said stays as it is; a transaction that is gone, or another user's, is passed over. UNAVAILABLE with reason IMPORT_IN_PROGRESS while
         an import of the caller's is being written. With source USER and no confidence, of a suggestion that the user has accepted, only what the
         user said of the transaction itself stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchGetUserCategories(self, request, context):
+        """What the caller has said of transactions by hand, one by one or by an edit of many: not what a rule, the bank's file or a model says, nor
+        what was worked out from the caller's word on others.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -375,6 +388,11 @@ def add_AccountsServiceServicer_to_server(servicer, server):
                     servicer.SetCategories,
                     request_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.SetCategoriesRequest.FromString,
                     response_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.SetCategoriesResponse.SerializeToString,
+            ),
+            'BatchGetUserCategories': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetUserCategories,
+                    request_deserializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.BatchGetUserCategoriesRequest.FromString,
+                    response_serializer=scale_dot_accounts_dot_v1_dot_accounts__service__pb2.BatchGetUserCategoriesResponse.SerializeToString,
             ),
             'MergeTransaction': grpc.unary_unary_rpc_method_handler(
                     servicer.MergeTransaction,
@@ -652,6 +670,33 @@ class AccountsService:
             '/scale.accounts.v1.AccountsService/SetCategories',
             scale_dot_accounts_dot_v1_dot_accounts__service__pb2.SetCategoriesRequest.SerializeToString,
             scale_dot_accounts_dot_v1_dot_accounts__service__pb2.SetCategoriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetUserCategories(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scale.accounts.v1.AccountsService/BatchGetUserCategories',
+            scale_dot_accounts_dot_v1_dot_accounts__service__pb2.BatchGetUserCategoriesRequest.SerializeToString,
+            scale_dot_accounts_dot_v1_dot_accounts__service__pb2.BatchGetUserCategoriesResponse.FromString,
             options,
             channel_credentials,
             insecure,
