@@ -142,8 +142,8 @@ class Heads:
             "parent": self.parent,
             "credit": self.credit,
             "anchors": self.anchors,
-            "temperature": self.temperature,
-            "threshold": self.threshold,
+            "temperature": float(self.temperature),
+            "threshold": float(self.threshold),
         }
 
 

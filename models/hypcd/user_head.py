@@ -123,15 +123,16 @@ class UserHead:
             "format": FORMAT,
             "base_version": self.base_version,
             "heads": self.heads.content(),
-            "own": list(self.own),
+            "own": list(map(str, self.own)),
             "own_anchors": self.own_anchors,
             "bias": self.bias,
             "adapter": self.adapter,
             "shift": self.shift,
-            "curvature": self.curvature,
-            "radius": self.radius,
-            "share": self.share,
-            "last_day": self.last_day,
+            # Plain numbers: those of an array are read by nobody who trusts no bytes.
+            "curvature": float(self.curvature),
+            "radius": float(self.radius),
+            "share": float(self.share),
+            "last_day": int(self.last_day),
         }
         buffer = io.BytesIO()
         torch.save(stored, buffer)

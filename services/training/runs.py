@@ -24,7 +24,18 @@ from services.kit.errors import (
     Unavailable,
 )
 from services.kit.leases import Lease, keep_lease
-from services.training.domain import AttemptOver, Job, JobCancelled, Progress, Trained, attempt_over, job_cancelled, model_unknown
+from services.training.domain import (
+    AttemptOver,
+    Job,
+    JobCancelled,
+    ModelVersion,
+    Progress,
+    Stage,
+    Trained,
+    attempt_over,
+    job_cancelled,
+    model_unknown,
+)
 from services.training.endings import Endings
 from services.training.metrics import JOB_DURATION
 from services.training.protocols import JobsRepository, Registry, Trainer
@@ -127,17 +138,18 @@ class JobRuns:
                     raise
                 raise ScaleError(str(error) or "something took too long") from error
         lease.conclude()
-        published = trained.better
+        # One that was better, and could not answer after all, is not live.
+        published = version.stage is Stage.LIVE
         done = await self._patiently(
-            lambda: self._endings.completed(running, trained.metrics, version=version, published=published, progress=report.last)
+            lambda: self._endings.completed(running, trained.metrics, version=version.version, published=published, progress=report.last)
         )
         if done is None:
             raise attempt_over(running.id)
         JOB_DURATION.labels(running.model_type).observe(time.monotonic() - started)
 
-    async def _register(self, running: Job, report: JobReport, trained: Trained) -> str:
+    async def _register(self, running: Job, report: JobReport, trained: Trained) -> ModelVersion:
         await report(Progress(report.last.total, report.last.total, report.last.loss, "publishing"))
-        return (await self._registry.register(running, trained)).version
+        return await self._registry.register(running, trained)
 
     async def _end_or_try_again(self, running: Job, error: Exception) -> None:
         """What is away for a while costs no try; after the last one the job has failed."""

@@ -68,6 +68,19 @@ def test_bytes_hold_the_whole_head_and_are_the_same_each_time() -> None:
     np.testing.assert_array_equal(again.probabilities(*asked()), one.probabilities(*asked()))
 
 
+def test_numbers_of_arrays_are_kept_as_plain_ones() -> None:
+    """The others are read by nobody who trusts no bytes."""
+    one = head()
+    fitted = replace(
+        one,
+        heads=replace(one.heads, temperature=np.float64(0.5), threshold=np.float64(0.25)),
+        last_day=np.int64(7),  # type: ignore[arg-type]  # as an array has it
+        share=np.float64(0.5),
+    )
+    again = UserHead.load(fitted.to_bytes())
+    assert (again.heads.temperature, again.heads.threshold, again.last_day, again.share) == (0.5, 0.25, 7, 0.5)
+
+
 def test_the_largest_head_is_small_enough() -> None:
     one = head()
     anchors = expmap0(torch.randn(99, 32), 1.0)

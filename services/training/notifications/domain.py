@@ -49,8 +49,8 @@ def training_completed(notification_id: UUID, job: Job, *, version: str, publish
     """That a job is done, and what answers now."""
     if published:
         title = f"Your model {job.model_type} has learned from your corrections"
-        body = f"Version {version} answers from now on: it was right more often on payments that it had not seen."
+        body = f"Version {version} answers from now on: on payments that it had not seen it did better than what answered before."
     else:
         title = f"Training of your model {job.model_type} is done; nothing changes"
-        body = f"Version {version} was no better than what answers now on payments that it had not seen, so that this one stays."
+        body = f"Version {version} did no better on payments that it had not seen than what answers now, so that this one stays."
     return NewNotification(notification_id, job.user_id, "training_completed", title, body, str(job.id))

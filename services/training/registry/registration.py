@@ -45,6 +45,8 @@ class ModelRegistry:
             log.info("a version was registered", job_id=str(job.id), version=found.version, stage=found.stage.value)
         if found.stage is Stage.LIVE and found.delivered_at is None:
             await self._delivery.try_to_deliver(job.user_id, job.model_type)
+            # One that could not answer has made way.
+            found = await self._repository.of_job(job.user_id, job.id) or found
         with suppress(ScaleError):  # the next version of this model tries again
             await self._remove_surplus(found)
         return found
