@@ -27,7 +27,7 @@ UNLABELLED = ""
 LEAST_EXAMPLES = 20
 LEAST_CATEGORIES = 2
 
-_TEMPERATURES = np.geomspace(0.5, 2.5, 15)
+_TEMPERATURES: list[float] = np.geomspace(0.5, 2.5, 15).tolist()
 _SHARES = (1.0, 0.9, 0.8, 0.6, 0.4)
 _USUAL_SHARE = 0.8
 _LEAST_HELD_OUT = 10

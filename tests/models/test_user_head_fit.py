@@ -82,6 +82,11 @@ def test_a_category_of_the_users_own_is_learned_and_found_better_on_merchants_ne
     unseen = payments(model, MEANT, 60, seed=2)
     right = np.mean([one == other for one, other in zip(answers(learned.head, unseen), unseen.labels, strict=True)])
     assert right > 0.9
+    again = UserHead.load(learned.head.to_bytes())
+    np.testing.assert_array_equal(
+        again.probabilities(unseen.points, unseen.amounts, unseen.likely),
+        learned.head.probabilities(unseen.points, unseen.amounts, unseen.likely),
+    )
     assert (learned.head.base_version, learned.head.own, learned.head.last_day) == ("base-1", ("car",), 19_099)
 
 
