@@ -145,6 +145,9 @@ class _State:
         with torch.no_grad():
             self.anchors.copy_(saved["anchors"])
         self.optimiser.load_state_dict(saved["optimiser"])
+        # torch makes tensors of them, of half the precision with which geoopt counts.
+        for state in self.optimiser.state.values():
+            state["step"] = int(state["step"])
         self.schedule.load_state_dict(saved["schedule"])
         self.chance.bit_generator.state = json.loads(saved["chance"])
         return int(saved["epoch"])
