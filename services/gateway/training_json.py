@@ -27,7 +27,7 @@ def job_json(job: pb.TrainingJob) -> dict[str, Any]:
         "status": _STATUSES[job.status],
         "trigger": _TRIGGERS[job.trigger],
         "progress": _progress_json(job.progress) if job.HasField("progress") else None,
-        "metrics": struct_value(job.metrics),
+        "metrics": _metrics_json(job),
         "error": _error_json(job),
         "model_version": job.model_version or None,
         "published": job.published,
@@ -52,6 +52,11 @@ def _error_json(job: pb.TrainingJob) -> dict[str, Any] | None:
     return {"message": job.error_message, "reason": job.error_reason} if job.error_reason else None
 
 
+def _metrics_json(job: pb.TrainingJob) -> dict[str, Any]:
+    # On the wire they have no order.
+    return dict(sorted(struct_value(job.metrics).items()))
+
+
 def _completed_at(job: pb.TrainingJob) -> str | None:
     return timestamp_text(job.complete_time) if job.HasField("complete_time") else None
 
@@ -67,7 +72,7 @@ def job_event(step: pb.WatchTrainingJobResponse) -> ServerSentEvent:
         content |= progress | {"cancel_requested": job.cancel_requested, "updated_at": timestamp_text(job.update_time)}
     elif step.kind == pb.TRAINING_EVENT_KIND_COMPLETE:
         content |= {
-            "metrics": struct_value(job.metrics),
+            "metrics": _metrics_json(job),
             "model_version": job.model_version or None,
             "published": job.published,
             "completed_at": _completed_at(job),
