@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
-import zipfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -33,19 +31,10 @@ from services.kit.settings import ProcessSettings
 from services.local import LocalSystem
 from tests.categorization.conftest import categorization, ledger_service
 from tests.ingestion.conftest import process_settings
-from tests.support.categorization_fakes import Loads
+from tests.support.categorization_fakes import Loads, packed
 from tests.support.service_keys import service_key
 
 PATH = "00000000-0000-0000-0000-000000000000/categorizer-global/1-abc def"
-
-
-def packed(version: str) -> bytes:
-    """A packed folder for `Loads`."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("version.json", version)
-        archive.writestr("manifest.json", "{}")
-    return buffer.getvalue()
 
 
 @dataclass

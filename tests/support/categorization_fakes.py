@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -155,6 +157,15 @@ class Loads:
         return LoadedModel(
             self.models[-1], len(CATEGORIES), 4, {"version.json": "0" * 64}, np.zeros((len(CATEGORIES), 4), np.float32), CATEGORIES
         )
+
+
+def packed(version: str) -> bytes:
+    """A packed folder for `Loads`."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("version.json", version)
+        archive.writestr("manifest.json", "{}")
+    return buffer.getvalue()
 
 
 @dataclass
