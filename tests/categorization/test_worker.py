@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import pytest
 
 from scale.accounts.v1 import transaction_pb2
 from scale.categorization.v1 import categorization_service_pb2 as pb
-from services.categorization.schedule import REQUEUE_STALLED_JOBS, UPKEEP
+from services.categorization.learning.domain import Tally
+from services.categorization.learning.repository import PostgresLearningRepository
+from services.categorization.schedule import EXPIRE_ACCEPTANCE, REQUEUE_STALLED_JOBS, UPKEEP
 from services.kit.queue import TaskQueue
 from services.kit.service_tokens import ServiceTokens
 from services.local import LocalSystem
@@ -45,8 +48,12 @@ class Working:
             await asyncio.sleep(0.01)
 
     async def look_for_stalled_jobs(self) -> None:
+        await self.wake(REQUEUE_STALLED_JOBS)
+
+    async def wake(self, task: str) -> None:
+        """As the clock does."""
         queue = TaskQueue(self.redis.url, services=["categorization"])
-        await queue.enqueue(REQUEUE_STALLED_JOBS, [], queue=UPKEEP)
+        await queue.enqueue(task, [], queue=UPKEEP)
         await queue.close()
 
 
@@ -97,17 +104,33 @@ async def test_a_job_whose_worker_is_killed_goes_on_in_the_next_one(working: Wor
 
 async def test_a_ledger_is_classified_anew_as_the_user_who_is_not_there(working: Working) -> None:
     stack = working.stack
-    by_hand, plain, like = await stack.add_rows(["REWE SAGT DANKE", "REWE SAGT DANKE 2", "QWERTZ 4711"])
+    by_hand, plain, like, _ = await stack.add_rows(["REWE SAGT DANKE", "REWE SAGT DANKE 2", "QWERTZ 4711", "LIDL"])
     await stack.correct(by_hand, "housing")
     await stack.correct("QWERTZ", "entertainment")
     other = stack.other_user()
     (untouched,) = await other.add_rows(["REWE SAGT DANKE"])
     job = (await stack.call("StartRecategorization", pb.StartRecategorizationRequest(request_id="1"))).job
     done = await working.job(job.job_id, lambda found: found.state in FINAL)
-    assert (done.state, done.done_count, done.changed_count) == (SUCCEEDED, 3, 2), done.error_message
+    assert (done.state, done.done_count, done.changed_count) == (SUCCEEDED, 4, 3), done.error_message
     rows = {one: await stack.transaction(one) for one in (by_hand, plain, like)}
     assert (rows[by_hand].category, rows[by_hand].category_source) == ("housing", transaction_pb2.CATEGORY_SOURCE_USER)
     assert rows[like].category == "entertainment"
     assert rows[like].HasField("confidence")
     assert (await other.transaction(untouched)).category == ""
+
+    # What the rules gave is counted, at the end of the process at the latest; what was counted long ago is forgotten.
+    today = datetime.now(UTC).date()
+    counts = PostgresLearningRepository(stack.app.database)
+    await counts.add_acceptance([Tally(stack.user_id, today - timedelta(days=365), 1, 0)], age_s=0)
+    await working.wake(EXPIRE_ACCEPTANCE)
+    async with asyncio.timeout(HANGS_AFTER_S):
+        while (await counted(stack)).keys() - {today}:
+            await asyncio.sleep(0.02)
     assert working.worker.stop() == 0
+    assert await counted(stack) == {today: (1, 0)}
+
+
+async def counted(stack: Stack) -> dict[date, tuple[int, int]]:
+    async with stack.app.database.transaction(stack.user_id, read_only=True) as connection:
+        found = await connection.fetch("SELECT day, classified, corrected FROM categorization.acceptance")
+    return {record["day"]: (record["classified"], record["corrected"]) for record in found}
