@@ -165,9 +165,11 @@ def run_worker(
     on_start: Hook | None = None,
     on_stop: Hook | None = None,
     grace_s: float = 20,
+    most_memory_mib: int | None = None,
 ) -> None:
     """Works until SIGTERM: takes no more tasks then, and lets those in hand finish for `grace_s` seconds; what does not goes back to its
-    queue. `on_start` and `on_stop` open and close, in each child and on its event loop, what tasks use with `run_in_background`."""
+    queue. `on_start` and `on_stop` open and close, in each child and on its event loop, what tasks use with `run_in_background`. A child
+    that has ever held more than `most_memory_mib` makes way for a new one after its task."""
     _background.on_start, _background.on_stop = on_start, on_stop
     _keep_our_logging()
     # About messages that are code, while ours are JSON; and about a default that will change, while we say what we want.
@@ -190,6 +192,7 @@ def run_worker(
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,
+        max_memory_per_child=most_memory_mib * 1024 if most_memory_mib is not None else None,
     )
 
     def lose_patience(**_: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from uuid import UUID
 
@@ -235,12 +236,11 @@ class TrainingWorkerApp(WorkerApp[TrainingWorkerSettings]):
     async def run_job(self, user_id: UUID, job_id: UUID) -> None:
         """Carries a job out, as its user; for one who erases everything from now on it writes nothing more."""
         context.bind_background(user_id, self._tokens, since=await self.database.now())
-        await self.runs.run_job(user_id, job_id)
-
-    async def look_after_jobs(self) -> None:
-        """Gives up what takes too long, then queues again what nobody works on."""
-        await self.reaper.fail_overdue_jobs()
-        await self.reaper.requeue_stalled_jobs()
+        looking = asyncio.create_task(self.reaper.keep_looking())
+        try:
+            await self.runs.run_job(user_id, job_id)
+        finally:
+            looking.cancel()
 
     async def check_accuracy(self) -> int:
         """Has models trained anew that are put right too often; returns how many jobs it began."""

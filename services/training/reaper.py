@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import structlog
 
+from services.kit.errors import ScaleError
 from services.kit.queue import to_send_again
 from services.training.domain import Job, JobStatus, StalledJob
 from services.training.endings import Endings
@@ -12,6 +15,7 @@ from services.training.protocols import JobQueue, JobsRepository
 
 log = structlog.get_logger()
 
+LOOK_EVERY_S = 10
 _AT_ONCE = 100
 _DIED = "The process that trained the model died, {times}. Nothing has changed; start it again."
 
@@ -36,6 +40,20 @@ class Reaper:
         self._max_tries = max_tries
         self._message_lease_s = message_lease_s
         self._overdue_s = overdue_s
+
+    async def look(self) -> None:
+        """Gives up what takes too long, then queues again what nobody works on."""
+        await self.fail_overdue_jobs()
+        await self.requeue_stalled_jobs()
+
+    async def keep_looking(self, *, every_s: float = LOOK_EVERY_S) -> None:
+        """Until it is cancelled: a worker that trains hears no clock, and it may be the only one."""
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                await self.look()
+            except ScaleError as error:
+                log.warning("nobody looks after jobs just now", reason=error.reason)
 
     async def requeue_stalled_jobs(self) -> int:
         """Sends a message for each job that nobody works on, and gives those up that have died too often; returns how many changed.

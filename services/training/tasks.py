@@ -39,7 +39,7 @@ def requeue_stalled_jobs() -> None:
 
 
 async def _requeue_stalled_jobs() -> None:
-    await TrainingWorkerApp.opened().look_after_jobs()
+    await TrainingWorkerApp.opened().reaper.look()
 
 
 @shared_task(name=CHECK_ACCURACY, **task_options(UPKEEP))  # type: ignore[untyped-decorator]

@@ -17,6 +17,8 @@ from services.training.settings import TrainingWorkerSettings
 
 NAME = "training-worker"
 _TASKS = "services.training.tasks"
+_MOST_MEMORY_MIB = 256
+"""Upkeep needs half of it. What a training needed, threads that still compute included, goes with its process."""
 
 
 def work(settings: TrainingWorkerSettings, trainers: Mapping[str, Trainer] | None = None) -> None:
@@ -30,6 +32,7 @@ def work(settings: TrainingWorkerSettings, trainers: Mapping[str, Trainer] | Non
         on_start=partial(TrainingWorkerApp.open, settings, trainers),
         on_stop=TrainingWorkerApp.close,
         grace_s=settings.worker_grace_s,
+        most_memory_mib=_MOST_MEMORY_MIB,
     )
 
 

@@ -1,6 +1,7 @@
 """The training worker with a trainer that leaves traces, for tests: `python -m tests.support.training_worker FOLDER`.
 
-It takes 20 quick steps; with FOLDER/hang it goes on until FOLDER/go is there, and with FOLDER/fail it breaks. Each try is a line in
+It takes 20 quick steps; with FOLDER/hang it goes on until FOLDER/go is there, with FOLDER/fail it breaks, and with FOLDER/grow it takes
+much memory. Each try is a line in
 FOLDER/tries.
 """
 
@@ -31,6 +32,8 @@ class TracingTrainer:
         with (FOLDER / "tries").open("a") as file:
             file.write(f"{job.id} {os.getpid()}\n")
         await report(Progress(0, STEPS, None, "collecting"))
+        if (FOLDER / "grow").exists():
+            bytearray(os.urandom(1024) * 300 * 1024)
         step = 0
         while step < STEPS or ((FOLDER / "hang").exists() and not (FOLDER / "go").exists()):
             await asyncio.sleep(PAUSE_S)

@@ -488,6 +488,20 @@ async def test_a_lost_message_is_sent_again_only_when_one_is_missing(bench: Benc
     assert (bench.user_id, job.id) in bench.queue.messages
 
 
+async def test_a_worker_that_trains_looks_after_other_jobs_meanwhile(bench: Bench) -> None:
+    job = await bench.start()
+    bench.queue.messages = []
+    await bench.end_lease(job)
+    looking = asyncio.create_task(bench.reaper().keep_looking(every_s=0.02))
+    bench.queue.down = True
+    await asyncio.sleep(0.1)
+    bench.queue.down = False
+    while (bench.user_id, job.id) not in bench.queue.messages:
+        await asyncio.sleep(0.01)
+    assert not looking.done()
+    looking.cancel()
+
+
 async def test_a_job_of_more_than_an_hour_fails_whoever_works_on_it(bench: Bench) -> None:
     job = await bench.start()
     running = await bench.repository.claim(bench.user_id, job.id, lease_s=3000)

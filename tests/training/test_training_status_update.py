@@ -107,6 +107,16 @@ async def test_another_user_sees_nothing_of_it(stack: Stack) -> None:
     assert await other.notifications() == []
 
 
+async def test_what_a_training_took_up_goes_with_its_process(stack: Stack) -> None:
+    processes = []
+    for grow in (False, True, False):
+        (stack.folder / "grow").touch() if grow else (stack.folder / "grow").unlink(missing_ok=True)
+        job = await stack.start()
+        assert (await stack.ended(job.job_id)).status == COMPLETED
+        processes += stack.tries(job.job_id)
+    assert processes[0] == processes[1] != processes[2]
+
+
 @pytest.mark.chaos
 async def test_one_whose_worker_is_killed_is_taken_over_by_the_next(stack: Stack) -> None:
     (stack.folder / "hang").touch()
