@@ -29,7 +29,8 @@ from celery.worker.request import Request
 
 from services.kit import context
 from services.kit.queue import OUTAGES
-from services.kit.telemetry import TASK_LATENCY, TASKS_RUNNING
+from services.kit.queue_lengths import QueueLengths
+from services.kit.telemetry import TASK_LATENCY, TASKS_RUNNING, export_at_scrape
 
 log = structlog.get_logger()
 
@@ -172,6 +173,7 @@ def run_worker(
     that has ever held more than `most_memory_mib` makes way for a new one after its task."""
     _background.on_start, _background.on_stop = on_start, on_stop
     _keep_our_logging()
+    export_at_scrape(QueueLengths(celery.conf.broker_url, queues))
     # About messages that are code, while ours are JSON; and about a default that will change, while we say what we want.
     for warning in (SecurityWarning, CPendingDeprecationWarning):
         warnings.simplefilter("ignore", warning)
@@ -244,7 +246,8 @@ def _task_starts(task: Any, **_: Any) -> None:
 def _task_ends(task: Any, state: str | None, retval: Any, **_: Any) -> None:
     elapsed = time.perf_counter() - task.request.started_at
     TASKS_RUNNING.labels(task.name).dec()
-    TASK_LATENCY.labels(task.name, state or "UNKNOWN").observe(elapsed)
+    queue = (task.request.delivery_info or {}).get("routing_key") or ""
+    TASK_LATENCY.labels(queue, task.name, state or "UNKNOWN").observe(elapsed)
     line = {"task": task.name, "state": state, "duration_ms": round(elapsed * 1000, 2)}
     if isinstance(retval, OUTAGES):
         log.warning("task", **line, error=str(retval))

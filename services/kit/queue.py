@@ -238,7 +238,7 @@ class TaskQueue:
         """How many tasks wait in a queue, of all priorities; not those in a worker's hands. Raises Unavailable."""
         async with within(_TIMEOUT_S, reason="QUEUE_UNAVAILABLE"), self._redis.pipeline(transaction=False) as pipeline:
             for priority in PRIORITIES.values():
-                pipeline.llen(_list_of(queue, priority))
+                pipeline.llen(list_of(queue, priority))
             return sum(await pipeline.execute())
 
     async def discard(self, argument: str) -> int:
@@ -250,7 +250,7 @@ class TaskQueue:
             # Once more after what workers hold: they may just have put something back.
             for _ in range(2):
                 for queue, priority in product(_queues_of(self._services), PRIORITIES.values()):
-                    discarded += await self._discard_waiting(_list_of(queue, priority), argument)
+                    discarded += await self._discard_waiting(list_of(queue, priority), argument)
                 discarded += await self._discard_held(argument)
         return discarded
 
@@ -284,7 +284,8 @@ class TaskQueue:
             self._celery.close()
 
 
-def _list_of(queue: str, priority: int) -> str:
+def list_of(queue: str, priority: int) -> str:
+    """The list of Redis in which tasks of a queue wait with a priority; workers take those of 0 first."""
     return f"{queue}{_SEPARATOR}{priority}" if priority else queue
 
 

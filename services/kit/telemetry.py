@@ -21,11 +21,20 @@ HTTP_LATENCY = Histogram(
     "scale_http_duration_seconds", "Time of an HTTP request.", ("route", "method", "status"), buckets=LATENCY_BUCKETS_S
 )
 HTTP_RUNNING = Gauge("scale_http_running", "HTTP requests in hand (saturation).", multiprocess_mode="livesum")
-TASK_LATENCY = Histogram("scale_task_duration_seconds", "Time of a task from a queue.", ("task", "state"), buckets=LATENCY_BUCKETS_S)
+TASK_LATENCY = Histogram(
+    "scale_task_duration_seconds",
+    "Time of a task from a queue; by state SUCCESS, FAILURE, RETRY.",
+    ("queue", "task", "state"),
+    buckets=LATENCY_BUCKETS_S,
+)
 TASKS_RUNNING = Gauge("scale_tasks_running", "Tasks in hand (saturation).", ("task",), multiprocess_mode="livesum")
 CACHE_READS = Counter("scale_cache_reads_total", "Answers asked of the cache.", ("function", "result"))
 SLOW_TRANSACTIONS = Counter("scale_db_slow_transactions_total", "Transactions over DB_SLOW_QUERY_THRESHOLD.")
 REPLICA_READS = Counter("scale_db_replica_reads_total", "Reads that a replica may serve.", ("served_by",))
+
+
+_served = [REGISTRY]
+"""What /metrics answers with is the last one."""
 
 
 class _PoolCollector(Collector):
@@ -43,6 +52,11 @@ class _PoolCollector(Collector):
 def export_pool(figures: Callable[[], dict[str, object]]) -> None:
     """Adds a connection pool's figures to /metrics."""
     REGISTRY.register(_PoolCollector(figures))
+
+
+def export_at_scrape(collector: Collector) -> None:
+    """Adds what is asked when /metrics is, once `serve_metrics` was called."""
+    _served[-1].register(collector)
 
 
 class _ProcessesCollector(MultiProcessCollector):
@@ -68,6 +82,7 @@ def serve_metrics(host: str, port: int | None) -> None:
                 path.unlink()
         registry = CollectorRegistry()
         _ProcessesCollector(registry)  # type: ignore[no-untyped-call]
+        _served.append(registry)
     start_http_server(port, addr=host, registry=registry)
 
 

@@ -211,7 +211,7 @@ async def test_a_killed_child_loses_no_task_and_no_figure(queue: TaskQueue, work
     await worker.until(lambda: bool(worker.traces("hang")))
     metrics = worker.metrics()
     assert "probe_notes_total 1.0" in metrics
-    assert 'scale_task_duration_seconds_count{state="SUCCESS",task="probe.note"} 1.0' in metrics
+    assert 'scale_task_duration_seconds_count{queue="ingest",state="SUCCESS",task="probe.note"} 1.0' in metrics
     assert 'scale_tasks_running{task="probe.hang"} 1.0' in metrics
     os.kill(int(worker.traces("hang")[0].split()[1]), signal.SIGKILL)
     (worker.folder / "go").touch()
@@ -219,6 +219,29 @@ async def test_a_killed_child_loses_no_task_and_no_figure(queue: TaskQueue, work
     assert (len(worker.traces("hang")), len(worker.traces("opened"))) == (2, 2)
     await worker.until(lambda: 'scale_tasks_running{task="probe.hang"} 0.0' in worker.metrics())
     assert "probe_notes_total 1.0" in worker.metrics()
+
+
+async def test_figures_are_by_queue(queue: TaskQueue, worker: Worker, redis: RedisProcess) -> None:
+    """OBS-23: what waits, of every priority, how long tasks took, failures and retries."""
+    (worker.folder / "metrics").mkdir()
+    worker.start()
+    await queue.enqueue("probe.fail", ["x"], queue="ingest", priority="high")
+    await queue.enqueue("probe.flaky", ["x"], queue="ingest", priority="high")
+    await queue.enqueue("probe.hang", ["x"], queue="ingest")
+    await worker.until(lambda: len(worker.traces("flaky")) == 3)
+    await worker.until(lambda: bool(worker.traces("hang")))
+    for priority in ("high", "medium", "low"):
+        await queue.enqueue("probe.note", [priority], queue="ingest", priority=priority)
+    metrics = worker.metrics()
+    assert 'scale_queue_length{queue="ingest"} 3.0' in metrics
+    assert 'scale_queue_length{queue="upkeep-probe"} 0.0' in metrics
+    assert 'scale_task_duration_seconds_count{queue="ingest",state="FAILURE",task="probe.fail"} 1.0' in metrics
+    assert 'scale_task_duration_seconds_count{queue="ingest",state="RETRY",task="probe.flaky"} 2.0' in metrics
+    redis.kill()
+    assert "scale_queue_length{" not in worker.metrics()
+    assert "scale_task_duration_seconds_count" in worker.metrics()
+    redis.start()
+    (worker.folder / "go").touch()
 
 
 async def test_beat_enqueues_what_is_due(queue: TaskQueue, worker: Worker) -> None:
