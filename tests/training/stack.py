@@ -1,4 +1,4 @@
-"""The training service behind a real channel, and its worker as a process, on the real database and a Redis of its own."""
+"""The training service behind a real channel, with or without its worker as a process, on the real database."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from uuid import UUID
 
 import grpc.aio
 import uuid_utils.compat
+from redis.asyncio import Redis
 
 from scale.training.v1 import notifications_service_pb2 as notifications_pb
 from scale.training.v1 import training_service_pb2 as pb
 from scale.training.v1.notifications_service_pb2_grpc import NotificationsServiceStub
 from scale.training.v1.training_service_pb2_grpc import TrainingServiceStub
 from services.kit.auth import mint_token
-from services.kit.queue import TaskQueue
+from services.kit.queue import PRIORITIES, TaskQueue, first_argument, list_of, rules_of
 from services.kit.status import from_rpc_error
 from services.training.app import NAME, TrainingApp
 from services.training.queue import QUEUE, TRAIN_MODEL
@@ -41,11 +42,19 @@ class Stack:
 
     app: TrainingApp
     channel: grpc.aio.Channel
-    worker: WorkerProcess
     folder: Path
     redis_url: str
+    started_worker: WorkerProcess | None = None
     user_id: UUID = field(default_factory=uuid_utils.compat.uuid7)
     role: str = "user"
+
+    def other_user(self) -> Stack:
+        return Stack(self.app, self.channel, self.folder, self.redis_url, self.started_worker)
+
+    @property
+    def worker(self) -> WorkerProcess:
+        assert self.started_worker is not None
+        return self.started_worker
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
@@ -93,6 +102,14 @@ class Stack:
         lines = path.read_text().splitlines() if path.exists() else []
         return [int(line.split()[1]) for line in lines if line.startswith(job_id)]
 
+    async def redis_texts(self) -> list[str]:
+        """All keys of Redis, and whose jobs messages are about."""
+        redis = Redis.from_url(self.redis_url)
+        keys = [str(key, "utf-8") for key in await redis.keys()]
+        messages = await redis.lrange(list_of(QUEUE, PRIORITIES[rules_of(QUEUE).priority]), 0, -1)
+        await redis.aclose()
+        return [*keys, *(str(first_argument(message)) for message in messages)]
+
     async def look_for_stalled_jobs(self) -> None:
         await self._enqueue(REQUEUE_STALLED_JOBS, [], UPKEEP)
 
@@ -106,29 +123,38 @@ class Stack:
 
 
 @asynccontextmanager
-async def training_stack(database_url: str, redis_url: str, folder: Path, **worker_settings: object) -> AsyncIterator[Stack]:
-    """Both, the worker ready. `worker_settings` by name without the prefix."""
-    storage = (folder / "objects").as_uri()
+async def serving_training(database_url: str, redis_url: str | None, folder: Path) -> AsyncIterator[Stack]:
+    """The service alone; versions of models lie in `folder`."""
     settings = TrainingSettings(
-        **process_settings(DB_POOL_SIZE=1, DB_MAX_OVERFLOW=9, SCALE_REDIS_URL=redis_url, SCALE_STORAGE_URL=storage),
+        **process_settings(DB_POOL_SIZE=1, DB_MAX_OVERFLOW=9, SCALE_REDIS_URL=redis_url, SCALE_STORAGE_URL=(folder / "objects").as_uri()),
         database_url=database_url,
     )
+    app = TrainingApp(settings)
+    await app.open()
+    try:
+        async with serving(app.server) as channel:
+            yield Stack(app, channel, folder, redis_url or "")
+    finally:
+        await app.close()
+
+
+@asynccontextmanager
+async def training_stack(database_url: str, redis_url: str, folder: Path, **worker_settings: object) -> AsyncIterator[Stack]:
+    """Both, the worker ready. `worker_settings` by name without the prefix."""
     environment = {
         "SCALE_ENVIRONMENT": "development",
         "SCALE_REDIS_URL": redis_url,
-        "SCALE_STORAGE_URL": storage,
+        "SCALE_STORAGE_URL": (folder / "objects").as_uri(),
         "SCALE_TRAINING_DATABASE_URL": database_url,
         "SCALE_TRAINING_SERVICE_KEY": service_key(),
         "SCALE_TRAINING_LEASE_S": str(LEASE_S),
     } | {f"SCALE_TRAINING_{name.upper()}": str(value) for name, value in worker_settings.items()}
     worker = WorkerProcess(environment, folder, "tests.support.training_worker", str(folder))
-    app = TrainingApp(settings)
-    await app.open()
     worker.start()
     try:
-        async with serving(app.server) as channel:
+        async with serving_training(database_url, redis_url, folder) as stack:
+            stack.started_worker = worker
             worker.wait_until_ready()
-            yield Stack(app, channel, worker, folder, redis_url)
+            yield stack
     finally:
         worker.kill()
-        await app.close()

@@ -91,7 +91,7 @@ async def test_a_message_that_comes_twice_trains_once(stack: Stack) -> None:
         await stack.send_again(job.job_id)
     assert (await stack.ended(job.job_id)).status == COMPLETED
     await stack.send_again(job.job_id)
-    other = Stack(stack.app, stack.channel, stack.worker, stack.folder, stack.redis_url)
+    other = stack.other_user()
     await other.ended((await other.start()).job_id)  # behind all of them
     assert len(stack.tries(job.job_id)) == 1
     assert len(await stack.notifications()) == 1
@@ -99,7 +99,7 @@ async def test_a_message_that_comes_twice_trains_once(stack: Stack) -> None:
 
 async def test_another_user_sees_nothing_of_it(stack: Stack) -> None:
     job = await stack.start()
-    other = Stack(stack.app, stack.channel, stack.worker, stack.folder, stack.redis_url)
+    other = stack.other_user()
     for _ in ("while it runs", "when it is done"):
         with pytest.raises(NotFound):
             await other.job(job.job_id)
@@ -159,7 +159,7 @@ async def test_redis_going_away_and_coming_back_empty_loses_no_job(stack: Stack,
     (stack.folder / "hang").touch()
     running = await stack.start()
     await stack.training(running.job_id)
-    waiting = Stack(stack.app, stack.channel, stack.worker, stack.folder, stack.redis_url)
+    waiting = stack.other_user()
     own_redis.kill()
     started = time.monotonic()
     behind = await waiting.start()
