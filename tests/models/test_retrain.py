@@ -6,7 +6,6 @@ import json
 import os
 import resource
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,41 +14,16 @@ import torch
 from models.artifact import pack
 from models.folders import remove_abandoned, used_bytes, write_whole
 from models.hypcd.checkpoints import Checkpoint, FitCheckpoints, surplus
-from models.hypcd.classifier import Classifier, Heads, Items
-from models.hypcd.corpus import Corpus, held_out, taxonomy
-from models.hypcd.fit import Options, fit
-from models.hypcd.network import Config
-from models.hypcd.retrain import Agreed, Recipe, Retrained, TooFewAgree, retrain
-from models.hypcd.train import Row, training_rows, write
-
-CONFIG = Config(bucket_bits=11, gram_width=16, hidden=16, dimension=8)
-OPTIONS = Options(epochs=3, draws=1024, batch=128, learning_rate=0.03, contrastive_rows=16)
-KINDS = taxonomy()
-TOWNS = ("leeds", "york", "bath", "ayr", "hull", "deal")
-SHOPS = {"tesco": "groceries_supermarket", "aldi": "groceries_supermarket", "shell": "transport_fuel", "esso": "transport_fuel"}
-SAID = [Agreed(f"kibbles {town} {end}", "shopping_pets", credit=False) for town in TOWNS for end in ("shop", "store", "north")]
-
-
-def shops() -> list[Row]:
-    return [(f"{shop} {town}", -20.0, label, 1.0) for shop, label in SHOPS.items() for town in TOWNS]
-
-
-def tables(leave_out: Callable[[str], bool]) -> Corpus:
-    found = Corpus()
-    found.add([row for row in shops() if not leave_out(row[0])], 1.0)
-    return found
-
-
-RECIPE = Recipe(CONFIG, OPTIONS, tables, shops)
+from models.hypcd.classifier import Classifier, Items
+from models.hypcd.corpus import held_out
+from models.hypcd.retrain import Agreed, Retrained, TooFewAgree, retrain
+from tests.support.small_model import RECIPE, SAID, shops, write_present
 
 
 @pytest.fixture(scope="module")
 def present(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
     folder = tmp_path_factory.mktemp("present")
-    fitted = fit(training_rows(tables(lambda merchant: False), KINDS), CONFIG, OPTIONS)
-    parent, credit = torch.from_numpy(KINDS.parent), torch.from_numpy(KINDS.credit)
-    heads = Heads(KINDS.detailed, KINDS.primaries, parent, credit, fitted.anchors, fitted.temperature, 0.4)
-    write(folder, "small-1", fitted.encoder, heads, {})
+    write_present(folder)
     return Classifier.load(folder)
 
 
