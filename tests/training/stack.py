@@ -104,8 +104,8 @@ class Stack:
 
     async def redis_texts(self) -> list[str]:
         """All keys of Redis, and whose jobs messages are about."""
-        redis = Redis.from_url(self.redis_url)
-        keys = [str(key, "utf-8") for key in await redis.keys()]
+        redis: Any = Redis.from_url(self.redis_url)  # whose types say that it answers texts
+        keys = [key.decode() for key in await redis.keys()]
         messages = await redis.lrange(list_of(QUEUE, PRIORITIES[rules_of(QUEUE).priority]), 0, -1)
         await redis.aclose()
         return [*keys, *(str(first_argument(message)) for message in messages)]

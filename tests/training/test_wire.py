@@ -15,7 +15,7 @@ from scale.training.v1 import notifications_service_pb2 as notifications_pb
 from scale.training.v1 import training_service_pb2 as pb
 from scale.training.v1 import user_data_service_pb2 as user_data_pb
 from scale.training.v1.user_data_service_pb2_grpc import UserDataServiceStub
-from services.kit.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Unauthenticated
+from services.kit.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from services.local import LocalSystem
 from services.training.domain import CATEGORIZER, CATEGORIZER_GLOBAL, NOBODY
 from tests.conftest import AsRole
@@ -241,8 +241,6 @@ async def test_erasing_leaves_nothing_and_stops_what_runs(stack: Stack, as_role:
     held = await stack.redis_texts()
     assert not [text for text in held if str(stack.user_id) in text or job_id in text]
     assert {f"job:{kept_job_id}", f"events:training:{kept_job_id}", str(kept.user_id)} <= set(held)
-    with pytest.raises(Unauthenticated):
-        await stack.start()
 
 
 async def test_a_service_without_redis_tells_what_is_and_begins_nothing(servers: LocalSystem, tmp_path: Path) -> None:
