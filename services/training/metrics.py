@@ -18,6 +18,14 @@ JOB_DURATION = Histogram(
     ("model",),
     buckets=(1, 2, 5, 10, 30, 60, 120, 300, 600, 1200, 1800),
 )
+VERSIONS = Counter(
+    "scale_training_model_versions_total", "Versions of models that were registered, by model and stage.", ("model", "stage")
+)
+DELIVERIES = Counter(
+    "scale_training_deliveries_total",
+    "Words to the service that answers with users' own models, by outcome: delivered, refused (it cannot use the version), waiting.",
+    ("outcome",),
+)
 CHECKPOINT_BYTES = Gauge("scale_training_checkpoint_bytes", "What trainings keep of how far they are.", multiprocess_mode="mostrecent")
 CHECKPOINT_DISK_USED = Gauge(
     "scale_training_checkpoint_disk_used_ratio", "How full the disk is on which they keep it.", multiprocess_mode="mostrecent"

@@ -10,6 +10,7 @@ import structlog
 
 from services.kit.errors import DeadlineExceeded, ScaleError, Unavailable
 from services.training.domain import ModelVersion
+from services.training.metrics import DELIVERIES
 from services.training.registry.artifacts import Artifacts
 from services.training.registry.domain import ArtifactGone, Pending, VersionRefused
 from services.training.registry.protocols import AnsweringService, VersionsRepository
@@ -54,9 +55,11 @@ class Delivery:
         except (ArtifactGone, VersionRefused) as error:
             if pending.live is None:
                 raise
+            DELIVERIES.labels("refused").inc()
             log.error("a version cannot answer", user_id=str(user_id), version=pending.live.version, error=str(error))
             await self._repository.roll_back(user_id, model_type, pending.live.version)
             return False
+        DELIVERIES.labels("delivered").inc()
         return await self._repository.mark_delivered(user_id, model_type, pending)
 
     async def try_to_deliver(self, user_id: UUID, model_type: str) -> bool:
@@ -64,7 +67,7 @@ class Delivery:
         try:
             await self.deliver(user_id, model_type)
         except ScaleError as error:
-            log.warning("a version waits to be delivered", user_id=str(user_id), model=model_type, reason=error.reason)
+            _waits(user_id, model_type, error)
             return False
         return True
 
@@ -76,7 +79,7 @@ class Delivery:
             try:
                 await self.deliver(user_id, model_type)
             except ScaleError as error:
-                log.warning("a version waits to be delivered", user_id=str(user_id), model=model_type, reason=error.reason)
+                _waits(user_id, model_type, error)
                 if isinstance(error, Unavailable | DeadlineExceeded) and error.reason != _BUSY:
                     return
 
@@ -85,3 +88,8 @@ class Delivery:
             await self._answering.set_user_model("", b"", "")
         else:
             await self._answering.set_user_model(live.version, await self._artifacts.read(live), live.content_hash)
+
+
+def _waits(user_id: UUID, model_type: str, error: ScaleError) -> None:
+    DELIVERIES.labels("waiting").inc()
+    log.warning("a version waits to be delivered", user_id=str(user_id), model=model_type, reason=error.reason)

@@ -12,6 +12,7 @@ import uuid_utils.compat
 
 from services.kit.errors import Aborted, ScaleError, Unauthenticated
 from services.training.domain import Job, LiveArtifact, Metrics, ModelVersion, Stage, Trained
+from services.training.metrics import VERSIONS
 from services.training.registry.artifacts import Artifacts
 from services.training.registry.delivery import Delivery
 from services.training.registry.domain import ArtifactGone, NewVersion, surplus
@@ -42,6 +43,7 @@ class ModelRegistry:
         found = await self._repository.of_job(job.user_id, job.id)
         if found is None:
             found = await self._add(job, trained)
+            VERSIONS.labels(found.model_type, found.stage.value).inc()
             log.info("a version was registered", job_id=str(job.id), version=found.version, stage=found.stage.value)
         if found.stage is Stage.LIVE and found.delivered_at is None:
             await self._delivery.try_to_deliver(job.user_id, job.model_type)

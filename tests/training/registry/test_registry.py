@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from services.kit import context
@@ -316,6 +317,27 @@ async def test_nobody_sees_or_changes_what_is_another_users(registry: Registry, 
     async with as_role("training", None) as connection:
         assert await connection.fetch("SELECT * FROM training.model_versions") == []
     assert await registry.versions() == [(1, "live")]
+
+
+async def test_no_row_leads_to_an_artefact_of_somebody_else(registry: Registry, as_role: AsRole, other_user_id: UUID) -> None:
+    """What an export brings back is of the user's own making: it could name whatever it likes."""
+    made = await registry.register()
+    copied = """
+        INSERT INTO training.model_versions (user_id, id, model_type, number, version, content_hash, size_bytes, artifact_key,
+                                             data_cutoff_at, code_version, job_id)
+        VALUES ($1, $2, 'categorizer', $3, $4, $5, $6, $7, now(), '1', $2)
+    """
+    own = made.artifact_key.replace(str(registry.user_id), str(other_user_id))
+    async with as_role("training", other_user_id) as connection:
+        row = (other_user_id, a_new_user(), made.number, made.version, made.content_hash, made.size_bytes)
+        async with connection.transaction():
+            await connection.execute(copied, *row, own)
+            assert await connection.fetchval("SELECT artifact_key FROM training.model_versions") == own
+        row = (other_user_id, a_new_user(), made.number + 1, made.version + "0", *row[4:])
+        for key in (made.artifact_key, f"models/{other_user_id}/../{registry.user_id}/categorizer/{made.version}"):
+            with pytest.raises(asyncpg.CheckViolationError):
+                async with connection.transaction():
+                    await connection.execute(copied, *row, key)
 
 
 async def global_version(registry: Registry, content: bytes) -> ModelVersion:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ import pytest
 
 from scale.training.v1 import model_registry_service_pb2 as pb
 from scale.training.v1.model_registry_service_pb2_grpc import ModelRegistryServiceStub, add_ModelRegistryServiceServicer_to_server
+from services.categorization.model_registry import CALLER, GrpcModelRegistry
 from services.kit import context
 from services.kit.auth import mint_token
 from services.kit.errors import InvalidArgument, NotFound, PermissionDenied, ScaleError, Unauthenticated
 from services.kit.pagination import PageTokens
 from services.kit.server import Server
+from services.kit.service_tokens import ServiceTokens
 from services.kit.settings import ProcessSettings
 from services.kit.status import from_rpc_error
 from services.training.domain import CATEGORIZER_GLOBAL, NOBODY
@@ -27,8 +30,10 @@ from services.training.registry.service import ARTIFACTS_PATH, ModelRegistryServ
 from services.training.registry.servicer import BACKGROUND_METHODS, OPEN_METHODS, SERVICE, ModelRegistryServicer
 from tests.ingestion.conftest import SECRET, process_settings, serving
 from tests.support.registry_fakes import trained
+from tests.support.service_keys import service_key
 from tests.training.registry.conftest import KEY, WORKER, Registry
 
+ASKING_KEY = service_key()
 CONTENT = bytes(range(256)) * 600  # more than two chunks
 
 
@@ -38,6 +43,7 @@ class Wire:
 
     stub: ModelRegistryServiceStub
     user_id: UUID
+    address: str = ""
     role: str = "user"
     token: str | None = None
 
@@ -72,8 +78,9 @@ class Wire:
 @pytest.fixture
 async def wire(registry: Registry) -> AsyncIterator[Wire]:
     servicer = ModelRegistryServicer(registry.service, PageTokens(b"k" * 32))
+    believed = (WORKER.public_key, ServiceTokens(CALLER, ASKING_KEY).public_key)
     server = Server(
-        ProcessSettings(**process_settings(SCALE_SERVICE_PUBLIC_KEYS=WORKER.public_key)),
+        ProcessSettings(**process_settings(SCALE_SERVICE_PUBLIC_KEYS=",".join(believed))),
         name="training",
         services=[SERVICE],
         register=lambda server: add_ModelRegistryServiceServicer_to_server(servicer, server),
@@ -81,7 +88,7 @@ async def wire(registry: Registry) -> AsyncIterator[Wire]:
         open_methods=OPEN_METHODS,
     )
     async with serving(server) as channel:
-        yield Wire(ModelRegistryServiceStub(channel), registry.user_id)
+        yield Wire(ModelRegistryServiceStub(channel), registry.user_id, f"127.0.0.1:{server.port}")
 
 
 async def refused(wire: Wire, method: str, request: Any) -> ScaleError:
@@ -186,6 +193,21 @@ async def test_global_models(wire: Wire, registry: Registry) -> None:
         ("RollBackModel", pb.RollBackModelRequest(model=CATEGORIZER_GLOBAL)),
     ):
         assert isinstance(await refused(service, method, request), PermissionDenied), method
+
+
+async def test_categorization_finds_what_answers_everybody(wire: Wire, registry: Registry) -> None:
+    """With its own client, and a key that is good for this question alone."""
+    context.bind_background(NOBODY, WORKER, since=await registry.database.now())
+    made = await registry.registry.register(await registry.job(CATEGORIZER_GLOBAL, NOBODY), trained(CONTENT))
+    asking = GrpcModelRegistry(wire.address, ASKING_KEY)
+
+    async def fetched() -> tuple[str, str, bytes]:
+        live = await asking.live()
+        assert live is not None
+        return live.version, live.content_hash, await asking.read(live)
+
+    assert await asyncio.create_task(fetched()) == (made.version, made.content_hash, CONTENT)
+    await asking.close()
 
 
 # Artefacts
