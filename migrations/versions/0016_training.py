@@ -12,7 +12,7 @@ branch_labels = None
 depends_on = None
 
 _ROLE = "scale_training"
-_MODELS = "char_length({}) BETWEEN 1 AND 63"
+_MODELS = "{} ~ '^[a-z][a-z0-9-]{{0,62}}$'"
 _OPEN = "status IN ('pending', 'processing')"
 
 
@@ -134,7 +134,7 @@ def _create_versions() -> None:
             id             uuid        NOT NULL,
             model_type     text        NOT NULL CHECK ({_MODELS.format("model_type")}),
             number         integer     NOT NULL CHECK (number >= 1),
-            version        text        NOT NULL CHECK (char_length(version) BETWEEN 1 AND 200),
+            version        text        NOT NULL CHECK (version ~ '^[0-9]{{1,9}}-[0-9a-f]{{8}}$'),
             stage          text        NOT NULL DEFAULT 'candidate' CHECK (stage IN ('candidate', 'live', 'retired')),
             metrics        jsonb       NOT NULL DEFAULT '{{}}',
             content_hash   text        NOT NULL CHECK (content_hash ~ '^[0-9a-f]{{64}}$'),
