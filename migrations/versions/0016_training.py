@@ -198,7 +198,7 @@ def _create_looks_across_users() -> None:
             WHERE {_OPEN} AND found.lease_expires_at < now()
             ORDER BY found.in_queue, found.lease_expires_at LIMIT most
         $$
-    """)
+    """)  # nosec B608  # a constant
     op.execute("""
         CREATE FUNCTION training.overdue_jobs(seconds double precision, most integer)
         RETURNS TABLE (user_id uuid, job_id uuid)
@@ -214,7 +214,7 @@ def _create_looks_across_users() -> None:
         RETURNS bigint
         LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
         AS $$ SELECT count(*) FROM training.training_jobs WHERE {_OPEN} AND in_queue $$
-    """)
+    """)  # nosec B608  # a constant
     op.execute("""
         CREATE FUNCTION training.undelivered_versions(most integer)
         RETURNS TABLE (user_id uuid, model_type text)
