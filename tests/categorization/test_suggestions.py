@@ -12,7 +12,7 @@ import uuid_utils.compat
 from scale.accounts.v1 import accounts_service_pb2 as accounts_pb
 from scale.accounts.v1 import transaction_pb2
 from scale.categorization.v1 import categorization_service_pb2 as pb
-from services.categorization.domain import LedgerPage, LedgerTransaction, Payment, Source, WorkedOut
+from services.categorization.domain import Category, LedgerPage, LedgerTransaction, Payment, Source, WorkedOut
 from services.categorization.jobs.domain import Job, JobKind, JobState
 from services.categorization.jobs.repository import PostgresJobsRepository
 from services.categorization.jobs.runs import JobRuns
@@ -146,6 +146,33 @@ async def test_what_was_suggested_is_not_suggested_again(looks: Looks, stack: St
     assert (await looks.look()).changed_count == 0
     assert [one.suggestion_id for one in await suggestions(stack)] == [one.suggestion_id for one in first[1:]]
     assert [one.suggestion_id for one in await suggestions(stack, DISMISSED)] == [first[0].suggestion_id]
+
+
+def fill_like_groups(ledger: FakeLedger, *numbers: int) -> None:
+    """Three merchants each, which have nothing but a number and one word in common; and one merchant of another kind."""
+    groups_of(ledger, [uuid_utils.compat.uuid7() for _ in range(30)], "KIOSK")
+    first = ("ABEL", "BERTA", "CESAR", "DORA", "EMIL", "FRITZ", "GUSTAV", "HEINRICH", "IDA")
+    for number in numbers:
+        texts = [f"K{number} {name} VUNDRI" for name in first[number * 3 : number * 3 + 3]]
+        groups_of(ledger, [uuid_utils.compat.uuid7() for _ in range(6)], *texts)
+
+
+async def test_groups_of_one_name_are_one_suggestion(looks: Looks, stack: Stack) -> None:
+    fill_like_groups(looks.ledger, 0, 1, 2)
+    await looks.look()
+    (found,) = await suggestions(stack)
+    assert (found.name, found.transaction_count) == ("Vundri", 18)
+    assert {text.split()[0] for text in found.examples} == {"K0", "K1", "K2"}
+    assert (await looks.look()).changed_count == 0
+
+
+async def test_no_suggestion_has_the_name_of_a_category_or_of_another(looks: Looks, stack: Stack) -> None:
+    looks.ledger.categories["x"] = Category("x", "Vundri", "dining")
+    for number, names in enumerate((["My Vundri"], ["My Vundri", "My Vundri 2"], ["My Vundri", "My Vundri 2", "My Vundri 3"])):
+        looks.ledger.transactions.clear()
+        fill_like_groups(looks.ledger, number)
+        await looks.look()
+        assert sorted(one.name for one in await suggestions(stack)) == names
 
 
 async def test_pages_hold_every_suggestion_once(looks: Looks, stack: Stack) -> None:

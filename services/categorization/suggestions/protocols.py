@@ -8,7 +8,7 @@ from typing import Protocol
 from uuid import UUID
 
 from services.categorization.jobs.domain import Job
-from services.categorization.suggestions.domain import NewSuggestion, Suggestion, SuggestionPosition, SuggestionState
+from services.categorization.suggestions.domain import EarlierSuggestion, NewSuggestion, Suggestion, SuggestionPosition, SuggestionState
 
 
 class SuggestionsRepository(Protocol):
@@ -22,8 +22,8 @@ class SuggestionsRepository(Protocol):
     ) -> Sequence[Suggestion]:
         """The newest first."""
 
-    async def known_merchants(self, running: Job) -> Sequence[Sequence[str]]:
-        """The merchants of each suggestion, whatever became of it, that other jobs made."""
+    async def earlier(self, running: Job) -> Sequence[EarlierSuggestion]:
+        """Each suggestion, whatever became of it, that other jobs made."""
 
     async def add(self, running: Job, found: Sequence[NewSuggestion]) -> bool:
         """Stores what a job has found, in the place of what an earlier attempt had; False when the attempt is over."""
@@ -50,4 +50,4 @@ class Decision(Protocol):
         """From here on the user says nothing else (`WordsRepository.turn`)."""
 
     async def accept(self, typical: Collection[UUID], *, name: str, primary_slug: str, category: str) -> None:
-        """It is the category from now on, and its payments among the `typical` transactions are the user's word on it. After `take_turn`."""
+        """It is the category from now on, and those of its payments that are `typical` are the user's word on it. After `take_turn`."""

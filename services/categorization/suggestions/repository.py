@@ -12,7 +12,7 @@ import asyncpg
 from services.categorization.domain import Anchor
 from services.categorization.jobs.domain import Job
 from services.categorization.repository.words import revise, say
-from services.categorization.suggestions.domain import NewSuggestion, Suggestion, SuggestionPosition, SuggestionState
+from services.categorization.suggestions.domain import EarlierSuggestion, NewSuggestion, Suggestion, SuggestionPosition, SuggestionState
 from services.kit.postgres import Connection, Database
 
 MOST_SHOWN = 100
@@ -30,7 +30,7 @@ SELECT_PAGE = f"""
      WHERE user_id = $1 AND state = $2 AND ($4::timestamptz IS NULL OR (created_at, id) < ($4, $5::uuid))
      ORDER BY created_at DESC, id DESC LIMIT $3
 """  # nosec B608
-_KNOWN_MERCHANTS = "SELECT merchant_keys FROM categorization.suggestions WHERE user_id = $1 AND job_id <> $2"
+_EARLIER = "SELECT name, state, merchant_keys FROM categorization.suggestions WHERE user_id = $1 AND job_id <> $2"
 _MINE = "SELECT true FROM categorization.jobs WHERE user_id = $1 AND id = $2 AND attempt = $3 AND state = 'running' FOR NO KEY UPDATE"
 # Of an earlier attempt at the same job.
 _CLEAR = "DELETE FROM categorization.suggestions WHERE user_id = $1 AND job_id = $2 AND state = 'open'"
@@ -84,10 +84,11 @@ class PostgresSuggestionsRepository:
             found = await connection.fetch(SELECT_PAGE, user_id, state.value, limit, created_at, last_id)
         return [_suggestion(record) for record in found]
 
-    async def known_merchants(self, running: Job) -> Sequence[Sequence[str]]:
+    async def earlier(self, running: Job) -> Sequence[EarlierSuggestion]:
         """See `SuggestionsRepository`."""
         async with self._database.transaction(running.user_id, read_only=True) as connection:
-            return [record[0] for record in await connection.fetch(_KNOWN_MERCHANTS, running.user_id, running.id)]
+            found = await connection.fetch(_EARLIER, running.user_id, running.id)
+        return [EarlierSuggestion(name, SuggestionState(state), keys) for name, state, keys in found]
 
     async def add(self, running: Job, found: Sequence[NewSuggestion]) -> bool:
         """See `SuggestionsRepository`."""

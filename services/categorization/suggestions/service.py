@@ -35,8 +35,8 @@ class SuggestionsService:
         return found[:limit], len(found) > limit
 
     async def accept_suggestion(self, user_id: UUID, suggestion_id: UUID, *, name: str, primary_slug: str) -> Suggestion:
-        """Makes it a category of the user's own, and puts its transactions into it, but for those of which the user has said something else;
-        empty texts take what was proposed. Of two at once the first counts, and the other gets what became of it.
+        """Makes it a category of the user's own, and puts its transactions into it, but for those of which the user has said something
+        else; empty texts take what was proposed. Of two at once the first counts, and the other gets what became of it.
 
         The ledger comes first, and every step is harmless to repeat: what a crash leaves undone, the same call does. Raises NotFound, and
         what the ledger says of name and primary slug.
