@@ -40,7 +40,7 @@ class Looks:
         self.user_id, self.ledger = user_id, ledger
         self.predictor = StillPredictor()
         jobs = PostgresJobsRepository(database)
-        self.service = JobsService(jobs, FakeQueue(), max_queued=9, message_lease_s=60)
+        self.service = JobsService(jobs, FakeQueue(), max_queued=9, max_open=9, message_lease_s=60)
         work = DiscoveryWork(
             repository=PostgresSuggestionsRepository(database),
             ledger=ledger,

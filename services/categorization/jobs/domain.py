@@ -78,6 +78,8 @@ class Begun(StrEnum):
     """The job has the same request id."""
     ANOTHER_OPEN = "another_open"
     """The job is another one of the same kind, and goes on."""
+    TOO_MANY_OPEN = "too_many_open"
+    """The job is one of the user's that go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,16 @@ def no_results(job: Job) -> ScaleError:
 def results_expired(job: Job) -> ScaleError:
     """Its answers were kept for some days."""
     return NotFound(f"The answers of job {job.id} are no longer kept; classify again.", reason="JOB_RESULTS_EXPIRED")
+
+
+def too_many_open(job: Job, most: int) -> ScaleError:
+    """One user alone would keep the workers from all others."""
+    return ResourceExhausted(
+        f"You have {most} jobs that are not done, as many as one user may have; wait until one is, such as {job.id}.",
+        reason="TOO_MANY_OPEN_JOBS",
+        metadata={"job_id": str(job.id), "limit": str(most)},
+        retry_after_s=5,
+    )
 
 
 def queue_full() -> ScaleError:
