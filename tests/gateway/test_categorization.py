@@ -114,7 +114,9 @@ def fake(gateway: Gateway) -> FakeSubject:
     found.answers = {
         "Classify": pb.ClassifyResponse(classification=classification()),
         "RecordCorrection": pb.RecordCorrectionResponse(correction=correction()),
-        "StartClassification": pb.StartClassificationResponse(job=job(pb.CATEGORIZATION_JOB_KIND_CLASSIFICATION, input_count=1001)),
+        "StartClassificationStream": pb.StartClassificationStreamResponse(
+            job=job(pb.CATEGORIZATION_JOB_KIND_CLASSIFICATION, input_count=1001)
+        ),
         "StartRecategorization": pb.StartRecategorizationResponse(job=job()),
         "StartDiscovery": pb.StartDiscoveryResponse(job=job(pb.CATEGORIZATION_JOB_KIND_DISCOVERY)),
         "ListJobResults": pb.ListJobResultsResponse(classifications=[classification()], next_page_token="more"),
@@ -219,9 +221,25 @@ async def test_more_than_a_thousand_items_are_a_job(gateway: Gateway, fake: Fake
     assert answer.json() == JOB_SHOWN | {"kind": "classification", "total": 1001}
     first, again = fake.requests
     assert first == again
-    assert (len(first.inputs), len(first.request_id)) == (1001, 36)
+    begin, *parts, end = first
+    assert (len(begin.request_id), [len(part.inputs.inputs) for part in parts], end.end.input_count) == (36, [1000, 1], 1001)
     # Whether it is needed or not.
     assert_problem(await gateway.post("/api/v1/classify/batch", json={"items": [PAYMENT]}, headers={HEADER: "with space"}), 422)
+
+
+async def test_what_one_message_does_not_hold_goes_on_in_several(gateway: Gateway, fake: FakeSubject) -> None:
+    """Fifty thousand items of a usual length, and a few hundred long ones; both more than 4 MiB."""
+    items = [PAYMENT | {"description": f"{number:05} " + "x" * 74} for number in range(50_000)]
+    answer = await gateway.post("/api/v1/classify/batch", json={"items": items})
+    assert answer.status_code == 202
+    _, *parts, end = fake.requests.pop()
+    texts = [one.description for part in parts for one in part.inputs.inputs]
+    assert (texts == [item["description"] for item in items], end.end.input_count) == (True, 50_000)
+    long = [PAYMENT | {"description": f"{number:05}" * 2000} for number in range(500)]
+    fake.answers["ClassifyBatch"] = pb.ClassifyBatchResponse(classifications=[classification()])
+    answer = await gateway.post("/api/v1/classify/batch", json={"items": long})
+    assert (answer.status_code, len(answer.json()["items"])) == (200, len(fake.requests))
+    assert [one.description for request in fake.requests for one in request.inputs] == [item["description"] for item in long]
 
 
 async def test_a_batch_has_bounds(gateway: Gateway, fake: FakeSubject) -> None:
@@ -231,10 +249,8 @@ async def test_a_batch_has_bounds(gateway: Gateway, fake: FakeSubject) -> None:
     assert len(body["errors"]) <= 100
     body = assert_problem(await gateway.post("/api/v1/classify/batch", json={"items": [{"amount": "1"}] * 5_000}), 422)
     assert len(body["errors"]) == 100
-    long = [PAYMENT | {"description": "x" * 10_000}] * 500
-    body = assert_problem(await gateway.post("/api/v1/classify/batch", json={"items": long}), 413, "BODY_TOO_LARGE")
-    assert "fewer" in body["detail"]
-    assert_problem(await gateway.post("/api/v1/classify/batch", json={"items": long * 2}), 413, "BODY_TOO_LARGE")
+    long = [PAYMENT | {"description": "x" * 10_000}] * 1000
+    assert_problem(await gateway.post("/api/v1/classify/batch", json={"items": long}), 413, "BODY_TOO_LARGE")
     assert_problem(await gateway.post("/api/v1/classify", content=b" " * (1024 * 1024 + 1)), 413, "BODY_TOO_LARGE")
     assert not fake.requests
 

@@ -284,7 +284,8 @@ class FakeAccounts(_Fake, AccountsServiceServicer):
 
 
 class FakeSubject(_Fake):
-    """Any service of unary methods: answers with what `answers` holds for the method, else with an empty message."""
+    """Any service of methods with one answer: what `answers` holds for the method, else an empty message. A stream is one request, the list
+    of its messages."""
 
     def __init__(self, service: Any) -> None:
         super().__init__()
@@ -296,14 +297,17 @@ class FakeSubject(_Fake):
     def register(self, server: grpc.aio.Server) -> None:
         """Adds its methods."""
         handlers = {
-            method.name: grpc.unary_unary_rpc_method_handler(
-                partial(self._answer, method),
+            method.name: (grpc.stream_unary_rpc_method_handler if method.client_streaming else grpc.unary_unary_rpc_method_handler)(
+                partial(self._answer_all if method.client_streaming else self._answer, method),
                 request_deserializer=GetMessageClass(method.input_type).FromString,
                 response_serializer=lambda message: message.SerializeToString(),
             )
             for method in self._service.methods
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(self._service.full_name, handlers),))
+
+    async def _answer_all(self, method: Any, requests: AsyncIterator[Any], call: Any) -> Any:
+        return await self._answer(method, [request async for request in requests], call)
 
     async def _answer(self, method: Any, request: Any, call: Any) -> Any:
         await self._enter(request, call)

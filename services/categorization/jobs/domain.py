@@ -11,6 +11,8 @@ from uuid import UUID
 from services.kit.errors import Aborted, FailedPrecondition, NotFound, ResourceExhausted, ScaleError
 
 MOST_JOB_INPUTS = 50_000
+MOST_JOB_BYTES = 16 * 1024 * 1024
+"""Of all its payments together, as they came."""
 
 
 class JobKind(StrEnum):
@@ -145,6 +147,13 @@ def too_many_open(job: Job, most: int) -> ScaleError:
         reason="TOO_MANY_OPEN_JOBS",
         metadata={"job_id": str(job.id), "limit": str(most)},
         retry_after_s=5,
+    )
+
+
+def job_too_large() -> ScaleError:
+    """Payments are in memory until they are stored."""
+    return ResourceExhausted(
+        f"The payments have more than {MOST_JOB_BYTES // 1024**2} MiB together; send them as several jobs.", reason="JOB_TOO_LARGE"
     )
 
 
