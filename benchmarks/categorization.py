@@ -90,9 +90,19 @@ def split_by_time(data: Path) -> dict[str, Any]:
     rows = [row for row in card_rows(data, "birmingham") if row.label and row.day]
     train = [row for row in rows if row.day and row.day < SPLIT]
     test = [row for row in rows if row.day and row.day >= SPLIT]
+    note(f"(a) {len(train)} rows before {SPLIT}, {len(test)} after")
+    temperature, threshold = calibrate_accounts(train)
+    fitted, names = fit_accounts(train, SPLIT)
+    probabilities = softmax(account_logits(fitted, test), temperature)
+    ours = Answers([names[place] for place in probabilities.argmax(axis=1)], probabilities.max(axis=1), threshold)
+    truth_names = [row.label for row in test]
+    return {"rows": len(test), "labels": len(names), **_beside(ours, train, [row.label for row in train], test, truth_names)}
+
+
+def calibrate_accounts(train: Sequence[CardRow]) -> tuple[float, float]:
+    """Temperature and threshold for a model of the rows before SPLIT, from one of those before VALIDATION asked about the rest."""
     early = [row for row in train if row.day and row.day < VALIDATION]
     late = [row for row in train if row.day and row.day >= VALIDATION]
-    note(f"(a) {len(train)} rows before {SPLIT}, {len(test)} after")
     fitted, names = fit_accounts(early, VALIDATION)
     logits = account_logits(fitted, late)
     known = {name: place for place, name in enumerate(names)}
@@ -101,12 +111,7 @@ def split_by_time(data: Path) -> dict[str, Any]:
     temperature = float(min(_TEMPERATURES, key=lambda t: -np.log(softmax(logits[kept], t)[np.arange(len(kept)), truth].clip(1e-9)).mean()))
     confidence = softmax(logits, temperature)
     right = np.array([names[place] == row.label for place, row in zip(confidence.argmax(axis=1), late, strict=True)])
-    threshold = _threshold(confidence.max(axis=1), right)
-    fitted, names = fit_accounts(train, SPLIT)
-    probabilities = softmax(account_logits(fitted, test), temperature)
-    ours = Answers([names[place] for place in probabilities.argmax(axis=1)], probabilities.max(axis=1), threshold)
-    truth_names = [row.label for row in test]
-    return {"rows": len(test), "labels": len(names), **_beside(ours, train, [row.label for row in train], test, truth_names)}
+    return temperature, _threshold(confidence.max(axis=1), right)
 
 
 def _threshold(confidence: NDArray[np.float32], right: NDArray[np.bool_], wanted: float = 0.8) -> float:
