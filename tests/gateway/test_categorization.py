@@ -173,6 +173,8 @@ async def test_predictions_are_never_kept(gateway: Gateway, fake: FakeSubject) -
     [
         ({"amount": -3.5}, "amount"),
         ({"amount": "3,50"}, "amount"),
+        ({"amount": "١٢"}, "amount"),
+        ({"transaction_id": "٠19b76da-a800-7000-8000-000000000001"}, "transaction_id"),
         ({"amount": None}, "amount"),
         ({"currency": "euro"}, "currency"),
         ({"date": "31.01.2026"}, "date"),
