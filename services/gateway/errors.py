@@ -198,7 +198,8 @@ def add_handlers(app: FastAPI) -> None:
 
     async def validation_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # nosec B101  # tells mypy what the line above made sure of
-        if request.method in {"POST", "PUT", "PATCH"} and not is_json(request):
+        of_body = any(failure["loc"][:1] == ("body",) for failure in error.errors())
+        if of_body and request.method in {"POST", "PUT", "PATCH"} and not is_json(request):
             return problem_response(
                 request.scope, Problem(415, "UNSUPPORTED_MEDIA_TYPE", "Send JSON, with Content-Type: application/json.")
             )

@@ -381,6 +381,9 @@ async def test_a_suggestion_is_accepted_or_dismissed(gateway: Gateway, fake: Fak
         assert fake.requests[-1] == pb.AcceptSuggestionRequest(suggestion_id=SUGGESTION)
     assert (await gateway.post(f"{path}/dismiss")).json() == SUGGESTION_SHOWN | {"state": "dismissed"}
     assert_problem(await gateway.post(f"{path}/accept", json={"name": ""}), 422)
+    for wrong in ("accept", "dismiss"):
+        body = assert_problem(await gateway.post(f"/api/v1/categories/suggestions/x/{wrong}"), 422)
+        assert [error["field"] for error in body["errors"]] == ["suggestion_id"]
     fake.error = InvalidArgument("primary_slug: is none", fields=[FieldError("primary_slug", "is none")])
     problem = assert_problem(await gateway.post(f"{path}/accept", json={"primary_category": "x"}), 422)
     assert (problem["detail"], problem["errors"]) == ("primary_category: is none", [{"field": "primary_category", "reason": "is none"}])
