@@ -96,13 +96,6 @@ class Classifier:
         primaries = (detailed @ self._members).masked_fill(certain, 0.0)
         return torch.cat([detailed * certain[:, self._heads.parent], primaries], dim=1)
 
-    @torch.inference_mode()
-    def nearest_anchors(self, point: ArrayLike, k: int) -> list[tuple[str, float]]:
-        """The k detailed categories nearest to a point [dimension] with their distances, nearest first."""
-        row = torch.as_tensor(np.asarray(point, dtype=np.float32)).unsqueeze(0)
-        distances, places = pairwise_distance(row, self._heads.anchors, self.curvature)[0].sort()
-        return [(self.categories[place], distance) for place, distance in zip(places[:k].tolist(), distances[:k].tolist(), strict=True)]
-
 
 @dataclass(frozen=True, slots=True)
 class Heads:
