@@ -104,16 +104,17 @@ def calibrate(parts: Sequence[Seen], kinds: Taxonomy) -> tuple[float, float]:
 def unseen_city(city: str, kinds: Taxonomy) -> Seen:
     """A city's rows as seen by a model that learned without it."""
     others = [other for other in CITIES if other != city]
-    return _seen(fit(training_rows(corpus(others), kinds), CONFIG, OPTIONS), city_rows(city), kinds)
+    return seen(fit(training_rows(corpus(others), kinds), CONFIG, OPTIONS), city_rows(city), kinds)
 
 
 def unseen_merchants(city: str, kinds: Taxonomy) -> Seen:
     """A fifth of a city's merchants as seen by a model that learned from the others alone."""
     fitted = fit(training_rows(corpus([city], leave_out=held_out), kinds), CONFIG, OPTIONS)
-    return _seen(fitted, [row for row in city_rows(city) if held_out(row[0])], kinds)
+    return seen(fitted, [row for row in city_rows(city) if held_out(row[0])], kinds)
 
 
-def _seen(fitted: Fitted, rows: Sequence[tuple[str, float, str, float]], kinds: Taxonomy) -> Seen:
+def seen(fitted: Fitted, rows: Sequence[tuple[str, float, str, float]], kinds: Taxonomy) -> Seen:
+    """Rows of text, amount, label and weight as a network sees them."""
     features = extract([row[0] for row in rows], [""] * len(rows), [row[1] for row in rows], [-1] * len(rows))
     places = {slug: place for place, slug in enumerate(kinds.slugs)}
     families = np.append(kinds.parent, np.arange(len(kinds.primaries)))

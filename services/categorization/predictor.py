@@ -14,11 +14,11 @@ import numpy as np
 import structlog
 
 from models.hypcd import personal_weights
-from models.hypcd.merchant import merchant_keys
 from models.knowledge.brands import match_brand
 from services.categorization.columns import Columns, Floats
 from services.categorization.domain import ModelInfo
 from services.categorization.metrics import MODEL_DEGRADED, MODEL_LOADS
+from services.categorization.pooling import PoolWeights
 from services.categorization.protocols import Group, Model, Opinion
 
 if TYPE_CHECKING:
@@ -29,9 +29,6 @@ log = structlog.get_logger()
 Result = TypeVar("Result")
 Signature = tuple[tuple[str, int, int, int, int], ...]
 _NOTHING: Signature = ()
-# How much a brand's name counts: where nothing stands behind it, and where something does, which may be a town or make it another shop.
-_WHOLE_BRAND = 0.8
-_LEADING_BRAND = 0.4
 
 
 class LoadedModel(NamedTuple):
@@ -58,28 +55,13 @@ class HypcdModel:
     def __init__(self, classifier: Classifier) -> None:
         self._classifier = classifier
         self.version = classifier.version
-        self.threshold = classifier.threshold
-        self._places = {category: place for place, category in enumerate(classifier.categories)}
+        # The network's own is for the network alone.
+        self.threshold = PoolWeights.shipped().threshold
 
     def opine(self, columns: Columns) -> Opinion:
         """See `Model`."""
         found = self._classifier.predict(_items(columns))
-        return Opinion(self._classifier.categories, self._with_brands(columns, found.probabilities), found.points)
-
-    def _with_brands(self, columns: Columns, probabilities: Floats) -> Floats:
-        """What the world knows of a brand counts beside what the network makes of its letters, for money that leaves."""
-        rows, places, weights = [], [], []
-        for row, key in enumerate(merchant_keys(columns.merchants, columns.descriptions)):
-            brand = match_brand(key)
-            if brand is not None and columns.amounts[row] < 0 and brand.category in self._places:
-                rows.append(row)
-                places.append(self._places[brand.category])
-                weights.append(_WHOLE_BRAND if brand.whole else _LEADING_BRAND)
-        if rows:
-            share = np.array(weights, np.float32)
-            probabilities[rows] *= (1 - share)[:, None]
-            probabilities[rows, places] += share
-        return probabilities
+        return Opinion(self._classifier.categories, found.probabilities, found.points)
 
     def place(self, columns: Columns) -> Floats | None:
         """See `Model`."""
