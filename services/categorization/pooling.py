@@ -146,13 +146,12 @@ def pool_primaries(
 
 
 def _not_too_sure(likely: npt.NDArray[np.float64], weights: PoolWeights, names: Sequence[str]) -> npt.NDArray[np.float64]:
-    """What is surer of an unchecked category than anything of it may be gives the rest to the others, as they share what they have."""
+    """What is surer of an unchecked category than anything of it may be leaves the rest to the others, as they share what they have."""
     unchecked = np.array([name in weights.unchecked for name in names])
     best, places = likely.argmax(axis=1), np.arange(len(likely))
     rows = np.flatnonzero(unchecked[best] & (likely[places, best] > MOST_UNCHECKED))
-    kept = likely[rows, best[rows]]
-    likely[rows] *= ((1 - MOST_UNCHECKED) / np.maximum(1 - kept, _LEAST))[:, None]
-    likely[rows, best[rows]] = 1 - (likely[rows].sum(axis=1) - likely[rows, best[rows]])
+    likely[rows] *= ((1 - MOST_UNCHECKED) / np.maximum(1 - likely[rows, best[rows]], _LEAST))[:, None]
+    likely[rows, best[rows]] = MOST_UNCHECKED
     return likely
 
 

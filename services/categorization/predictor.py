@@ -15,10 +15,10 @@ import structlog
 
 from models.hypcd import personal_weights
 from models.knowledge.brands import match_brand
+from services.categorization import pooling
 from services.categorization.columns import Columns, Floats
 from services.categorization.domain import ModelInfo
 from services.categorization.metrics import MODEL_DEGRADED, MODEL_LOADS
-from services.categorization.pooling import PoolWeights
 from services.categorization.protocols import Group, Model, Opinion
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class HypcdModel:
         self._classifier = classifier
         self.version = classifier.version
         # The network's own is for the network alone.
-        self.threshold = PoolWeights.shipped().threshold
+        self.threshold = pooling.PoolWeights.shipped().threshold
 
     def opine(self, columns: Columns) -> Opinion:
         """See `Model`."""
@@ -97,8 +97,9 @@ def load_hypcd(folder: Path) -> LoadedModel:
     classifier = Classifier.load(folder)
     try:
         personal_weights.Weights.read(personal_weights.FILE)
+        pooling.PoolWeights.read(pooling.FILE)
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"what weighs the user's corrections cannot be used: {error}") from error
+        raise ArtifactError(f"what weighs corrections, network and rules cannot be used: {error}") from error
     # The table of brands is read now, not while the first one who asks waits.
     match_brand("")
     hashes = read_manifest(folder).hashes
@@ -216,9 +217,10 @@ def _signature(folder: Path) -> Signature:
     """What tells that files were changed, without reading them; nothing for a folder that is not there."""
     try:
         files = [path for path in sorted(folder.iterdir()) if path.suffix in (".pt", ".json")]
-        found = [(path.name, path.stat()) for path in files if path != personal_weights.FILE]
+        found = [(path.name, path.stat()) for path in files if path not in (personal_weights.FILE, pooling.FILE)]
     except OSError:
         return _NOTHING
-    with suppress(OSError):
-        found.append((personal_weights.FILE.name, personal_weights.FILE.stat()))
+    for file in (personal_weights.FILE, pooling.FILE):
+        with suppress(OSError):
+            found.append((file.name, file.stat()))
     return tuple((name, status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino) for name, status in found)

@@ -22,7 +22,7 @@ WEIGHTS = PoolWeights(1.0, 0.5, 1.0, {}, NONE, 0.6)
 def pooled(likely: list[float], named: str = "", confidence: float = 0.0, weights: PoolWeights = WEIGHTS) -> dict[str, float]:
     """What becomes of one row; what has no part in it is left out."""
     found = pool(opinion(likely), advice(named, confidence), weights, threshold=0.6, rules_threshold=0.5).opinion
-    assert found.probabilities.sum() == pytest.approx(1, abs=1e-6)
+    assert 0 < found.probabilities.sum() <= 1 + 1e-6
     return {category: float(p) for category, p in zip(found.categories, found.probabilities[0], strict=True) if p > 0}
 
 
@@ -70,7 +70,8 @@ def test_a_primary_category_can_weigh_less() -> None:
 def test_what_no_purchase_has_confirmed_is_never_surer_than_nine_in_ten() -> None:
     doubtful = PoolWeights(1.0, 0.5, 1.0, {}, frozenset({"utilities"}), 0.6)
     assert pooled([0.01, 0.99, 0, 0, 0], "utilities_energy", 0.8, doubtful) == pytest.approx({"utilities_energy": 0.9, "transport": 0.1})
-    assert pooled([0, 1, 0, 0, 0], "", 0, doubtful) == {"utilities_energy": 1}, "there is nothing else that it could be"
+    assert pooled([0, 1, 0, 0, 0], "", 0, doubtful) == pytest.approx({"utilities_energy": 0.9})
+    assert not pooled([0.01, 0.99, 0, 0, 0], "", 0, doubtful)["utilities_energy"] > 0.9, "not by the last digit either"
     assert pooled([0.95, 0.05, 0, 0, 0], "", 0, doubtful)["transport_fuel"] == pytest.approx(0.95), "of what is confirmed, more"
 
 
