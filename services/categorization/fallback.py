@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from models.hypcd.merchant import MAX_READ, fold_text, merchant_key
-from models.knowledge.brands import Brand, match_brand
+from models.knowledge.brands import match_brand
 
 VERSION = "rules-1"
 KEYWORDS = Path(__file__).parent / "data" / "keywords.csv"
@@ -118,9 +118,9 @@ def _classify(description: str, merchant: str, comes_in: bool) -> RuleAnswer:
     spending, income = vocabularies()
     found = _find(income if comes_in else spending, words)
     if comes_in and not found:
-        spent = _spent(key, _find(spending, words), match_brand(key))
+        spent = _spent(key, _find(spending, words), look_for_brand=True)
         return RuleAnswer("income_refund", _RETURNED, f"money back: {spent.reason}") if spent.reason else NO_ANSWER
-    return _spent(key, found, None if comes_in else match_brand(key))
+    return _spent(key, found, look_for_brand=not comes_in)
 
 
 def _find(vocabulary: Vocabulary, words: Sequence[str]) -> _Found | None:
@@ -133,10 +133,12 @@ def _find(vocabulary: Vocabulary, words: Sequence[str]) -> _Found | None:
     return vocabulary.find(plain.split(" ")) if plain != text else None
 
 
-def _spent(key: str, found: _Found | None, brand: Brand | None) -> RuleAnswer:
+def _spent(key: str, found: _Found | None, *, look_for_brand: bool) -> RuleAnswer:
     """A word that the merchant's name begins with goes before a brand, and a brand with nothing behind it before any other word."""
-    if brand and (not found or (brand.whole and not f"{key} ".startswith(f"{found.word} "))):
-        return RuleAnswer(brand.category, _BRAND if brand.whole else _BRAND_AND_MORE, f"{brand.name} is a known brand")
+    if look_for_brand and (found is None or not f"{key} ".startswith(f"{found.word} ")):
+        brand = match_brand(key)
+        if brand is not None and (found is None or brand.whole):
+            return RuleAnswer(brand.category, _BRAND if brand.whole else _BRAND_AND_MORE, f"{brand.name} is a known brand")
     return RuleAnswer(found.category, found.confidence, f'the text says "{found.word}"') if found else NO_ANSWER
 
 

@@ -21,12 +21,11 @@ class RulesModel:
     def opine(self, columns: Columns) -> Opinion:
         """See `Model`."""
         answers = classify_many(columns.descriptions, columns.merchants, columns.amounts.tolist())
-        categories = sorted({answer.category for answer in answers if answer.category})
+        categories = sorted({answer.category for answer in answers} - {""})
         places = {category: place for place, category in enumerate(categories)}
         probabilities = np.zeros((len(answers), len(categories)), np.float32)
-        for row, answer in enumerate(answers):
-            if answer.category:
-                probabilities[row, places[answer.category]] = answer.confidence
+        known = [row for row, answer in enumerate(answers) if answer.category]
+        probabilities[known, [places[answers[row].category] for row in known]] = [answers[row].confidence for row in known]
         whys = [f"{answer.reason[:1].upper()}{answer.reason[1:]}." if answer.reason else "" for answer in answers]
         return Opinion(categories, probabilities, None, whys)
 
