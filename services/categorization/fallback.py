@@ -1,4 +1,4 @@
-"""The rules that answer where no model can: words of six languages, and the brands of the world. Pure; needs no artefact."""
+"""The rules beside the model, and in its place where there is none: words of seven languages, brands of the world. Pure; needs no artefact."""
 
 from __future__ import annotations
 
