@@ -25,7 +25,7 @@ from torch import Tensor
 from models.artifact import save
 from models.hypcd.ball import pairwise_distance
 from models.hypcd.classifier import ANCHORS_FILE, MODEL_FILE, Classifier, Heads, packed
-from models.hypcd.corpus import CITIES, DATA, KNOWLEDGE, Corpus, Taxonomy, city_rows, corpus, held_out, taxonomy
+from models.hypcd.corpus import CITIES, DATA, KNOWLEDGE, Corpus, Taxonomy, city_rows, corpus, taxonomy
 from models.hypcd.features import Features, extract
 from models.hypcd.fit import Fitted, Options, Rows, fit
 from models.hypcd.network import Config
@@ -105,12 +105,6 @@ def unseen_city(city: str, kinds: Taxonomy) -> Seen:
     """A city's rows as seen by a model that learned without it."""
     others = [other for other in CITIES if other != city]
     return seen(fit(training_rows(corpus(others), kinds), CONFIG, OPTIONS), city_rows(city), kinds)
-
-
-def unseen_merchants(city: str, kinds: Taxonomy) -> Seen:
-    """A fifth of a city's merchants as seen by a model that learned from the others alone."""
-    fitted = fit(training_rows(corpus([city], leave_out=held_out), kinds), CONFIG, OPTIONS)
-    return seen(fitted, [row for row in city_rows(city) if held_out(row[0])], kinds)
 
 
 def seen(fitted: Fitted, rows: Sequence[tuple[str, float, str, float]], kinds: Taxonomy) -> Seen:
