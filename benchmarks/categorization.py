@@ -4,8 +4,9 @@
 
 (a) `time`: a city's card purchases booked on 140 accounts, learned before 2016-10 and asked after, by text, amount and day alone.
 Settings were chosen, and confidence is calibrated, on April to September 2016 by a model of the rows before.
-(b) `cities`: primary categories, learned from brands, codes and one city, asked of the other city's rows whose account is clear.
-Confidence is calibrated on merchants of the known city that were held out.
+(b) `cities`: primary categories, learned from brands, codes and one city, asked of the other city's rows whose account is clear: network,
+brands and words together, as served, and the network alone. Confidence is calibrated on merchants of the known city that were held out, and
+on made lines of statements (`categorization_served`).
 `speed`: rows a second on one core, in batches of 1,000. `personal` and `discovery`: their own modules say.
 
 Of each, `accuracy` and `macro_f1` count every row with its likeliest answer. `coverage` is the share of rows answered at the threshold,
@@ -32,14 +33,15 @@ from numpy.typing import NDArray
 
 import models.hypcd
 from benchmarks.categorization_baselines import BASELINES, Answers, score
+from benchmarks.categorization_served import beside_rules, calibrated_on, pooled
 from benchmarks.running import note
 from models.hypcd.classifier import Classifier, Items
 from models.hypcd.collect import CardRow, card_rows, clear_rows
-from models.hypcd.corpus import CITIES, corpus, taxonomy
+from models.hypcd.corpus import CITIES, Taxonomy, corpus, taxonomy
 from models.hypcd.features import Features, extract
 from models.hypcd.fit import Fitted, Options, Rows, fit
 from models.hypcd.network import Config
-from models.hypcd.train import CONFIG, OPTIONS, calibrate, detailed_logits, primary_probabilities, training_rows, unseen_merchants
+from models.hypcd.train import CONFIG, OPTIONS, detailed_logits, primary_probabilities, training_rows
 
 SPLIT, VALIDATION = date(2016, 10, 1), date(2016, 4, 1)
 # Chosen on the validation months.
@@ -90,9 +92,19 @@ def split_by_time(data: Path) -> dict[str, Any]:
     rows = [row for row in card_rows(data, "birmingham") if row.label and row.day]
     train = [row for row in rows if row.day and row.day < SPLIT]
     test = [row for row in rows if row.day and row.day >= SPLIT]
+    note(f"(a) {len(train)} rows before {SPLIT}, {len(test)} after")
+    temperature, threshold = calibrate_accounts(train)
+    fitted, names = fit_accounts(train, SPLIT)
+    probabilities = softmax(account_logits(fitted, test), temperature)
+    ours = Answers([names[place] for place in probabilities.argmax(axis=1)], probabilities.max(axis=1), threshold)
+    truth_names = [row.label for row in test]
+    return {"rows": len(test), "labels": len(names), **_beside(ours, train, [row.label for row in train], test, truth_names)}
+
+
+def calibrate_accounts(train: Sequence[CardRow]) -> tuple[float, float]:
+    """Temperature and threshold for a model of the rows before SPLIT, from one of those before VALIDATION asked about the rest."""
     early = [row for row in train if row.day and row.day < VALIDATION]
     late = [row for row in train if row.day and row.day >= VALIDATION]
-    note(f"(a) {len(train)} rows before {SPLIT}, {len(test)} after")
     fitted, names = fit_accounts(early, VALIDATION)
     logits = account_logits(fitted, late)
     known = {name: place for place, name in enumerate(names)}
@@ -101,12 +113,7 @@ def split_by_time(data: Path) -> dict[str, Any]:
     temperature = float(min(_TEMPERATURES, key=lambda t: -np.log(softmax(logits[kept], t)[np.arange(len(kept)), truth].clip(1e-9)).mean()))
     confidence = softmax(logits, temperature)
     right = np.array([names[place] == row.label for place, row in zip(confidence.argmax(axis=1), late, strict=True)])
-    threshold = _threshold(confidence.max(axis=1), right)
-    fitted, names = fit_accounts(train, SPLIT)
-    probabilities = softmax(account_logits(fitted, test), temperature)
-    ours = Answers([names[place] for place in probabilities.argmax(axis=1)], probabilities.max(axis=1), threshold)
-    truth_names = [row.label for row in test]
-    return {"rows": len(test), "labels": len(names), **_beside(ours, train, [row.label for row in train], test, truth_names)}
+    return temperature, _threshold(confidence.max(axis=1), right)
 
 
 def _threshold(confidence: NDArray[np.float32], right: NDArray[np.bool_], wanted: float = 0.8) -> float:
@@ -117,7 +124,7 @@ def _threshold(confidence: NDArray[np.float32], right: NDArray[np.bool_], wanted
 
 
 def across_cities(data: Path) -> dict[str, Any]:
-    """Part (b), in both directions."""
+    """Part (b), in both directions: what is served, and the network alone."""
     kinds, found = taxonomy(), {}
     places = {slug: place for place, slug in enumerate(kinds.slugs)}
     families = np.append(kinds.parent, np.arange(len(kinds.primaries)))
@@ -125,24 +132,37 @@ def across_cities(data: Path) -> dict[str, Any]:
         rows, slugs = zip(*clear_rows(data, asked), strict=True)
         note(f"(b) {known} -> {asked}: {len(rows)} rows")
         truth = families[[places[slug] for slug in slugs]]
-        temperature, threshold = calibrate([unseen_merchants(known, kinds)], kinds)
-        fitted = fit(training_rows(corpus([known]), kinds), CONFIG, OPTIONS)
-        probabilities = primary_probabilities(detailed_logits(fitted, features_of(rows)), kinds, temperature)
-        confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
-        best = np.argsort(-confidence, kind="stable")[: int(0.8 * len(rows))]
-        sure = confidence > 0.9
-        ours = Answers([kinds.primaries[place] for place in probabilities.argmax(axis=1)], confidence, threshold)
+        temperature, threshold, weights = calibrated_on(known, kinds)
+        logits = detailed_logits(fit(training_rows(corpus([known]), kinds), CONFIG, OPTIONS), features_of(rows))
+        texts = [(row.merchant, row.amount, slug, 1.0) for row, slug in zip(rows, slugs, strict=True)]
+        served = pooled(beside_rules(logits, truth, np.ones(len(rows)), temperature, texts, kinds), weights, kinds)
+        alone = primary_probabilities(logits, kinds, temperature)
         learned, their_slugs = zip(*clear_rows(data, known), strict=True)
         primaries = [kinds.primaries[families[places[slug]]] for slug in their_slugs]
+        truth_names = [kinds.primaries[place] for place in truth]
         found[f"{known}_to_{asked}"] = {
             "rows": len(rows),
             "temperature": round(temperature, 3),
-            "accuracy_at_80_percent_coverage": round(float(right[best].mean()), 4),
-            "share_above_0.9": round(float(sure.mean()), 4),
-            "accuracy_above_0.9": round(float(right[sure].mean()), 4) if sure.any() else None,
-            **_beside(ours, learned, primaries, rows, [kinds.primaries[place] for place in truth]),
+            **_by_confidence(served, truth),
+            **_beside(_primary_answers(served, weights.threshold, kinds), learned, primaries, rows, truth_names),
+            "network_alone": {**score(_primary_answers(alone, threshold, kinds), truth_names), **_by_confidence(alone, truth)},
         }
     return found
+
+
+def _by_confidence(probabilities: NDArray[np.floating], truth: NDArray[np.int64]) -> dict[str, Any]:
+    """How right the surest answers are."""
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    best, sure = np.argsort(-confidence, kind="stable")[: int(0.8 * len(truth))], confidence > 0.9
+    return {
+        "accuracy_at_80_percent_coverage": round(float(right[best].mean()), 4),
+        "share_above_0.9": round(float(sure.mean()), 4),
+        "accuracy_above_0.9": round(float(right[sure].mean()), 4) if sure.any() else None,
+    }
+
+
+def _primary_answers(probabilities: NDArray[np.floating], threshold: float, kinds: Taxonomy) -> Answers:
+    return Answers([kinds.primaries[place] for place in probabilities.argmax(axis=1)], probabilities.max(axis=1), threshold)
 
 
 def _beside(

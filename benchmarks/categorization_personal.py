@@ -4,10 +4,10 @@
     python -m benchmarks.categorization_personal [--data ../shared/data/categorization] [--weights models/hypcd/personal.json]
 
 Every purchase from 2016-10 on is predicted by what its card's holder has said before, on top of a global model that was fitted to the
-purchases before 2016-10; then its label is revealed to that holder. `each` reveals it at once, as the published reference does, so that
-a second purchase on one day knows the first; `day` when the day is over. No label of one card reaches another: what the holders of others
-said counts by the global model alone, and that stands still. `references` count labels by card and merchant, and where a card has none of
-a merchant, by merchant of all cards, else by card: there, labels of others do count.
+purchases before 2016-10 and calibrated as the one that is served; then its label is revealed to that holder. `each` reveals it at once,
+as the published reference does, so that a second purchase on one day knows the first; `day` when the day is over. No label of one card
+reaches another: what the holders of others said counts by the global model alone, and that stands still. `references` count labels by
+card and merchant, and where a card has none of a merchant, by merchant of all cards, else by card: there, labels of others do count.
 
 `--weights` makes the weights of evidence anew, from purchases before 2016-10: a model of those before 2016-04, and the half year after.
 """
@@ -52,14 +52,15 @@ class Lived:
 
 def measure(data: Path) -> dict[str, Any]:
     """The part `personal` of `benchmarks.categorization`."""
-    from benchmarks.categorization import SPLIT, fit_accounts
+    from benchmarks.categorization import SPLIT, calibrate_accounts, fit_accounts
 
     rows = _ordered(data)
     first = _first_from(rows, SPLIT)
     truth = [row.label for row in rows[first:]]
     note(f"personal: {first} purchases before {SPLIT}, {len(truth)} after")
+    temperature, _ = calibrate_accounts(rows[:first])
     fitted, names = fit_accounts(rows[:first], SPLIT)
-    purchases, names = _as_purchases(rows, fitted, names)
+    purchases, names = _as_purchases(rows, fitted, names, temperature)
     result: dict[str, Any] = {"rows": len(truth), "cards": len(np.unique(purchases.users[first:]))}
     for name, by_day in (("each", False), ("day", True)):
         lived = live(purchases, names, first, by_day=by_day)
@@ -129,7 +130,7 @@ def make_weights(data: Path, path: Path) -> None:
     rows = [row for row in _ordered(data) if row.day and row.day < SPLIT]
     first = _first_from(rows, VALIDATION)
     fitted, names = fit_accounts(rows[:first], VALIDATION)
-    purchases, _ = _as_purchases(rows, fitted, names)
+    purchases, _ = _as_purchases(rows, fitted, names, 1.0)
     fit_weights(live_through(purchases, first, by_day=False)).write(path)
 
 
@@ -143,7 +144,7 @@ def _first_from(rows: Sequence[CardRow], day: date) -> int:
 
 
 @torch.inference_mode()
-def _as_purchases(rows: Sequence[CardRow], fitted: Fitted, known: Sequence[str]) -> tuple[Purchases, list[str]]:
+def _as_purchases(rows: Sequence[CardRow], fitted: Fitted, known: Sequence[str], temperature: float) -> tuple[Purchases, list[str]]:
     """With what the model says of each; labels that it never saw stand behind those that it knows."""
     from benchmarks.categorization import account_logits, features_of, softmax
 
@@ -153,7 +154,7 @@ def _as_purchases(rows: Sequence[CardRow], fitted: Fitted, known: Sequence[str])
     points = []
     for start in range(0, len(rows), 4096):
         part = rows[start : start + 4096]
-        probabilities[start : start + len(part), : len(known)] = softmax(account_logits(fitted, part), 1.0)
+        probabilities[start : start + len(part), : len(known)] = softmax(account_logits(fitted, part), temperature)
         points.append(fitted.encoder.points(features_of(part)).numpy())
     users = {card: number for number, card in enumerate(dict.fromkeys(row.card for row in rows))}
     return Purchases(

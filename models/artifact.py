@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import pickle  # nosec B403  # for its error only
+import re
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ MANIFEST = "manifest.json"
 FORMAT = 1
 MAX_BYTES = 64 * 1024 * 1024
 _MAX_MANIFEST_BYTES = 64 * 1024
+# It stands in answers, rows, logs and keys of caches.
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
 
 class ArtifactError(Exception):
@@ -62,8 +65,8 @@ def read_manifest(folder: Path) -> Manifest:
         raise ArtifactError(f"{path} is not a manifest: {type(error).__name__}: {error}") from error
     if form != FORMAT:
         raise ArtifactError(f"{path} has format {form!r}; this version reads format {FORMAT}")
-    if not isinstance(version, str) or not version:
-        raise ArtifactError(f"{path} names no version")
+    if not isinstance(version, str) or not _VERSION.fullmatch(version):
+        raise ArtifactError(f"{path} names no version such as hypcd-1.0.0+1a2b3c4d: {str(version)[:100]!r}")
     facts = {key: value for key, value in content.items() if key not in ("format", "version", "files")}
     return Manifest(folder, version, hashes, facts)
 

@@ -14,6 +14,7 @@ from clients.cli.session import Token, Url, console, day_option, open_client
 
 TransactionId = Annotated[UUID, typer.Argument(help="As `scale transactions --ids` shows it.")]
 
+_NO_CATEGORY = "uncategorized"
 _AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,4})?")
 _WHO = {
     "user": "your own corrections",
@@ -73,11 +74,15 @@ def correct_category(
     url: Url = None,
     token: Token = None,
 ) -> None:
-    """Say what a transaction really was: it is that from now on, and the next payment at its merchant gets it, too."""
+    """Say what a transaction really was: it is that from now on, and the next payment at its merchant gets it, too. `uncategorized` takes
+    back what you said of it."""
     with open_client(url, token) as client:
         body = {"transaction_id": str(transaction_id), "category": category}
         done = client.ask("POST", "/api/v1/classify/feedback", json=body)
     before = done["previous_category"]
+    if done["category"] == _NO_CATEGORY:
+        _say(f"What you said of it is taken back{f'; it was {before}' if before else ''}.")
+        return
     _say(f"It is {done['category']} now{f'; before: {before}' if before else ''}.")
     if done["merchant"]:
         _say(f"  What you pay to {done['merchant']!r} next is put there, too.")

@@ -43,9 +43,3 @@ def pairwise_distance(left: Tensor, right: Tensor, c: float) -> Tensor:
     room = ((1 - c * left_square) * (1 - c * right_square)).clamp_min(_TINY)
     # acosh has an infinite slope at 1: two equal points get a distance of nearly, not exactly, zero, and a gradient.
     return (apart / room * (2 * c) + 1).clamp_min(1 + _TINY).acosh() / math.sqrt(c)
-
-
-def distance0(points: Tensor, c: float) -> Tensor:
-    """Distances [n] from the origin: near it lies what the network is unsure of."""
-    root = math.sqrt(c)
-    return (points.norm(dim=-1) * root).clamp_max(MAX_NORM).atanh() * (2 / root)

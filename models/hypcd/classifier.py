@@ -90,13 +90,6 @@ class Classifier:
         detailed = logits.masked_fill(spent & self.heads.credit, float("-inf")).softmax(dim=1)
         return Predictions(points.numpy(), self.heads.said(detailed).numpy())
 
-    @torch.inference_mode()
-    def nearest_anchors(self, point: ArrayLike, k: int) -> list[tuple[str, float]]:
-        """The k detailed categories nearest to a point [dimension] with their distances, nearest first."""
-        row = torch.as_tensor(np.asarray(point, dtype=np.float32)).unsqueeze(0)
-        distances, places = pairwise_distance(row, self.heads.anchors, self.curvature)[0].sort()
-        return [(self.categories[place], distance) for place, distance in zip(places[:k].tolist(), distances[:k].tolist(), strict=True)]
-
 
 @dataclass(frozen=True, slots=True)
 class Heads:

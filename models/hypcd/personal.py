@@ -26,7 +26,7 @@ _STEADY = 3
 """The latest corrections of a merchant that settle what it is when they agree."""
 _OTHER_AMOUNT = 0.15
 """Powers of ten by which another correction's amount must be nearer than the latest one's to be followed instead."""
-_UNSURE, _SURE = 0.5, 0.75
+_UNSURE, _SURE = 0.7, 0.75
 """How likely the global model's answer for a merchant new to the user is when habits count in full, and when not at all."""
 _MOST_PAIRS = 500_000
 """Payments times categories that are weighed at once."""

@@ -25,7 +25,7 @@ from torch import Tensor
 from models.artifact import save
 from models.hypcd.ball import pairwise_distance
 from models.hypcd.classifier import ANCHORS_FILE, MODEL_FILE, Classifier, Heads, packed
-from models.hypcd.corpus import CITIES, DATA, KNOWLEDGE, Corpus, Taxonomy, city_rows, corpus, held_out, taxonomy
+from models.hypcd.corpus import CITIES, DATA, KNOWLEDGE, Corpus, Taxonomy, city_rows, corpus, taxonomy
 from models.hypcd.features import Features, extract
 from models.hypcd.fit import Fitted, Options, Rows, fit
 from models.hypcd.network import Config, Encoder
@@ -116,14 +116,8 @@ def unseen_city(city: str, kinds: Taxonomy) -> Seen:
     return asked(fit(training_rows(corpus(others), kinds), CONFIG, OPTIONS), city_rows(city), kinds)
 
 
-def unseen_merchants(city: str, kinds: Taxonomy) -> Seen:
-    """A fifth of a city's merchants as seen by a model that learned from the others alone."""
-    fitted = fit(training_rows(corpus([city], leave_out=held_out), kinds), CONFIG, OPTIONS)
-    return asked(fitted, [row for row in city_rows(city) if held_out(row[0])], kinds)
-
-
 def asked(fitted: Fitted, rows: Sequence[Row], kinds: Taxonomy) -> Seen:
-    """What a model says of rows that it has not learned from."""
+    """Rows of text, amount, label and weight as a network that has not learned from them sees them."""
     features = extract([row[0] for row in rows], [""] * len(rows), [row[1] for row in rows], [-1] * len(rows))
     places = {slug: place for place, slug in enumerate(kinds.slugs)}
     families = np.append(kinds.parent, np.arange(len(kinds.primaries)))

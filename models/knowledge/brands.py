@@ -48,13 +48,6 @@ def match_brand(merchant_key: str) -> Brand | None:
 
 
 @lru_cache(maxsize=1)
-def category_codes() -> Mapping[str, tuple[str, str]]:
-    """Merchant category codes of four digits: description and category."""
-    with gzip.open(DATA / "mcc.csv.gz", "rt", encoding="utf-8", newline="") as file:
-        return {row["code"]: (row["description"], row["category"]) for row in csv.DictReader(file)}
-
-
-@lru_cache(maxsize=1)
 def _by_key() -> Mapping[str, _Known]:
     with gzip.open(DATA / "brands.csv.gz", "rt", encoding="utf-8", newline="") as file:
         return {row["key"]: _Known(row["name"] or row["key"].title(), row["category"], row["leads"] == "1") for row in csv.DictReader(file)}

@@ -142,6 +142,7 @@ class CategorizationApp:
                 PostgresJobsRepository(self.database),
                 self._queue,
                 max_queued=settings.max_queued,
+                max_open=settings.max_open_jobs,
                 message_lease_s=settings.queue_lease_s,
             ),
             suggestions=SuggestionsService(PostgresSuggestionsRepository(self.database), self.ledger),

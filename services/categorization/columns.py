@@ -53,13 +53,6 @@ class Columns:
             np.array([day_number(payment.transaction_date) for payment in payments], np.int32),
         )
 
-    def take(self, rows: npt.NDArray[np.int64]) -> Columns:
-        """Some of them."""
-        places = rows.tolist()
-        return Columns(
-            [self.descriptions[row] for row in places], [self.merchants[row] for row in places], self.amounts[rows], self.days[rows]
-        )
-
     def __len__(self) -> int:
         return len(self.descriptions)
 

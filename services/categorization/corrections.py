@@ -98,7 +98,7 @@ class Corrections:
 
 def unknown_category(category: str) -> ScaleError:
     """No such slug among the user's."""
-    return invalid("category", f"{category[:100]!r} is none of your categories; ListCategories names them")
+    return invalid("category", f"{category[:100]!r} is none of your categories; list them to see which there are")
 
 
 def _content(payment: Payment) -> list[str]:

@@ -13,7 +13,9 @@ from models.hypcd.merchant import merchant_keys
 from models.hypcd.personal import Basis, Evidence, Payments, PersonalAnchors
 from services.categorization.columns import NO_DAY, Columns, Floats, day_number
 from services.categorization.domain import Source
-from services.categorization.protocols import Model, Opinion
+from services.categorization.personal_model import PersonalModel
+from services.categorization.pooling import PoolWeights, pool
+from services.categorization.protocols import Model
 
 MOST_ALTERNATIVES = 5
 _LEAST_ALTERNATIVE = 0.01
@@ -41,7 +43,7 @@ class Decided:
     whys: Sequence[str]
     """What there is to say for it beyond the figures; empty where nothing is."""
     by_rules: npt.NDArray[np.bool_]
-    """[n], the shipped rules say so: the model is not sure, or there is none."""
+    """[n], the shipped rules say so: the model says something else or is not sure, or there is none."""
     points: Floats | None
     """[n, d], on the ball."""
     degraded: bool
@@ -75,9 +77,16 @@ class Decided:
 def decide(
     model: Model, columns: Columns, anchors: PersonalAnchors | None, *, rules: Model, known: Collection[str] | None, today: date
 ) -> Decided:
-    """One pass of the model, the shipped `rules` where it is not sure, and the user's own anchors on top of both. What is not among the
+    """One pass of the model, the shipped `rules` beside it, and the user's own head and anchors on top of both. What is not among the
     `known` slugs (None: all are) is no answer. A payment without a day is one of `today`."""
-    opinion, advised = _advised(model, rules, columns)
+    opinion, advised = model.opine(columns), np.full(len(columns), -1)
+    known_to_model = len(opinion.categories)
+    if not model.degraded:
+        opinion, advised = pool(
+            opinion, rules.opine(columns), PoolWeights.shipped(), threshold=model.threshold, rules_threshold=rules.threshold
+        )
+    if isinstance(model, PersonalModel):
+        opinion = model.moved(opinion, known_to_model, columns)
     keys = merchant_keys(columns.merchants, columns.descriptions)
     categories, probabilities, evidence = opinion.categories, opinion.probabilities, None
     if anchors is not None:
@@ -111,32 +120,3 @@ def decide(
         model.degraded,
         model.version,
     )
-
-
-def _advised(model: Model, rules: Model, columns: Columns) -> tuple[Opinion, npt.NDArray[np.int64]]:
-    """What the model says, and the rules where it is not sure and they know; and which category [n] they named, -1 where they were not
-    asked or did not know."""
-    opinion = model.opine(columns)
-    advised = np.full(len(columns), -1)
-    unsure = np.flatnonzero(opinion.probabilities.max(axis=1, initial=0) < model.threshold)
-    if model.degraded or not len(unsure):
-        return opinion, advised
-    answer = rules.opine(columns.take(unsure))
-    named = answer.probabilities.argmax(axis=1) if len(answer.categories) else np.empty(0, np.int64)
-    confidence = answer.probabilities[np.arange(len(named)), named]
-    knows = np.flatnonzero(confidence >= rules.threshold)
-    if not len(knows):
-        return opinion, advised
-    index = {category: place for place, category in enumerate(opinion.categories)}
-    for category in answer.categories:
-        index.setdefault(category, len(index))
-    probabilities = np.zeros((len(columns), len(index)), np.float32)
-    probabilities[:, : len(opinion.categories)] = opinion.probabilities
-    rows = unsure[knows]
-    advised[rows] = [index[answer.categories[place]] for place in named[knows]]
-    probabilities[rows] *= (1 - confidence[knows])[:, None]
-    probabilities[rows, advised[rows]] += confidence[knows]
-    whys = list(opinion.whys) or [""] * len(columns)
-    for row, place in zip(rows.tolist(), knows.tolist(), strict=True):
-        whys[row] = answer.whys[place]
-    return Opinion(list(index), probabilities, opinion.points, whys), advised

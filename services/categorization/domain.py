@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
-from services.kit.errors import AlreadyExists, FailedPrecondition, NotFound, ScaleError
+from services.kit.errors import AlreadyExists, FailedPrecondition, ScaleError
 
 UNCATEGORIZED = "uncategorized"
 """Stands for no category: in an answer that nothing was likely enough; in a correction that the user takes the own word back."""
@@ -210,15 +210,6 @@ def request_reused(what: str) -> ScaleError:
     """The same id came with another body."""
     return AlreadyExists(
         f"This request id was used for another {what}; send a new one.", reason="REQUEST_ID_REUSED", metadata={"subject": what}
-    )
-
-
-def category_unknown(category: str) -> ScaleError:
-    """No such slug among the user's."""
-    return NotFound(
-        f"There is no category {category[:100]!r}; ListCategories names all of them.",
-        reason="CATEGORY_NOT_FOUND",
-        metadata={"category": category[:100]},
     )
 
 

@@ -1,4 +1,4 @@
-"""The rules that answer where no model can: words of six languages, and the brands of the world. Pure; needs no artefact."""
+"""The rules beside the model, and in its place where there is none: words of seven languages, brands of the world. Needs no artefact."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from models.hypcd.merchant import MAX_READ, fold_text, merchant_key
-from models.knowledge.brands import Brand, match_brand
+from models.knowledge.brands import match_brand
 
 VERSION = "rules-1"
 KEYWORDS = Path(__file__).parent / "data" / "keywords.csv"
 _CACHED = 65_536
-_LONGEST_PHRASE = 4
 _LEAST_AFFIX = 4
 
 # How often such an answer is right, as counted on purchase cards whose labels are clear.
@@ -30,6 +29,8 @@ _RETURNED = 0.5
 _SELL_EVERYTHING = frozenset({"groceries_supermarket", "shopping_general", "shopping_marketplace"})
 """Who else stands in the text says more: Tesco's petrol is fuel."""
 _TOKEN = re.compile(r"[^\W_]+")
+_WRITTEN_OUT = re.compile(r"(?<=[^aeo\s])([aou])e|\b([aou])e")
+"""An umlaut as banks without one write it: GEBUEHR, BAECKEREI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +64,37 @@ class Vocabulary:
     prefixes: Mapping[str, str] = field(default_factory=dict)
     suffixes: Mapping[str, str] = field(default_factory=dict)
 
+    leads: Mapping[str, int] = field(default_factory=dict)
+    """Words that phrases begin with, and how many words the longest of these has: most words of a text begin none."""
+
+    @classmethod
+    def of(cls, phrases: Mapping[str, str], prefixes: Mapping[str, str], suffixes: Mapping[str, str]) -> Self:
+        """From words and what they mean."""
+        leads: dict[str, int] = {}
+        for words in (phrase.split(" ") for phrase in phrases):
+            leads[words[0]] = max(leads.get(words[0], 0), len(words))
+        return cls(phrases, prefixes, suffixes, leads)
+
     def find(self, words: Sequence[str]) -> _Found | None:
         """The longest phrase, the first of equal length, shops that sell everything last; else a word with a known beginning or end."""
-        for count in range(min(_LONGEST_PHRASE, len(words)), 0, -1):
-            phrases = (" ".join(words[start : start + count]) for start in range(len(words) - count + 1))
-            known = [_Found(self.phrases[phrase], _PHRASE if count > 1 else _WORD, phrase) for phrase in phrases if phrase in self.phrases]
-            if known:
-                return min(known, key=lambda found: found.category in _SELL_EVERYTHING)
+        longest, known = 0, list[_Found]()
+        for start, word in enumerate(words):
+            if word not in self.leads:
+                continue
+            for count in range(min(self.leads[word], len(words) - start), max(longest, 1) - 1, -1):
+                phrase = " ".join(words[start : start + count])
+                if (category := self.phrases.get(phrase)) is None:
+                    continue
+                if count > longest:
+                    longest, known = count, []
+                known.append(_Found(category, _PHRASE if count > 1 else _WORD, phrase))
+                break
+        if known:
+            return min(known, key=lambda found: found.category in _SELL_EVERYTHING)
+        begins, ends = tuple(self.prefixes), tuple(self.suffixes)
         for word in words:
+            if not word.startswith(begins) and not word.endswith(ends):
+                continue
             for length in range(len(word) - 1, _LEAST_AFFIX - 1, -1):
                 if category := self.prefixes.get(word[:length]) or self.suffixes.get(word[-length:]):
                     return _Found(category, _AFFIX, word)
@@ -92,17 +116,29 @@ def _classify(description: str, merchant: str, comes_in: bool) -> RuleAnswer:
     key = merchant_key(merchant, description)
     words = _TOKEN.findall(fold_text(f"{merchant} {description}").replace("'", ""))
     spending, income = vocabularies()
-    found = (income if comes_in else spending).find(words)
+    found = _find(income if comes_in else spending, words)
     if comes_in and not found:
-        spent = _spent(key, spending.find(words), match_brand(key))
+        spent = _spent(key, _find(spending, words), look_for_brand=True)
         return RuleAnswer("income_refund", _RETURNED, f"money back: {spent.reason}") if spent.reason else NO_ANSWER
-    return _spent(key, found, None if comes_in else match_brand(key))
+    return _spent(key, found, look_for_brand=not comes_in)
 
 
-def _spent(key: str, found: _Found | None, brand: Brand | None) -> RuleAnswer:
+def _find(vocabulary: Vocabulary, words: Sequence[str]) -> _Found | None:
+    """What the words say as they stand, else with the umlauts that they write out."""
+    found = vocabulary.find(words)
+    if found is not None:
+        return found
+    text = " ".join(words)
+    plain = _WRITTEN_OUT.sub(r"\1\2", text)
+    return vocabulary.find(plain.split(" ")) if plain != text else None
+
+
+def _spent(key: str, found: _Found | None, *, look_for_brand: bool) -> RuleAnswer:
     """A word that the merchant's name begins with goes before a brand, and a brand with nothing behind it before any other word."""
-    if brand and (not found or (brand.whole and not f"{key} ".startswith(f"{found.word} "))):
-        return RuleAnswer(brand.category, _BRAND if brand.whole else _BRAND_AND_MORE, f"{brand.name} is a known brand")
+    if look_for_brand and (found is None or not f"{key} ".startswith(f"{found.word} ")):
+        brand = match_brand(key)
+        if brand is not None and (found is None or brand.whole):
+            return RuleAnswer(brand.category, _BRAND if brand.whole else _BRAND_AND_MORE, f"{brand.name} is a known brand")
     return RuleAnswer(found.category, found.confidence, f'the text says "{found.word}"') if found else NO_ANSWER
 
 
@@ -115,7 +151,7 @@ def vocabularies() -> tuple[Vocabulary, Vocabulary]:
         for meanings, wanted in ((spending, "debit"), (income, "credit")):
             if sign in (wanted, "both") and meanings[kind].setdefault(word, category) != category:
                 raise ValueError(f"{KEYWORDS.name}: {word!r} is {meanings[kind][word]} and {category}; keep one")
-    return Vocabulary(**spending), Vocabulary(**income)
+    return Vocabulary.of(**spending), Vocabulary.of(**income)
 
 
 def _keywords() -> Iterator[tuple[str, str, str, str]]:

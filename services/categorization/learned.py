@@ -56,7 +56,9 @@ def _tried_out(head: Head, base: Model) -> Head:
     """The head, if it answers as it should. Raises whatever it raises, and ValueError."""
     if head.base_version != base.version:
         raise ValueError(f"it was trained on {head.base_version}, not on {base.version}")
-    found = base.opine(_PROBE, head).probabilities
+    opinion = base.opine(_PROBE)
+    assert opinion.points is not None  # nosec B101  # only a model with a ball has heads on it
+    found = head.probabilities(opinion.points, _PROBE.amounts, opinion.probabilities)
     if found.shape != (1, len(head.categories)) or not np.isfinite(found).all():
         raise ValueError(f"it answers {found.shape} for {len(head.categories)} categories, or with something that is no number")
     return head

@@ -41,11 +41,11 @@ def uuid_of(field: str, value: str) -> UUID:
         raise invalid(field, f"{value[:50]!r} is not a UUID") from None
 
 
-def payments_of(inputs: Sequence[pb.ClassifyInput], *, most: int = MOST_INPUTS) -> list[Payment]:
-    """Payments to classify. Raises InvalidArgument, which names the first that is wrong by its number from 0."""
+def payments_of(inputs: Sequence[pb.ClassifyInput], *, most: int = MOST_INPUTS, first: int = 0) -> list[Payment]:
+    """Payments to classify. Raises InvalidArgument, which names the first that is wrong by its number; these begin at `first`."""
     if not 1 <= len(inputs) <= most:
         raise invalid("inputs", f"has {len(inputs)} entries, 1 to {most} are allowed")
-    return [payment_of(message, f"inputs[{number}]") for number, message in enumerate(inputs)]
+    return [payment_of(message, f"inputs[{number}]") for number, message in enumerate(inputs, first)]
 
 
 def payment_of(message: pb.ClassifyInput, place: str = "input") -> Payment:

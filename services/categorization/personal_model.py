@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from services.categorization.columns import Columns, Floats
 from services.categorization.protocols import Group, Head, Model, Opinion
 
+_LEAST = np.float32(1e-9)
 PREFIX = "categorizer/"
 """Before the version, in answers: which model of the registry it is."""
 
@@ -23,9 +26,25 @@ class PersonalModel:
         self.version = f"{PREFIX}{version}"
         self.threshold = base.threshold
 
-    def opine(self, columns: Columns, head: Head | None = None) -> Opinion:
-        """See `Model`."""
-        return self._base.opine(columns, head or self._head)
+    def opine(self, columns: Columns) -> Opinion:
+        """See `Model`. What everybody is told; `moved` says what this user is."""
+        return self._base.opine(columns)
+
+    def moved(self, opinion: Opinion, known: int, columns: Columns) -> Opinion:
+        """What the head makes of an opinion of `opine`, and of the shipped rules, whose further categories stand behind the `known` ones of
+        the model. The user's own are the last."""
+        if opinion.points is None:
+            return opinion
+        said = self._head.probabilities(opinion.points, columns.amounts, opinion.probabilities[:, :known])
+        index = {category: place for place, category in enumerate(opinion.categories)}
+        places = [index.setdefault(category, len(index)) for category in self._head.categories]
+        probabilities = np.zeros((len(columns), len(index)), np.float32)
+        # Of what rules alone name, the head knows nothing: it leaves them what it leaves the others.
+        others = opinion.probabilities[:, known:]
+        left = np.maximum(1 - said.sum(axis=1, keepdims=True), 0) / np.maximum(others.sum(axis=1, keepdims=True), _LEAST)
+        probabilities[:, known : len(opinion.categories)] = others * left
+        probabilities[:, places] += said
+        return Opinion(list(index), probabilities, opinion.points, opinion.whys)
 
     def place(self, columns: Columns) -> Floats | None:
         """See `Model`."""

@@ -15,9 +15,8 @@ import numpy as np
 import structlog
 
 from models.hypcd import personal_weights
-from models.hypcd.merchant import merchant_keys
-from models.knowledge.blend import with_brands
 from models.knowledge.brands import match_brand
+from services.categorization import pooling
 from services.categorization.columns import Columns, Floats
 from services.categorization.domain import ModelInfo
 from services.categorization.metrics import MODEL_DEGRADED, MODEL_LOADS
@@ -57,16 +56,13 @@ class HypcdModel:
     def __init__(self, classifier: Classifier) -> None:
         self._classifier = classifier
         self.version = classifier.version
-        self.threshold = classifier.threshold
-        self._places = {category: place for place, category in enumerate(classifier.categories)}
+        # The network's own is for the network alone.
+        self.threshold = pooling.PoolWeights.shipped().threshold
 
-    def opine(self, columns: Columns, head: Head | None = None) -> Opinion:
+    def opine(self, columns: Columns) -> Opinion:
         """See `Model`."""
         found = self._classifier.predict(_items(columns))
-        likely = with_brands(found.probabilities, self._places, _keys(columns), columns.amounts)
-        if head is None:
-            return Opinion(self._classifier.categories, likely, found.points)
-        return Opinion(head.categories, head.probabilities(found.points, columns.amounts, likely), found.points)
+        return Opinion(self._classifier.categories, found.probabilities, found.points)
 
     def place(self, columns: Columns) -> Floats | None:
         """See `Model`."""
@@ -81,10 +77,6 @@ class HypcdModel:
         # Whoever asks has left out what lies near a category.
         found = discover(points, known, far_from=0.0, min_size=least_members, c=self._classifier.curvature)
         return [Group(cluster.members.tolist(), cluster.score) for cluster in found]
-
-
-def _keys(columns: Columns) -> list[str]:
-    return merchant_keys(columns.merchants, columns.descriptions)
 
 
 def _items(columns: Columns) -> Items:
@@ -106,8 +98,9 @@ def load_hypcd(folder: Path) -> LoadedModel:
     classifier = Classifier.load(folder)
     try:
         personal_weights.Weights.read(personal_weights.FILE)
+        pooling.PoolWeights.read(pooling.FILE)
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"what weighs the user's corrections cannot be used: {error}") from error
+        raise ArtifactError(f"what weighs corrections, network and rules cannot be used: {error}") from error
     # The table of brands is read now, not while the first one who asks waits.
     match_brand("")
     hashes = read_manifest(folder).hashes
@@ -270,9 +263,10 @@ def _signature(folder: Path) -> Signature:
     """What tells that files were changed, without reading them; nothing for a folder that is not there."""
     try:
         files = [path for path in sorted(folder.iterdir()) if path.suffix in (".pt", ".json")]
-        found = [(path.name, path.stat()) for path in files if path != personal_weights.FILE]
+        found = [(path.name, path.stat()) for path in files if path not in (personal_weights.FILE, pooling.FILE)]
     except OSError:
         return _NOTHING
-    with suppress(OSError):
-        found.append((personal_weights.FILE.name, personal_weights.FILE.stat()))
+    for file in (personal_weights.FILE, pooling.FILE):
+        with suppress(OSError):
+            found.append((file.name, file.stat()))
     return tuple((name, status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino) for name, status in found)

@@ -85,8 +85,8 @@ class Model(Protocol):
     def threshold(self) -> float:
         """Below this confidence there is no answer."""
 
-    def opine(self, columns: Columns, head: Head | None = None) -> Opinion:
-        """One forward pass, with a user's own `head` where there is one. Call it where `Predictor.run` does."""
+    def opine(self, columns: Columns) -> Opinion:
+        """One forward pass. Call it where `Predictor.run` does."""
 
     def place(self, columns: Columns) -> Floats | None:
         """Where payments lie on the ball, [n, d]; None without one."""

@@ -43,7 +43,7 @@ def of_decision(decided: Decided, row: int, payment: Payment, categories: Catego
     if decided.by_rules[row] and decided.whys:
         reasons.append(decided.whys[row])
     if not decided.by_rules[row] and not decided.personal[row]:
-        reasons += [*_brand(decided, row, categories), _looks_like(decided, row, categories, model)]
+        reasons += [*_known(decided, row, categories), _looks_like(decided, row, categories, model)]
     return reasons or [f"{likeliest} is likeliest: {confidence:.0%}."]
 
 
@@ -63,13 +63,13 @@ def _personal(decided: Decided, row: int, payment: Payment, likeliest: str) -> s
     return f"Your payments like it are mostly {likeliest}."
 
 
-def _brand(decided: Decided, row: int, categories: Categories) -> list[str]:
-    """What the world knows of the merchant, where it says the same."""
+def _known(decided: Decided, row: int, categories: Categories) -> list[str]:
+    """What the world knows of the merchant, else the rules of the words, where it says the same."""
     brand = match_brand(decided.keys[row])
     chosen = decided.categories[decided.best[row]]
-    if brand is None or chosen not in categories or brand.category not in (chosen, categories[chosen].primary_slug):
-        return []
-    return [f"{brand.name} is known for {name_of(brand.category, categories)}."]
+    if brand is not None and chosen in categories and brand.category in (chosen, categories[chosen].primary_slug):
+        return [f"{brand.name} is known for {name_of(brand.category, categories)}."]
+    return [decided.whys[row]] if decided.whys and decided.whys[row] else []
 
 
 def _times(count: int) -> str:

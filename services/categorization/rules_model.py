@@ -8,7 +8,7 @@ import numpy as np
 
 from services.categorization.columns import Columns, Floats
 from services.categorization.fallback import VERSION, classify_many
-from services.categorization.protocols import Group, Head, Opinion
+from services.categorization.protocols import Group, Opinion
 
 
 class RulesModel:
@@ -18,15 +18,14 @@ class RulesModel:
     degraded = True
     threshold = 0.5
 
-    def opine(self, columns: Columns, head: Head | None = None) -> Opinion:
-        """See `Model`. No head goes with them."""
+    def opine(self, columns: Columns) -> Opinion:
+        """See `Model`."""
         answers = classify_many(columns.descriptions, columns.merchants, columns.amounts.tolist())
-        categories = sorted({answer.category for answer in answers if answer.category})
+        categories = sorted({answer.category for answer in answers} - {""})
         places = {category: place for place, category in enumerate(categories)}
         probabilities = np.zeros((len(answers), len(categories)), np.float32)
-        for row, answer in enumerate(answers):
-            if answer.category:
-                probabilities[row, places[answer.category]] = answer.confidence
+        known = [row for row, answer in enumerate(answers) if answer.category]
+        probabilities[known, [places[answers[row].category] for row in known]] = [answers[row].confidence for row in known]
         whys = [f"{answer.reason[:1].upper()}{answer.reason[1:]}." if answer.reason else "" for answer in answers]
         return Opinion(categories, probabilities, None, whys)
 

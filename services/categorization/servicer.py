@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import TypeVar
 from uuid import UUID
 
 import grpc.aio
@@ -14,7 +15,7 @@ from scale.categorization.v1.categorization_service_pb2_grpc import Categorizati
 from services.categorization.arrow import read_batch, write_batch
 from services.categorization.corrections import Corrections
 from services.categorization.domain import Payment, Source
-from services.categorization.jobs.domain import MOST_JOB_INPUTS
+from services.categorization.jobs.domain import MOST_JOB_BYTES, MOST_JOB_INPUTS, job_too_large
 from services.categorization.jobs.service import JobsService
 from services.categorization.messages import (
     MAX_REQUEST_ID_CHARS,
@@ -33,6 +34,8 @@ from services.categorization.suggestions.servicer import SuggestionMethods
 from services.kit import context
 from services.kit.errors import Aborted, DeadlineExceeded, invalid
 from services.kit.pagination import PageTokens, page_size
+
+Part = TypeVar("Part")
 
 _MAX_SLUG_CHARS = 100
 
@@ -101,7 +104,7 @@ class CategorizationServicer(SuggestionMethods, CategorizationServiceServicer):
         # A caller that died looks like one that has finished: only `end` tells them apart.
         raise _incomplete("The stream stopped before its end")
 
-    async def _next(self, parts: AsyncIterator[pb.ClassifyStreamRequest]) -> pb.ClassifyStreamRequest | None:
+    async def _next(self, parts: AsyncIterator[Part]) -> Part | None:
         try:
             async with asyncio.timeout(self._idle_timeout_s):
                 return await anext(parts, None)
@@ -125,6 +128,38 @@ class CategorizationServicer(SuggestionMethods, CategorizationServiceServicer):
         payments = payments_of(request.inputs, most=MOST_JOB_INPUTS)
         job = await self._jobs.start_classification(context.identity().user_id, payments, request_id=request_id)
         return pb.StartClassificationResponse(job=job_message(job))
+
+    async def StartClassificationStream(
+        self, request: AsyncIterator[pb.StartClassificationStreamRequest], _: grpc.aio.ServicerContext
+    ) -> pb.StartClassificationStreamResponse:
+        """In the background, from several messages."""
+        request_id, payments = await self._read_payments(aiter(request))
+        job = await self._jobs.start_classification(context.identity().user_id, payments, request_id=request_id)
+        return pb.StartClassificationStreamResponse(job=job_message(job))
+
+    async def _read_payments(self, parts: AsyncIterator[pb.StartClassificationStreamRequest]) -> tuple[str, list[Payment]]:
+        first = await self._next(parts)
+        if first is None or first.WhichOneof("payload") != "request_id":
+            raise invalid("request_id", "is required, in the first message")
+        request_id, payments, size = _request_id(first.request_id), list[Payment](), 0
+        while (part := await self._next(parts)) is not None:
+            match part.WhichOneof("payload"):
+                case "inputs":
+                    size += part.ByteSize()
+                    if size > MOST_JOB_BYTES:
+                        raise job_too_large()
+                    payments += payments_of(part.inputs.inputs, first=len(payments))
+                    if len(payments) > MOST_JOB_INPUTS:
+                        raise invalid("inputs", f"has more than {MOST_JOB_INPUTS} entries")
+                case "end":
+                    if part.end.input_count != len(payments):
+                        raise _incomplete(f"The stream had {len(payments)} payments, and its end says {part.end.input_count}")
+                    if not payments:
+                        raise invalid("inputs", f"has 0 entries, 1 to {MOST_JOB_INPUTS} are allowed")
+                    return request_id, payments
+                case _:
+                    raise invalid("payload", "must be inputs or end, after the first message")
+        raise _incomplete("The stream stopped without its end")
 
     async def StartRecategorization(
         self, request: pb.StartRecategorizationRequest, _: grpc.aio.ServicerContext

@@ -75,6 +75,7 @@ class CategorizationSettings(ServiceSettings, ModelSettings, JobSettings):
     rules_timeout_s: float = Field(2, gt=0, description="Seconds that the ledger has to say what the user's rules say of payments.")
     stream_idle_timeout_s: float = Field(60, gt=0, description="Seconds to wait for the next part of a stream before it is given up.")
     max_queued: int = Field(500, ge=1, description="Jobs that wait for a worker; more are refused (429).")
+    max_open_jobs: int = Field(5, ge=1, description="Jobs of one user that go on at the same time; more are refused (429).")
     restore_idle_timeout_s: float = Field(60, gt=0, description="Seconds to wait for the next part of an export before it is given up.")
     export_timeout_s: float = Field(3600, gt=0, description="Seconds that one table may take on its way out or back.")
     max_exports: int = Field(4, ge=1, description="Exports and restores at once in this process; others are told to come back.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Path, Request
@@ -35,6 +36,7 @@ _POLL_AFTER_S = 1
 _READ_AT_ONCE_BYTES = 64 * 1024
 # Room for the rest of a message.
 _MAX_INPUT_BYTES = MAX_MESSAGE_BYTES - 64 * 1024
+_AROUND_INPUT_BYTES = 8
 _STARTED: dict[int | str, dict[str, Any]] = {
     202: {"model": schemas.Job, "description": "Begun; the job is at the address in Location."},
 }
@@ -84,10 +86,32 @@ async def classify_batch(request: Request, key: IdempotencyKey = None) -> Respon
     inputs = _read_batch(body) if len(body) <= _READ_AT_ONCE_BYTES else await asyncio.to_thread(_read_batch, body)
     categorization = upstreams(request).categorization
     if len(inputs) > schemas.MAX_SYNCHRONOUS:
-        started = await categorization.unary("StartClassification", pb.StartClassificationRequest(request_id=request_id, inputs=inputs))
+        started = await categorization.stream_unary(
+            "StartClassificationStream", _messages(request_id, inputs), timeout_s=request.app.state.settings.import_timeout_s
+        )
         return _started(request, started.job)
-    answer = await categorization.unary("ClassifyBatch", pb.ClassifyBatchRequest(inputs=inputs))
-    return json_answer(request, {"items": list(map(shape.classification_json, answer.classifications))}, Cache.PREDICTION)
+    answers = [await categorization.unary("ClassifyBatch", pb.ClassifyBatchRequest(inputs=part)) for part in _parts(inputs)]
+    content = {"items": [shape.classification_json(one) for answer in answers for one in answer.classifications]}
+    return json_answer(request, content, Cache.PREDICTION)
+
+
+async def _messages(request_id: str, inputs: Sequence[pb.ClassifyInput]) -> AsyncIterator[pb.StartClassificationStreamRequest]:
+    yield pb.StartClassificationStreamRequest(request_id=request_id)
+    for part in _parts(inputs):
+        yield pb.StartClassificationStreamRequest(inputs=pb.ClassifyInputs(inputs=part))
+    yield pb.StartClassificationStreamRequest(end=pb.ClassifyStreamEnd(input_count=len(inputs)))
+
+
+def _parts(inputs: Sequence[pb.ClassifyInput]) -> Iterator[Sequence[pb.ClassifyInput]]:
+    """As many at a time as one message may hold."""
+    start, size = 0, 0
+    for place, one in enumerate(inputs):
+        more = one.ByteSize() + _AROUND_INPUT_BYTES
+        if place > start and (place - start == schemas.MAX_SYNCHRONOUS or size + more > _MAX_INPUT_BYTES):
+            yield inputs[start:place]
+            start, size = place, 0
+        size += more
+    yield inputs[start:]
 
 
 def _read_batch(body: bytes) -> list[pb.ClassifyInput]:
@@ -99,10 +123,7 @@ def _read_batch(body: bytes) -> list[pb.ClassifyInput]:
         if failures[0]["type"] == "json_invalid":
             raise invalid("body", f"is not JSON: {failures[0]['ctx']['error']}") from None
         raise RequestValidationError([{**failure, "loc": ("body", *failure["loc"])} for failure in failures]) from None
-    inputs = list(map(shape.classify_input, batch.items))
-    if sum(one.ByteSize() + 8 for one in inputs) > _MAX_INPUT_BYTES:
-        raise InvalidArgument("The items are too much for one request: send fewer at a time.", reason="BODY_TOO_LARGE")
-    return inputs
+    return list(map(shape.classify_input, batch.items))
 
 
 def _started(request: Request, job: pb.CategorizationJob) -> Response:

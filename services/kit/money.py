@@ -76,7 +76,8 @@ def parse_amount(text: str, field: str = "amount") -> Decimal:
         amount = Decimal(text.strip())
     except InvalidOperation:
         raise invalid(field, f"{text[:40]!r} is not a decimal number such as -12.34") from None
-    if not amount.is_finite() or "e" in text.lower() or "_" in text:
+    # Decimal takes the digits of every script.
+    if not amount.is_finite() or not text.isascii() or "e" in text.lower() or "_" in text:
         raise invalid(field, f"{text[:40]!r} is not a decimal number such as -12.34")
     if abs(amount) > MAX_AMOUNT:
         raise invalid(field, f"is larger than the ledger holds ({MAX_AMOUNT})")

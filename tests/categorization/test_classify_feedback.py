@@ -175,6 +175,7 @@ async def test_what_is_wrong_changes_nothing(stack: Stack) -> None:
         with pytest.raises(InvalidArgument) as caught:
             await stack.correct(subject, category)
         assert caught.value.fields[0].field == "category"
+        assert "ListCategories" not in caught.value.message
     with pytest.raises(NotFound):
         await stack.correct(uuid_utils.compat.uuid7(), "dining")
     with pytest.raises(NotFound):

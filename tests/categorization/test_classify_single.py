@@ -24,21 +24,24 @@ async def test_classify_single(stack: Stack) -> None:
     listed = (await stack.ask_ledger("ListCategories", accounts_pb.ListCategoriesRequest())).categories
     assert answer.category in {one.slug for one in listed}
     assert (answer.category, answer.primary_category) == ("groceries_supermarket", "groceries")
-    assert answer.confidence == pytest.approx(0.9)
+    assert 0.9 < answer.confidence < 1, "the model says so with 0.9, and a word of the shipped rules says the same"
     assert (answer.source, answer.abstained, answer.degraded) == (MODEL, False, False)
     assert answer.model_version == "hypcd-test+1"
     brand, looks = answer.reasons
     assert brand == "Rewe is known for Supermarkets."
-    assert looks.startswith("Its text and amount are nearest to Supermarkets (90%)")
-    assert [one.category for one in answer.alternatives] == ["transport_fuel", "housing_rent", "dining_cafe"]
-    assert answer.alternatives[0].primary_category == "transport"
+    assert looks.startswith(f"Its text and amount are nearest to Supermarkets ({answer.confidence:.0%})")
 
 
 async def test_what_is_not_likely_enough_is_no_answer(stack: Stack) -> None:
     answer = await stack.classify("something else")
     assert (answer.category, answer.primary_category, answer.abstained) == ("uncategorized", "uncategorized", True)
     assert answer.confidence == pytest.approx(0.25)
-    assert len(answer.alternatives) == 4
+    assert sorted((one.category, one.primary_category) for one in answer.alternatives) == [
+        ("dining_cafe", "dining"),
+        ("groceries_supermarket", "groceries"),
+        ("housing_rent", "housing"),
+        ("transport_fuel", "transport"),
+    ]
     assert "not likely enough: 50% are needed" in answer.reasons[0]
 
 

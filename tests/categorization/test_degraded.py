@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import grpc
@@ -14,6 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from models.hypcd import personal_weights
 from scale.categorization.v1 import categorization_service_pb2 as pb
+from services.categorization import pooling
 from services.categorization.app import SERVICE
 from services.categorization.predictor import load_hypcd
 from services.categorization.settings import MODELS_DIR
@@ -62,17 +64,17 @@ async def test_classify_works_with_an_empty_or_corrupt_folder(
     assert "no model: the rules answer" in capfd.readouterr().out
 
 
-async def test_corrections_count_while_what_weighs_them_is_broken(
-    servers: LocalSystem, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("weights", [personal_weights, pooling])
+async def test_corrections_count_while_what_weighs_evidence_is_broken(
+    servers: LocalSystem, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: ModuleType
 ) -> None:
-    file = tmp_path / "personal.json"
+    whole, file = weights.FILE.read_bytes(), tmp_path / weights.FILE.name
     file.write_text("{}")
-    whole = personal_weights.FILE.read_bytes()
-    monkeypatch.setattr(personal_weights, "FILE", file)
+    monkeypatch.setattr(weights, "FILE", file)
     async with categorization(servers, ledger, MODELS_DIR, load=load_hypcd) as stack:
         info = (await stack.call("GetModelInfo", pb.GetModelInfoRequest())).model
         assert info.degraded
-        assert "personal.json" in info.reason
+        assert file.name in info.reason
         await stack.correct("REWE", "housing")
         answer = await stack.classify("REWE")
         assert (answer.category, answer.source, answer.degraded) == ("housing", pb.CLASSIFICATION_SOURCE_USER, True)

@@ -93,7 +93,7 @@ class Bench:
             acceptance=Acceptance(),
             catching_up=self.catching_up,
         )
-        self.service = JobsService(self.repository, self.queue, max_queued=3, message_lease_s=60)
+        self.service = JobsService(self.repository, self.queue, max_queued=3, max_open=4, message_lease_s=60)
 
     def runs(self, *, lease_s: float = 30, slice_s: float = 200, classifies: object = None) -> JobRuns:
         return JobRuns(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
 import uuid_utils.compat
 
+from scale.accounts.v1 import accounts_service_pb2 as accounts_pb
 from scale.accounts.v1 import transaction_pb2
 from scale.categorization.v1 import categorization_service_pb2 as pb
-from services.categorization.domain import LedgerPage, LedgerTransaction, Payment, Source, WorkedOut
+from services.categorization.domain import Category, LedgerPage, LedgerTransaction, Payment, Source, WorkedOut
 from services.categorization.jobs.domain import Job, JobKind, JobState
 from services.categorization.jobs.repository import PostgresJobsRepository
 from services.categorization.jobs.runs import JobRuns
@@ -38,7 +40,7 @@ class Looks:
         self.user_id, self.ledger = user_id, ledger
         self.predictor = StillPredictor()
         jobs = PostgresJobsRepository(database)
-        self.service = JobsService(jobs, FakeQueue(), max_queued=9, message_lease_s=60)
+        self.service = JobsService(jobs, FakeQueue(), max_queued=9, max_open=9, message_lease_s=60)
         work = DiscoveryWork(
             repository=PostgresSuggestionsRepository(database),
             ledger=ledger,
@@ -146,6 +148,33 @@ async def test_what_was_suggested_is_not_suggested_again(looks: Looks, stack: St
     assert [one.suggestion_id for one in await suggestions(stack, DISMISSED)] == [first[0].suggestion_id]
 
 
+def fill_like_groups(ledger: FakeLedger, *numbers: int) -> None:
+    """Three merchants each, which have nothing but a number and one word in common; and one merchant of another kind."""
+    groups_of(ledger, [uuid_utils.compat.uuid7() for _ in range(30)], "KIOSK")
+    first = ("ABEL", "BERTA", "CESAR", "DORA", "EMIL", "FRITZ", "GUSTAV", "HEINRICH", "IDA")
+    for number in numbers:
+        texts = [f"K{number} {name} VUNDRI" for name in first[number * 3 : number * 3 + 3]]
+        groups_of(ledger, [uuid_utils.compat.uuid7() for _ in range(6)], *texts)
+
+
+async def test_groups_of_one_name_are_one_suggestion(looks: Looks, stack: Stack) -> None:
+    fill_like_groups(looks.ledger, 0, 1, 2)
+    await looks.look()
+    (found,) = await suggestions(stack)
+    assert (found.name, found.transaction_count) == ("Vundri", 18)
+    assert {text.split()[0] for text in found.examples} == {"K0", "K1", "K2"}
+    assert (await looks.look()).changed_count == 0
+
+
+async def test_no_suggestion_has_the_name_of_a_category_or_of_another(looks: Looks, stack: Stack) -> None:
+    looks.ledger.categories["x"] = Category("x", "Vundri", "dining")
+    for number, names in enumerate((["My Vundri"], ["My Vundri", "My Vundri 2"], ["My Vundri", "My Vundri 2", "My Vundri 3"])):
+        looks.ledger.transactions.clear()
+        fill_like_groups(looks.ledger, number)
+        await looks.look()
+        assert sorted(one.name for one in await suggestions(stack)) == names
+
+
 async def test_pages_hold_every_suggestion_once(looks: Looks, stack: Stack) -> None:
     fill(looks.ledger)
     await looks.look()
@@ -176,6 +205,35 @@ async def test_an_accepted_suggestion_is_a_category_with_its_transactions_and_th
     with pytest.raises(FailedPrecondition) as caught:
         await stack.call("DismissSuggestion", pb.DismissSuggestionRequest(suggestion_id=found.suggestion_id))
     assert caught.value.reason == "SUGGESTION_ACCEPTED"
+
+
+async def test_accepted_twice_at_once_under_different_names_it_is_one_category(looks: Looks, stack: Stack) -> None:
+    groups_of(looks.ledger, await stack.add_rows(HALLS * 2), *HALLS)
+    await looks.look()
+    (found,) = await suggestions(stack)
+    requests = [pb.AcceptSuggestionRequest(suggestion_id=found.suggestion_id, name=name) for name in ("Climbing", "Bouldering", "Sport")]
+    answers = await asyncio.gather(*(stack.call("AcceptSuggestion", request) for request in requests))
+    assert len({answer.suggestion.category for answer in answers}) == 1
+    listed = await stack.ask_ledger("ListCategories", accounts_pb.ListCategoriesRequest(page_size=1000))
+    own = [one.slug for one in listed.categories if one.name in ("Climbing", "Bouldering", "Sport")]
+    assert own == [answers[0].suggestion.category]
+
+
+async def test_what_the_user_has_said_of_a_member_stays_when_its_suggestion_is_accepted(looks: Looks, stack: Stack) -> None:
+    ids = await stack.add_rows(HALLS * 2)
+    groups_of(looks.ledger, ids, *HALLS)
+    await looks.look()
+    (found,) = await suggestions(stack)
+    await stack.correct(ids[0], "dining")
+    edited = accounts_pb.SetCategoryRequest(transaction_id=str(ids[1]), category="travel")
+    await stack.ask_ledger("SetCategory", edited)
+    await stack.call("AcceptSuggestion", pb.AcceptSuggestionRequest(suggestion_id=found.suggestion_id, name="Climbing"))
+    words = await PostgresWordsRepository(stack.app.database).words(stack.user_id, list(map(str, ids)))
+    anchors = {UUID(subject): anchor.category for subject, anchor in words.by_subject.items()}
+    assert anchors == {ids[0]: "dining"} | dict.fromkeys(ids[2:], "climbing")
+    for one, category in ((ids[0], "dining"), (ids[1], "travel"), (ids[2], "climbing")):
+        assert (await stack.transaction(one)).category == category
+        assert (await stack.classify("BOULDERHALLE", transaction_id=str(one))).category == category
 
 
 async def test_what_stands_in_the_way_of_a_new_category_changes_nothing(looks: Looks, stack: Stack) -> None:

@@ -124,6 +124,14 @@ def test_a_correction_says_what_it_is_worth(scale: Scale, gateway: FakeGateway) 
     assert scale("correct", "one", "groceries").exit_code == 2
 
 
+def test_a_word_that_is_taken_back_promises_nothing(scale: Scale, gateway: FakeGateway) -> None:
+    said = {"category": "uncategorized", "previous_category": "dining", "merchant": "rewe"}
+    gateway.answer("POST /api/v1/classify/feedback", said, status=201)
+    gateway.answer("POST /api/v1/classify/feedback", said | {"previous_category": None}, status=201)
+    assert scale("correct", TRANSACTION, "uncategorized").output.splitlines() == ["What you said of it is taken back; it was dining."]
+    assert scale("correct", TRANSACTION, "uncategorized").output.splitlines() == ["What you said of it is taken back."]
+
+
 def test_recategorize_waits_for_the_end(scale: Scale, gateway: FakeGateway) -> None:
     gateway.answer("POST /api/v1/classify/recategorize", STARTED, status=202)
     gateway.answer(f"GET /api/v1/classify/jobs/{JOB}", STARTED | {"state": "running", "total": 4711, "done": 2000})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,30 @@ def test_a_category_set_by_hand_is_learned_from(user: RestUser, other: RestUser)
     taken_back = user.http.patch(f"/transactions/{first}", json={"category": None}).json()
     assert (taken_back["category"], taken_back["category_source"], taken_back["note"]) == (None, None, "evening class")
     assert classified(user, f"{NOBODY_KNOWS} 0003")["category"] != "education"
+
+
+def test_an_edit_of_many_is_the_users_word_on_each_and_so_is_taking_it_back(user: RestUser) -> None:
+    user.imported(HEADER + f"2026-03-02,-23.10,EUR,{NOBODY_KNOWS} 0001\n")
+    one = by_description(user)[f"{NOBODY_KNOWS} 0001"]["id"]
+    corrected(user, "education", transaction_id=one)
+    edit = user.http.patch("/transactions", json={"filter": "description:handels", "category": "giving"}).json()
+    assert edit["changed"] == 1
+    answer = classified(user, f"{NOBODY_KNOWS} 0001", transaction_id=one)
+    assert (answer["category"], answer["source"], answer["confidence"]) == ("giving", "user", 1)
+    assert classified(user, f"{NOBODY_KNOWS} 0002")["category"] == "giving", "what was learned of it follows"
+    user.http.post(f"/edits/{edit['id']}/undo").raise_for_status()
+    assert classified(user, f"{NOBODY_KNOWS} 0001", transaction_id=one)["category"] == "education"
+
+
+def test_words_at_once_leave_the_ledger_and_the_answer_alike(user: RestUser) -> None:
+    user.imported(HEADER + "".join(f"2026-03-{day:02},-{day}.00,EUR,SHOP NUMBER {day}\n" for day in range(1, 13)))
+    with ThreadPoolExecutor(8) as pool:
+        for one in user.transactions():
+            list(
+                pool.map(lambda category, one=one: corrected(user, category, transaction_id=one["id"]), ("dining", "travel", "health") * 2)
+            )
+    for one in user.transactions():
+        assert classified(user, one["description"], transaction_id=one["id"])["category"] == one["category"]
 
 
 def test_the_whole_past_anew_but_not_what_somebody_said(user: RestUser) -> None:

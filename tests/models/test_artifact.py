@@ -65,6 +65,8 @@ def test_a_damaged_file_is_refused(folder: Path, harm: Callable[[Path], object],
     [
         "", "{}", "[]", "null", "\x00", '{"format": 1, "version": "v"}', '{"format": 1, "version": "", "files": {}}',
         '{"format": 2, "version": "v", "files": {}}', '{"format": 1, "version": "v", "files": {"a.pt": "x"}}',
+        '{"format": 1, "version": "two\\nlines", "files": {}}', '{"format": 1, "version": "<b>", "files": {}}',
+        '{"format": 1, "version": "../v", "files": {}}', '{"format": 1, "version": "' + "v" * 101 + '", "files": {}}',
         "[" * 60_000, '{"a": "' + "x" * 70_000,
     ],
 )  # fmt: skip

@@ -90,13 +90,6 @@ def test_a_primary_category_is_said_where_no_detail_is_likely_enough(tmp_path: P
     np.testing.assert_array_equal(said, details[:, 2:4].max(axis=1) >= 0.3)
 
 
-def test_the_nearest_anchors_come_first(classifier: Classifier) -> None:
-    for place, slug in enumerate(DETAILED):
-        nearest = classifier.nearest_anchors(classifier.anchors[place], 9)
-        assert (nearest[0][0], len(nearest)) == (slug, 4)
-        assert nearest == sorted(nearest, key=lambda pair: pair[1])
-
-
 def test_a_primary_category_has_an_anchor_amid_its_details(classifier: Classifier) -> None:
     assert classifier.anchors.shape == (7, classifier.dimension)
     np.testing.assert_allclose(classifier.anchors[4:6], classifier.anchors[:2], rtol=1e-4)

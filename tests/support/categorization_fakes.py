@@ -28,7 +28,7 @@ from services.categorization.domain import (
     WorkedOut,
 )
 from services.categorization.predictor import LoadedModel
-from services.categorization.protocols import Group, Head, Model, Opinion
+from services.categorization.protocols import Group, Model, Opinion
 from services.categorization.rules_model import RulesModel
 from services.kit.errors import InvalidArgument, NotFound, ScaleError
 
@@ -59,7 +59,7 @@ class WordModel:
         self.passes: list[int] = []
         self.placed: list[int] = []
 
-    def opine(self, columns: Columns, head: Head | None = None) -> Opinion:
+    def opine(self, columns: Columns) -> Opinion:
         self.passes.append(len(columns))
         probabilities = np.full((len(columns), len(CATEGORIES)), 0.25, np.float32)
         for row, (description, merchant) in enumerate(zip(columns.descriptions, columns.merchants, strict=True)):
@@ -67,10 +67,7 @@ class WordModel:
                 if word in WORDS:
                     probabilities[row] = 0.1 / 3
                     probabilities[row, CATEGORIES.index(WORDS[word])] = 0.9
-        points = self._points(columns)
-        if head is not None:
-            return Opinion(head.categories, head.probabilities(points, columns.amounts, probabilities), points)
-        return Opinion(CATEGORIES, probabilities, points)
+        return Opinion(CATEGORIES, probabilities, self._points(columns))
 
     def place(self, columns: Columns) -> Floats:
         self.placed.append(len(columns))
@@ -124,7 +121,7 @@ def load_head(artifact: bytes) -> OneCategoryHead:
 class Silent(RulesModel):
     """Rules that know nothing."""
 
-    def opine(self, columns: Columns, head: Head | None = None) -> Opinion:
+    def opine(self, columns: Columns) -> Opinion:
         return Opinion([], np.zeros((len(columns), 0), np.float32), None, [""] * len(columns))
 
 

@@ -292,9 +292,15 @@ class FakeAccounts(_Fake, AccountsServiceServicer):
         return accounts_pb.CreateCategoryResponse(category=category)
 
 
+def _handler_of(method: Any) -> Any:
+    if method.server_streaming:
+        return grpc.unary_stream_rpc_method_handler
+    return grpc.stream_unary_rpc_method_handler if method.client_streaming else grpc.unary_unary_rpc_method_handler
+
+
 class FakeSubject(_Fake):
-    """Any service whose methods take one message: answers with what `answers` holds for the method, else with an empty message. One that
-    streams answers with what `steps` holds for it: an error among them is raised, a number is a pause in seconds."""
+    """Any service: a method answers with what `answers` holds for it, else with an empty message. A stream in is one request, the list
+    of its messages; one that streams out answers with what `steps` holds for it: an error among them is raised, a number is a pause in seconds."""
 
     def __init__(self, service: Any) -> None:
         super().__init__()
@@ -307,14 +313,17 @@ class FakeSubject(_Fake):
     def register(self, server: grpc.aio.Server) -> None:
         """Adds its methods."""
         handlers = {
-            method.name: (grpc.unary_stream_rpc_method_handler if method.server_streaming else grpc.unary_unary_rpc_method_handler)(
-                partial(self._stream if method.server_streaming else self._answer, method),
+            method.name: _handler_of(method)(
+                partial(self._stream if method.server_streaming else self._answer_all if method.client_streaming else self._answer, method),
                 request_deserializer=GetMessageClass(method.input_type).FromString,
                 response_serializer=lambda message: message.SerializeToString(),
             )
             for method in self._service.methods
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(self._service.full_name, handlers),))
+
+    async def _answer_all(self, method: Any, requests: AsyncIterator[Any], call: Any) -> Any:
+        return await self._answer(method, [request async for request in requests], call)
 
     async def _answer(self, method: Any, request: Any, call: Any) -> Any:
         await self._enter(request, call)

@@ -30,6 +30,9 @@ _BLANKS = re.compile(r"\s*")
 _WORD = re.compile(r"(?!')(?:[^\s()\",=<>:!@]|!(?!=)|@(?!>))+")
 _QUOTED = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'")
 _SIGN = re.compile(r"!=|<=|>=|@>|[=<>:]")
+# What other languages compare with, behind the name of a field: nobody means to search for it. In one word only where something follows.
+_FOREIGN_SIGN = re.compile(r"[~*^%|!]+(?=[\s\"'(]|$)")
+_JOINED = re.compile(r"(\w+)([~*^%|!]+)(?=[\w\"'])")
 _FIELDS = {field.value: field for field in Field}
 
 
@@ -104,6 +107,8 @@ class _Parser:
         after_word = self.place
         field, sign = _FIELDS.get(word.lower()), self._match(_SIGN)
         if field is None:
+            if (joined := _JOINED.match(self.text, start)) is not None and joined[1].lower() in _FIELDS:
+                raise self._no_sign(start + len(joined[1]), joined[2], _FIELDS[joined[1].lower()])
             if sign:
                 known = ", ".join(_FIELDS)
                 raise self._wrong(start, f"there is no field {shown(word)}; there are {known}. To search for such words, quote them")
@@ -115,6 +120,8 @@ class _Parser:
             if self._takes("IN"):
                 return Not(self._among(field)) if negated else self._among(field)
         self.place = after_word
+        if (foreign := self._match(_FOREIGN_SIGN)) is not None:
+            raise self._no_sign(self.place - len(foreign), foreign, field)
         return self._search(start, word)
 
     def _comparison(self, field: Field, sign: str) -> Expression:
@@ -223,6 +230,9 @@ class _Parser:
         start = self._skip_blanks()
         rest = self.text[start:].split(maxsplit=1)
         return self._wrong(start, f"expected {what}, found {shown(rest[0]) if rest else 'the end'}")
+
+    def _no_sign(self, start: int, sign: str, field: Field) -> InvalidArgument:
+        return self._wrong(start, f"there is no sign {shown(sign)}; {field} takes {takes(field)}. To search for such words, quote them")
 
     def _wrong(self, start: int, reason: str) -> InvalidArgument:
         return invalid_filter(self.field, start + 1, reason)

@@ -11,6 +11,8 @@ from uuid import UUID
 from services.kit.errors import Aborted, FailedPrecondition, NotFound, ResourceExhausted, ScaleError
 
 MOST_JOB_INPUTS = 50_000
+MOST_JOB_BYTES = 16 * 1024 * 1024
+"""Of all its payments together, as they came."""
 
 
 class JobKind(StrEnum):
@@ -78,6 +80,8 @@ class Begun(StrEnum):
     """The job has the same request id."""
     ANOTHER_OPEN = "another_open"
     """The job is another one of the same kind, and goes on."""
+    TOO_MANY_OPEN = "too_many_open"
+    """The job is one of the user's that go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,23 @@ def no_results(job: Job) -> ScaleError:
 def results_expired(job: Job) -> ScaleError:
     """Its answers were kept for some days."""
     return NotFound(f"The answers of job {job.id} are no longer kept; classify again.", reason="JOB_RESULTS_EXPIRED")
+
+
+def too_many_open(job: Job, most: int) -> ScaleError:
+    """One user alone would keep the workers from all others."""
+    return ResourceExhausted(
+        f"You have {most} jobs that are not done, as many as one user may have; wait until one is, such as {job.id}.",
+        reason="TOO_MANY_OPEN_JOBS",
+        metadata={"job_id": str(job.id), "limit": str(most)},
+        retry_after_s=5,
+    )
+
+
+def job_too_large() -> ScaleError:
+    """Payments are in memory until they are stored."""
+    return ResourceExhausted(
+        f"The payments have more than {MOST_JOB_BYTES // 1024**2} MiB together; send them as several jobs.", reason="JOB_TOO_LARGE"
+    )
 
 
 def queue_full() -> ScaleError:

@@ -13,8 +13,9 @@ from services.categorization.jobs.domain import Begun, Job, JobKind, NewJob, Pro
 class JobsRepository(Protocol):
     """Where jobs are kept. Each method is one transaction of one user, unless it says otherwise."""
 
-    async def begin(self, new: NewJob, chunks: Sequence[Sequence[Payment]], *, lease_s: float) -> tuple[Job, Begun]:
-        """Records a job with its payments, each chunk up to MOST_INPUTS. When the lease is over, its message is looked for."""
+    async def begin(self, new: NewJob, chunks: Sequence[Sequence[Payment]], *, lease_s: float, most_open: int) -> tuple[Job, Begun]:
+        """Records a job with its payments, each chunk up to MOST_INPUTS, unless the user has `most_open` open ones. When the lease is over,
+        its message is looked for."""
 
     async def get(self, user_id: UUID, job_id: UUID) -> Job | None:
         """One job."""

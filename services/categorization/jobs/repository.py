@@ -20,7 +20,8 @@ _COLUMNS = (
     "error_message, error_reason, model_version, created_at, completed_at"
 )
 _LEASE = "now() + $4::float8 * interval '1 second'"
-# Neither the request id nor another open walk through the ledger may be in the way.
+# One at a time of a user: how many are open, and that no other walk is, holds until the job is there.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('categorization.jobs ' || $1, 0))"
 _ADD = f"""
     INSERT INTO categorization.jobs (user_id, id, lease_expires_at, kind, request_id, request_hash, input_count)
     VALUES ($1, $2, now() + $3::float8 * interval '1 second', $4, $5, $6, $7)
@@ -36,6 +37,13 @@ _FIND = f"SELECT {_COLUMNS} FROM categorization.jobs WHERE user_id = $1 AND requ
 _OPEN = f"""
     SELECT {_COLUMNS} FROM categorization.jobs
      WHERE user_id = $1 AND kind = $2 AND kind <> 'classification' AND state IN ('pending', 'running')
+"""  # nosec B608
+# The one with which there are so many.
+_MOST_OPEN = f"""
+    SELECT {_COLUMNS}
+      FROM (SELECT *, row_number() OVER (ORDER BY created_at, id) AS place
+              FROM categorization.jobs WHERE user_id = $1 AND state IN ('pending', 'running')) AS open
+     WHERE place = $2
 """  # nosec B608
 _CLAIM = f"""
     UPDATE categorization.jobs
@@ -85,20 +93,27 @@ class PostgresJobsRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def begin(self, new: NewJob, chunks: Sequence[Sequence[Payment]], *, lease_s: float) -> tuple[Job, Begun]:
+    async def begin(self, new: NewJob, chunks: Sequence[Sequence[Payment]], *, lease_s: float, most_open: int) -> tuple[Job, Begun]:
         """See `JobsRepository`."""
         user_id = new.user_id
         async with self._database.transaction(user_id) as connection:
-            added = await connection.fetchrow(
-                _ADD, user_id, new.id, lease_s, new.kind.value, new.request_id, new.request_hash, new.input_count
-            )
-            if added is not None:
-                if chunks:
-                    await connection.execute(_ADD_CHUNKS, user_id, new.id, [_payments_text(chunk) for chunk in chunks])
-                return _job(added), Begun.NEW
-            if found := await connection.fetchrow(_FIND, user_id, new.request_id):
-                return _job(found), Begun.REPEATED
-            return _job(await connection.fetchrow(_OPEN, user_id, new.kind.value)), Begun.ANOTHER_OPEN
+            await connection.execute(_LOCK, str(user_id))
+            while True:
+                if found := await connection.fetchrow(_FIND, user_id, new.request_id):
+                    return _job(found), Begun.REPEATED
+                if found := await connection.fetchrow(_OPEN, user_id, new.kind.value):
+                    return _job(found), Begun.ANOTHER_OPEN
+                if found := await connection.fetchrow(_MOST_OPEN, user_id, most_open):
+                    return _job(found), Begun.TOO_MANY_OPEN
+                added = await connection.fetchrow(
+                    _ADD, user_id, new.id, lease_s, new.kind.value, new.request_id, new.request_hash, new.input_count
+                )
+                # Else an export that was brought back meanwhile has the request id.
+                if added is not None:
+                    break
+            if chunks:
+                await connection.execute(_ADD_CHUNKS, user_id, new.id, [_payments_text(chunk) for chunk in chunks])
+            return _job(added), Begun.NEW
 
     async def get(self, user_id: UUID, job_id: UUID) -> Job | None:
         """See `JobsRepository`."""

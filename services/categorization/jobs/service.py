@@ -21,6 +21,7 @@ from services.categorization.jobs.domain import (
     no_results,
     queue_full,
     results_expired,
+    too_many_open,
 )
 from services.categorization.jobs.protocols import JobQueue, JobsRepository
 from services.categorization.metrics import JOBS
@@ -32,15 +33,20 @@ log = structlog.get_logger()
 class JobsService:
     """Every call names the user, from the verified token."""
 
-    def __init__(self, repository: JobsRepository, queue: JobQueue | None, *, max_queued: int, message_lease_s: float) -> None:
-        """Without a queue no job is begun. `message_lease_s`: after how long a message is looked for."""
+    def __init__(
+        self, repository: JobsRepository, queue: JobQueue | None, *, max_queued: int, max_open: int, message_lease_s: float
+    ) -> None:
+        """Without a queue no job is begun. `max_open` of one user go on at the same time. `message_lease_s`: after how long a message is
+        looked for."""
         self._repository = repository
         self._queue = queue
         self._max_queued = max_queued
+        self._max_open = max_open
         self._message_lease_s = message_lease_s
 
     async def start_classification(self, user_id: UUID, payments: Sequence[Payment], *, request_id: str) -> Job:
-        """Classifies in the background. Raises AlreadyExists for a request id with other payments, ResourceExhausted when too many wait."""
+        """Classifies in the background. Raises AlreadyExists for a request id with other payments, ResourceExhausted when too many wait,
+        or are the user's and open."""
         chunks = [payments[start : start + MOST_INPUTS] for start in range(0, len(payments), MOST_INPUTS)]
         return await self._start(user_id, JobKind.CLASSIFICATION, _digest(payments), request_id, chunks)
 
@@ -60,9 +66,11 @@ class JobsService:
         if found is None:
             await self._check_room(self._queue)
             new = NewJob(uuid_utils.compat.uuid7(), user_id, kind, request_id, request_hash, sum(map(len, chunks)))
-            found, begun = await self._repository.begin(new, chunks, lease_s=self._message_lease_s)
+            found, begun = await self._repository.begin(new, chunks, lease_s=self._message_lease_s, most_open=self._max_open)
             if begun is Begun.ANOTHER_OPEN:
                 raise job_open(found)
+            if begun is Begun.TOO_MANY_OPEN:
+                raise too_many_open(found, self._max_open)
             if begun is Begun.NEW:
                 JOBS.labels(kind.value, "queued").inc()
                 await self._send(found, self._queue)

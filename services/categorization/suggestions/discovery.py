@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import zip_longest
+from itertools import chain, count, zip_longest
 
 import numpy as np
 import uuid_utils.compat
@@ -20,7 +20,7 @@ from services.categorization.jobs.work import Done, may_be_changed
 from services.categorization.learned import Learned, LearnedUsers
 from services.categorization.protocols import CategoryLedger, CategoryLists, Group, Model, Predictor
 from services.categorization.service import today
-from services.categorization.suggestions.domain import MAX_NAME_CHARS, Member, NewSuggestion, no_points
+from services.categorization.suggestions.domain import MAX_NAME_CHARS, EarlierSuggestion, Member, NewSuggestion, SuggestionState, no_points
 from services.categorization.suggestions.protocols import SuggestionsRepository
 
 LEAST_MEMBERS = 5
@@ -34,6 +34,10 @@ _ALIKE = 0.5
 _EXAMPLES = 5
 _NAMED = 3
 _OTHER_TEXTS = 5_000
+_MOST_NAMED_GROUPS = 60
+"""Of one look: groups of the same name become one, and there may be fewer suggestions than groups."""
+_LONGEST_ADDITION = 8
+"""To a name that is taken."""
 
 
 @dataclass(slots=True)
@@ -93,8 +97,7 @@ class DiscoveryWork:
             if not token or seen >= self._most_rows:
                 break
         groups = await self._predictor.run(partial(_groups, unplaced, learned)) if unplaced.points else []
-        known = [frozenset(keys) for keys in await self._repository.known_merchants(running)]
-        found = _suggestions(unplaced, groups, known, categories)
+        found = _suggestions(unplaced, groups, await self._repository.earlier(running), categories)
         if not await self._repository.add(running, found):
             raise attempt_over(running.id)
         yield Done(Progress(seen, len(found)), info.version)
@@ -139,23 +142,18 @@ def _in_turn(merchants: Iterable[Sequence[int]]) -> list[int]:
 
 
 def _suggestions(
-    unplaced: _Unplaced, groups: Sequence[Group], known: Sequence[Collection[str]], categories: Categories
+    unplaced: _Unplaced, groups: Sequence[Group], earlier: Sequence[EarlierSuggestion], categories: Categories
 ) -> list[NewSuggestion]:
-    """One for each group that no earlier suggestion, whatever became of it, is alike."""
+    """One for each group that no earlier suggestion, whatever became of it, is alike; each with a name that nothing else has."""
+    known = [frozenset(one.merchant_keys) for one in earlier]
+    new = [group for group in groups if not any(_alike(_merchants(unplaced, group), keys) for keys in known)]
     taken = {category.name.casefold() for category in categories.values()} | set(categories)
+    taken |= {one.name.casefold() for one in earlier if one.state is not SuggestionState.DISMISSED}
     found: list[NewSuggestion] = []
-    for group in groups:
-        keys = Counter(unplaced.keys[row] for row in group.members)
-        merchants = [key for key, _ in keys.most_common(_MOST_MERCHANTS)]
-        if len(found) == MOST_SUGGESTIONS or any(_alike(merchants, earlier) for earlier in known):
-            continue
-        texts = [_text(unplaced.payments[row]) for row in group.members]
-        inside = set(group.members)
-        others = [_text(payment) for row, payment in enumerate(unplaced.payments) if row not in inside][:_OTHER_TEXTS]
-        name = _name(propose_name(texts, others) or merchants[0].title(), taken)
-        if not name:
-            continue
+    for proposed, group in _one_for_each_name(unplaced, new[:_MOST_NAMED_GROUPS])[:MOST_SUGGESTIONS]:
+        name = _name(proposed, taken)
         taken.add(name.casefold())
+        merchants, texts = _merchants(unplaced, group), [_text(unplaced.payments[row]) for row in group.members]
         primary = Counter(unplaced.primaries[row] for row in group.members if unplaced.primaries[row]).most_common(1)
         found.append(
             NewSuggestion(
@@ -172,6 +170,32 @@ def _suggestions(
     return found
 
 
+def _merchants(unplaced: _Unplaced, group: Group) -> list[str]:
+    """Those with most payments first."""
+    return [key for key, _ in Counter(unplaced.keys[row] for row in group.members).most_common(_MOST_MERCHANTS)]
+
+
+def _one_for_each_name(unplaced: _Unplaced, groups: Sequence[Group]) -> list[tuple[str, Group]]:
+    """Groups under the names that are proposed for them, the largest first. Those of the same name are one: people could not tell them
+    apart. One whose payments have no word is left out."""
+    named: dict[str, tuple[str, Group]] = {}
+    for group in groups:
+        inside = set(group.members)
+        others = [_text(payment) for row, payment in enumerate(unplaced.payments) if row not in inside][:_OTHER_TEXTS]
+        texts = [_text(unplaced.payments[row]) for row in group.members]
+        name = (propose_name(texts, others) or _merchants(unplaced, group)[0].title()).strip()
+        if name:
+            same = named.get(name.casefold())
+            named[name.casefold()] = (name, group) if same is None else (same[0], _joined(same[1], group))
+    return sorted(named.values(), key=lambda one: -len(one[1].members))
+
+
+def _joined(one: Group, other: Group) -> Group:
+    """The members of both, in turn; the score is that of a payment on average."""
+    first, second = len(one.members), len(other.members)
+    return Group(_in_turn([one.members, other.members]), (one.score * first + other.score * second) / (first + second))
+
+
 def _alike(merchants: Collection[str], earlier: Collection[str]) -> bool:
     return sum(key in earlier for key in merchants) >= _ALIKE * len(merchants)
 
@@ -181,9 +205,10 @@ def _text(payment: Payment) -> str:
 
 
 def _name(proposed: str, taken: Collection[str]) -> str:
-    """One that no category of the user's has."""
-    name = proposed.strip()[: MAX_NAME_CHARS - 3]
-    return f"My {name}" if name.casefold() in taken else name
+    """One that no category of the user's has, and no other suggestion."""
+    name = proposed[: MAX_NAME_CHARS - _LONGEST_ADDITION]
+    others = (f"My {name} {number}" for number in count(2))
+    return next(one for one in chain((name, f"My {name}"), others) if one.casefold() not in taken)
 
 
 def _reason(merchants: Sequence[str], count: int) -> str:

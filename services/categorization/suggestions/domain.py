@@ -66,6 +66,14 @@ class Suggestion:
     """The most typical ones."""
 
 
+class EarlierSuggestion(NamedTuple):
+    """As far as a new one must not repeat it."""
+
+    name: str
+    state: SuggestionState
+    merchant_keys: Sequence[str]
+
+
 class SuggestionPosition(NamedTuple):
     """After which a page goes on."""
 

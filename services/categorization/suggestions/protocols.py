@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
 
 from services.categorization.jobs.domain import Job
-from services.categorization.suggestions.domain import NewSuggestion, Suggestion, SuggestionPosition, SuggestionState
+from services.categorization.suggestions.domain import EarlierSuggestion, NewSuggestion, Suggestion, SuggestionPosition, SuggestionState
 
 
 class SuggestionsRepository(Protocol):
@@ -21,17 +22,32 @@ class SuggestionsRepository(Protocol):
     ) -> Sequence[Suggestion]:
         """The newest first."""
 
-    async def known_merchants(self, running: Job) -> Sequence[Sequence[str]]:
-        """The merchants of each suggestion, whatever became of it, that other jobs made."""
+    async def earlier(self, running: Job) -> Sequence[EarlierSuggestion]:
+        """Each suggestion, whatever became of it, that other jobs made."""
 
     async def add(self, running: Job, found: Sequence[NewSuggestion]) -> bool:
         """Stores what a job has found, in the place of what an earlier attempt had; False when the attempt is over."""
 
-    async def member_ids(self, user_id: UUID, suggestion_id: UUID) -> Sequence[UUID]:
-        """All transactions of it, the most typical first."""
-
-    async def accept(self, user_id: UUID, suggestion_id: UUID, *, name: str, primary_slug: str, category: str, most_anchors: int) -> None:
-        """It is the category from now on, and the most typical payments are the user's word on it. Harmless to repeat."""
+    def decision(self, user_id: UUID, suggestion_id: UUID) -> AbstractAsyncContextManager[Decision]:
+        """For who decides on a suggestion: others who would wait until it is over. What is stored in it stands when it ends, or, where it
+        raises, not at all."""
 
     async def dismiss(self, user_id: UUID, suggestion_id: UUID) -> None:
         """It is put aside, unless it was accepted. Harmless to repeat."""
+
+
+class Decision(Protocol):
+    """A suggestion that nobody else decides on meanwhile. All of it is one transaction."""
+
+    @property
+    def suggestion(self) -> Suggestion | None:
+        """As it stands."""
+
+    async def member_ids(self) -> Sequence[UUID]:
+        """All transactions of it, the most typical first."""
+
+    async def take_turn(self) -> None:
+        """From here on the user says nothing else (`WordsRepository.turn`)."""
+
+    async def accept(self, typical: Collection[UUID], *, name: str, primary_slug: str, category: str) -> None:
+        """It is the category from now on, and those of its payments that are `typical` are the user's word on it. After `take_turn`."""

@@ -111,7 +111,7 @@ class Transaction(Output):
     account_id: UUID = Field(description="The account that it belongs to.")
     transaction_date: date = Field(description="Day, in the statement's own calendar.")
     amount: str = Field(
-        pattern=r"^-?\d+(\.\d+)?$",
+        pattern=r"^-?[0-9]+(\.[0-9]+)?$",
         description="Signed decimal: negative when money leaves. The currency's own decimals, more only where not zero.",
     )
     currency: str = Field(description="ISO 4217.")

@@ -33,7 +33,7 @@ class Total(Output):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"amount": "1234.56", "currency": "EUR"}]})
 
     amount: str = Field(
-        pattern=r"^-?\d+(\.\d+)?$", description="Signed decimal: the currency's own decimals, more only where they are not zero."
+        pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="Signed decimal: the currency's own decimals, more only where they are not zero."
     )
     currency: str = Field(description="ISO 4217.")
 

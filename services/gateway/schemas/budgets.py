@@ -120,7 +120,7 @@ class Utilization(Output):
     spent: Total = Field(description="Money out, as a positive amount.")
     remaining: Total = Field(description="Amount and what was carried over, less what was spent; negative when overspent.")
     utilization_percent: str = Field(
-        pattern=r"^\d+\.\d{2}$",
+        pattern=r"^[0-9]+\.[0-9]{2}$",
         description="Spent in hundredths of amount and what was carried over; `0.00` when that is nothing or less.",
     )
 

@@ -12,9 +12,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from services.kit.errors import InvalidArgument
 from services.kit.money import parse_amount
 
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_MONTH = re.compile(r"\d{4}-\d{2}", re.ASCII)
-AMOUNT_PATTERN = r"^-?\d{1,15}(\.\d{1,4})?$"
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_MONTH = re.compile(r"[0-9]{4}-[0-9]{2}", re.ASCII)
+# Not \d, which stands for the digits of every script.
+AMOUNT_PATTERN = r"^-?[0-9]{1,15}(\.[0-9]{1,4})?$"
 
 
 def _day(value: Any) -> datetime.date:
@@ -48,7 +49,7 @@ def _uuid(value: Any) -> UUID:
     # uuid.UUID would also take braces, urn: and 32 digits without hyphens.
     if isinstance(value, UUID):
         return value
-    if isinstance(value, str) and len(value) == 36:
+    if isinstance(value, str) and len(value) == 36 and value.isascii():
         try:
             return UUID(value)
         except ValueError:
@@ -58,7 +59,7 @@ def _uuid(value: Any) -> UUID:
 
 Day = Annotated[datetime.date, BeforeValidator(_day)]
 """A civil day, YYYY-MM-DD and nothing else."""
-Month = Annotated[datetime.date, BeforeValidator(_month), WithJsonSchema({"type": "string", "pattern": r"^\d{4}-\d{2}(-\d{2})?$"})]
+Month = Annotated[datetime.date, BeforeValidator(_month), WithJsonSchema({"type": "string", "pattern": r"^[0-9]{4}-[0-9]{2}(-[0-9]{2})?$"})]
 """A month, YYYY-MM or any day of it."""
 Amount = Annotated[str, StringConstraints(pattern=AMOUNT_PATTERN), AfterValidator(_amount)]
 """A signed decimal with at most four decimals."""

@@ -152,6 +152,22 @@ class StartClassificationResponse(_message.Message):
     job: CategorizationJob
     def __init__(self, job: _Optional[_Union[CategorizationJob, _Mapping]] = ...) -> None: ...
 
+class StartClassificationStreamRequest(_message.Message):
+    __slots__ = ("request_id", "inputs", "end")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    inputs: ClassifyInputs
+    end: ClassifyStreamEnd
+    def __init__(self, request_id: _Optional[str] = ..., inputs: _Optional[_Union[ClassifyInputs, _Mapping]] = ..., end: _Optional[_Union[ClassifyStreamEnd, _Mapping]] = ...) -> None: ...
+
+class StartClassificationStreamResponse(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: CategorizationJob
+    def __init__(self, job: _Optional[_Union[CategorizationJob, _Mapping]] = ...) -> None: ...
+
 class StartRecategorizationRequest(_message.Message):
     __slots__ = ("request_id",)
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]

@@ -64,6 +64,11 @@ class CategorizationServiceStub:
                 request_serializer=scale_dot_categorization_dot_v1_dot_categorization__service__pb2.StartClassificationRequest.SerializeToString,
                 response_deserializer=scale_dot_categorization_dot_v1_dot_categorization__service__pb2.StartClassificationResponse.FromString,
                 _registered_method=True)
+        self.StartClassificationStream = channel.stream_unary(
+                '/scale.categorization.v1.CategorizationService/StartClassificationStream',
+                request_serializer=scale_dot_categorization_dot_v1_dot_categorization__service__pb2.StartClassificationStreamRequest.SerializeToString,
+                response_deserializer=scale_dot_categorization_dot_v1_dot_categorization__service__pb2.StartClassificationStreamResponse.FromString,
+                _registered_method=True)
         self.StartRecategorization = channel.unary_unary(
                 '/scale.categorization.v1.CategorizationService/StartRecategorization',
                 request_serializer=scale_dot_categorization_dot_v1_dot_categorization__service__pb2.StartRecategorizationRequest.SerializeToString,
@@ -146,6 +151,14 @@ class CategorizationServiceServicer:
 
     def StartClassification(self, request, context):
         """More than a call should wait for: classifies in the background.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartClassificationStream(self, request_iterator, context):
+        """The same for more than one message holds, which is 4 MiB: the first message has the request id, the last one is `end`; a stream that stops
+        without it is ABORTED and begins nothing. All payments together have at most 16 MiB, else RESOURCE_EXHAUSTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -234,6 +247,11 @@ def add_CategorizationServiceServicer_to_server(servicer, server):
                     servicer.StartClassification,
                     request_deserializer=scale_dot_categorization_dot_v1_dot_categorization__service__pb2.StartClassificationRequest.FromString,
                     response_serializer=scale_dot_categorization_dot_v1_dot_categorization__service__pb2.StartClassificationResponse.SerializeToString,
+            ),
+            'StartClassificationStream': grpc.stream_unary_rpc_method_handler(
+                    servicer.StartClassificationStream,
+                    request_deserializer=scale_dot_categorization_dot_v1_dot_categorization__service__pb2.StartClassificationStreamRequest.FromString,
+                    response_serializer=scale_dot_categorization_dot_v1_dot_categorization__service__pb2.StartClassificationStreamResponse.SerializeToString,
             ),
             'StartRecategorization': grpc.unary_unary_rpc_method_handler(
                     servicer.StartRecategorization,
@@ -416,6 +434,33 @@ class CategorizationService:
             '/scale.categorization.v1.CategorizationService/StartClassification',
             scale_dot_categorization_dot_v1_dot_categorization__service__pb2.StartClassificationRequest.SerializeToString,
             scale_dot_categorization_dot_v1_dot_categorization__service__pb2.StartClassificationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartClassificationStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/scale.categorization.v1.CategorizationService/StartClassificationStream',
+            scale_dot_categorization_dot_v1_dot_categorization__service__pb2.StartClassificationStreamRequest.SerializeToString,
+            scale_dot_categorization_dot_v1_dot_categorization__service__pb2.StartClassificationStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,
