@@ -118,11 +118,13 @@ async def test_hanging_up_cancels_the_call(reading: Gateway) -> None:
             async for _ in events:
                 break
         await asyncio.wait_for(reading.ingestion.cancelled.wait(), 2)
-        # Its place is free again.
+        # Its place is free again, as soon as the server has noticed.
         for _ in range(3):
+            async with asyncio.timeout(5):
+                while reading.app.state.streams._open:
+                    await asyncio.sleep(0.02)
             async with stream(reading, url) as events:
                 assert events.response.status_code == 200
-            await asyncio.sleep(0.1)
 
 
 async def test_a_process_that_is_about_to_stop_ends_its_streams(reading: Gateway) -> None:
