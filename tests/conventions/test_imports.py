@@ -24,7 +24,7 @@ DOMAIN = "domain.py: the standard library and kit.errors, nothing else"
 SERVICE = "service.py: rules know neither wire, database, queue nor network"
 SERVICER = "servicer.py: no SQL, no network"
 REPOSITORY = "repository.py: SQL without rules and without the wire"
-NETWORK = "predictor.py and trainer.py: the network, without wire and without SQL"
+NETWORK = "predictor.py and trainers: the network, without wire and without SQL"
 TASKS = "tasks.py: unwraps ids and calls the service, nothing else"
 MODELS = "models: networks know no service, contract, wire or database"
 
@@ -45,7 +45,9 @@ CLEAN = {
     "ingestion/app.py": "import scale",
     "ingestion/tasks.py": "import celery\nfrom services.ingestion import app",
     "forecasting/predictor.py": "import torch\nimport models",
-    "training/trainer.py": "import torch\nimport models",
+    "training/domain.py": "import dataclasses",
+    "training/trainers/categorizer.py": "import torch\nimport models",
+    "training/trainers/sources.py": "import scale\nfrom services.kit import client",
     "gateway/app.py": "import fastapi\nfrom scale.accounts.v1 import x\nfrom services.kit import client",
     "models/network.py": "import torch\nfrom models import features",
     "models/features.py": "import numpy",
@@ -111,7 +113,8 @@ def test_a_well_behaved_tree_passes(tmp_path: Path) -> None:
         (REPOSITORY, "accounts/repository.py", "import scale.accounts.v1"),
         (REPOSITORY, "accounts/repository.py", "import services.accounts.service"),
         (NETWORK, "forecasting/predictor.py", "import grpc"),
-        (NETWORK, "training/trainer.py", "import asyncpg"),
+        (NETWORK, "training/trainers/categorizer.py", "import asyncpg"),
+        (NETWORK, "training/trainers/categorizer.py", "import grpc"),
         (TASKS, "ingestion/tasks.py", "import grpc"),
         (TASKS, "ingestion/tasks.py", "import asyncpg"),
         (MODELS, "models/network.py", "import services.kit.money"),
