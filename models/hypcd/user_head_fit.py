@@ -130,7 +130,7 @@ def learn_head(
     the new one, which knows what that one did and more, must be better than the global model. Raises TooFewExamples, in words for the user.
     """
     options = options or Options()
-    labelled = np.flatnonzero(np.array([label != UNLABELLED for label in examples.labels]))
+    labelled = _learnable(examples, model)
     known = len({examples.labels[row] for row in labelled.tolist()})
     if len(labelled) < LEAST_EXAMPLES or known < LEAST_CATEGORIES:
         raise TooFewExamples(
@@ -149,6 +149,16 @@ def learn_head(
     trained, now = judge(candidate, before, held_out, model), judge(present, before, held_out, model)
     better = trained.accuracy > now.accuracy or (trained.accuracy == now.accuracy and trained.log_loss < now.log_loss - _MARGIN)
     return Learned(_at(fits.fit(labelled, unlabelled), *setting), better, len(asked), trained, now)
+
+
+def _learnable(examples: Examples, model: Classifier) -> NDArray[np.int64]:
+    """Rows that have a label which can be answered: money that leaves and was called income teaches nothing."""
+    heads = model.heads
+    earned = {slug for slug, credit in zip(heads.detailed, heads.credit.tolist(), strict=True) if credit}
+    all_of = (heads.members * heads.credit.unsqueeze(1)).sum(dim=0) == heads.members.sum(dim=0)
+    earned |= {slug for slug, credit in zip(heads.primaries, all_of.tolist(), strict=True) if credit}
+    said = zip(examples.labels, (examples.amounts < 0).tolist(), strict=True)
+    return np.flatnonzero(np.array([label != UNLABELLED and not (spent and label in earned) for label, spent in said], np.bool_))
 
 
 def judge(head: UserHead | None, before: Examples, asked: Examples, model: Classifier) -> Figures:
@@ -282,10 +292,6 @@ class _Fits:
         members[:detailed, :detailed] = torch.eye(detailed, dtype=torch.bool)
         members[detailed : len(model.categories), :detailed] = model.heads.members.T > 0
         members[len(model.categories) :, detailed:] = torch.eye(len(own), dtype=torch.bool)
-        # Money that leaves and was called income teaches nothing: it can never be answered so.
-        possible = members[labels] & ~(self._spent[rows].unsqueeze(1) & _credit(model, width))
-        learnable = possible.any(dim=1).numpy()
-        rows, labels = rows[learnable], labels[learnable]
         tangent = logmap0(self._points[rows], model.curvature)
         means = [tangent[labels == places[slug]].mean(dim=0) for slug in own]
         own_anchors = expmap0(torch.stack(means), model.curvature) if own else torch.empty(0, model.dimension)
@@ -324,10 +330,6 @@ class _Fits:
         usual = (-distances / self._model.heads.temperature).masked_fill(closed, float("-inf")).softmax(dim=1)
         now = head.logits(points, spent)[:, :detailed].log_softmax(dim=1).masked_fill(closed, 0.0)
         return torch.nn.functional.kl_div(now, usual, reduction="batchmean")
-
-
-def _credit(model: Classifier, width: int) -> Tensor:
-    return torch.cat([model.heads.credit, torch.zeros(width - len(model.heads.credit), dtype=torch.bool)])
 
 
 def _drawn(count: int, most: int, chance: np.random.Generator) -> NDArray[np.int64]:

@@ -164,6 +164,8 @@ def test_money_that_leaves_and_was_called_income_teaches_nothing_and_breaks_noth
     head = learn_head(rows, model, options=OPTIONS).head
     assert not head.probabilities(rows.points, rows.amounts, np.zeros_like(rows.likely))[:, 0].any()
     assert bool(torch.isfinite(head.heads.anchors).all())
+    with pytest.raises(TooFewExamples, match="There are 0 payments of 0 categories"):
+        learn_head(payments(model, {0: "income_salary", 1: "income"}, 60), model, options=OPTIONS)
 
 
 def test_a_word_of_a_primary_category_and_odd_amounts_can_be_learned_from(model: Classifier) -> None:

@@ -121,6 +121,12 @@ async def test_it_is_trained_on_the_global_model_that_is_live(user_id: UUID, tmp
     assert (trained.parent_version, trained.metrics["base_version"]) == ("7-deadbeef", "hypcd-1+abc")
 
 
+async def test_without_a_global_model_nothing_can_be_built(user_id: UUID) -> None:
+    with pytest.raises(FailedPrecondition, match="ask whoever runs SCALE") as refused:
+        await train(user_id, bought(40), live=Live(categorizer_global=LiveArtifact("7-deadbeef", b"damaged")))
+    assert refused.value.reason == "NO_GLOBAL_MODEL"
+
+
 async def test_a_head_that_answers_already_is_not_beaten_by_its_like(user_id: UUID) -> None:
     rows = bought(80, corrected=False)
     first = await train(user_id, rows[:60])
