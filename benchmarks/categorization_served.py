@@ -32,10 +32,11 @@ from torch import Tensor
 
 import models.hypcd
 from benchmarks.running import note
+from models.hypcd import train
 from models.hypcd.corpus import CITIES, Taxonomy, city_rows, corpus, held_out, read_table, taxonomy
 from models.hypcd.fit import Fitted, fit
 from models.hypcd.merchant import merchant_key
-from models.hypcd.train import CONFIG, OPTIONS, asked, calibrate, primary_probabilities, training_rows
+from models.hypcd.train import CONFIG, OPTIONS, calibrate, primary_probabilities, training_rows
 from services.categorization import pooling
 from services.categorization.columns import NO_DAY, Columns
 from services.categorization.decide import Decided, decide
@@ -78,7 +79,7 @@ def statements(part: str) -> list[Row]:
 
 def ask(fitted: Fitted, temperature: float, rows: Sequence[Row], kinds: Taxonomy) -> Asked:
     """Network and rules, about rows that the network has not seen."""
-    logits, truth, weights = asked(fitted, rows, kinds)
+    logits, truth, weights = train.asked(fitted, rows, kinds)
     return beside_rules(logits, truth, weights, temperature, rows, kinds)
 
 
@@ -169,7 +170,7 @@ def calibrated_on(city: str, kinds: Taxonomy) -> tuple[float, float, PoolWeights
     by statements. Nothing of another city."""
     fitted = fit(training_rows(corpus([city], leave_out=held_out), kinds), CONFIG, OPTIONS)
     rows = [row for row in city_rows(city) if held_out(row[0])]
-    temperature, threshold = calibrate([asked(fitted, rows, kinds)], kinds)
+    temperature, threshold = calibrate([train.asked(fitted, rows, kinds)], kinds)
     known, lines = checked(city, kinds), ask(fitted, temperature, statements("fitted"), kinds)
     asked = knowable(ask(fitted, temperature, rows, kinds), known)
     parts = [(1 - _STATEMENTS_SHARE, by_merchant(asked, rows)), (_STATEMENTS_SHARE, lines)]
@@ -179,7 +180,7 @@ def calibrated_on(city: str, kinds: Taxonomy) -> tuple[float, float, PoolWeights
 def shipped_weights(kinds: Taxonomy) -> PoolWeights:
     """By both cities, each as a network sees it that learned without, and by statements."""
     fits = {city: fit(training_rows(corpus([other for other in CITIES if other != city]), kinds), CONFIG, OPTIONS) for city in CITIES}
-    temperature, _ = calibrate([asked(fits[city], city_rows(city), kinds) for city in CITIES], kinds)
+    temperature, _ = calibrate([train.asked(fits[city], city_rows(city), kinds) for city in CITIES], kinds)
     parts, by_rows = [], []
     for city, fitted in fits.items():
         rows, lines = city_rows(city), ask(fitted, temperature, statements("fitted"), kinds)

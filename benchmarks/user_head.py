@@ -33,6 +33,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.running import note
+from models.hypcd import train
 from models.hypcd.classifier import Classifier, Heads, Items
 from models.hypcd.collect import card_rows
 from models.hypcd.corpus import DATA, city_rows, corpus, held_out, read_table, taxonomy
@@ -40,7 +41,7 @@ from models.hypcd.fit import fit
 from models.hypcd.merchant import merchant_keys
 from models.hypcd.personal import Payments, PersonalAnchors
 from models.hypcd.personal_fit import turns
-from models.hypcd.train import CONFIG, OPTIONS, asked, calibrate, training_rows
+from models.hypcd.train import CONFIG, OPTIONS, calibrate, training_rows
 from models.hypcd.user_head import MAX_BYTES, UserHead
 from models.hypcd.user_head_fit import UNLABELLED, Examples, Learned, Options, TooFewExamples, learn_head, score
 from models.knowledge.blend import with_brands
@@ -75,7 +76,7 @@ def stranger() -> Classifier:
     """A global model of the other city, brands, codes and words, sure of itself as far as merchants that it did not know say."""
     kinds = taxonomy()
     without = fit(training_rows(corpus(["barnet"], leave_out=held_out), kinds), CONFIG, OPTIONS)
-    temperature, threshold = calibrate([asked(without, [row for row in city_rows("barnet") if held_out(row[0])], kinds)], kinds)
+    temperature, threshold = calibrate([train.asked(without, [row for row in city_rows("barnet") if held_out(row[0])], kinds)], kinds)
     fitted = fit(training_rows(corpus(["barnet"]), kinds), CONFIG, OPTIONS)
     parent, credit = torch.from_numpy(kinds.parent), torch.from_numpy(kinds.credit)
     heads = Heads(kinds.detailed, kinds.primaries, parent, credit, fitted.anchors, fitted.temperature * temperature, threshold)

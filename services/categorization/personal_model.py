@@ -44,7 +44,10 @@ class PersonalModel:
         left = np.maximum(1 - said.sum(axis=1, keepdims=True), 0) / np.maximum(others.sum(axis=1, keepdims=True), _LEAST)
         probabilities[:, known : len(opinion.categories)] = others * left
         probabilities[:, places] += said
-        return Opinion(list(index), probabilities, opinion.points, opinion.whys)
+        # What there was to say for another answer is none for this one.
+        same = (probabilities.argmax(axis=1) == opinion.probabilities.argmax(axis=1)).tolist()
+        whys = [why if kept else "" for why, kept in zip(opinion.whys, same, strict=True)] if opinion.whys else opinion.whys
+        return Opinion(list(index), probabilities, opinion.points, whys)
 
     def place(self, columns: Columns) -> Floats | None:
         """See `Model`."""

@@ -300,7 +300,8 @@ def _handler_of(method: Any) -> Any:
 
 class FakeSubject(_Fake):
     """Any service: a method answers with what `answers` holds for it, else with an empty message. A stream in is one request, the list
-    of its messages; one that streams out answers with what `steps` holds for it: an error among them is raised, a number is a pause in seconds."""
+    of its messages; one that streams out
+    answers with what `steps` holds for it: an error among them is raised, a number is a pause in seconds."""
 
     def __init__(self, service: Any) -> None:
         super().__init__()
