@@ -50,6 +50,21 @@ async def test_begun_at_once_they_are_no_more_either(bench: Bench) -> None:
     assert sorted(type(answer).__name__ for answer in answers) == ["Job"] * 2 + ["ResourceExhausted"] * 6
 
 
+async def test_a_users_further_jobs_wait_behind_the_first_ones_of_all(bench: Bench, other_user_id: UUID) -> None:
+    queue = FakeQueue()
+    jobs = JobsService(PostgresJobsRepository(bench.database), queue, max_queued=99, max_open=9, message_lease_s=60)
+    first = await jobs.start_classification(bench.user_id, shops(1), request_id="1")
+    second = await jobs.start_classification(bench.user_id, shops(1), request_id="2")
+    walk = await jobs.start_recategorization(bench.user_id, request_id="3")
+    await jobs.start_recategorization(other_user_id, request_id="1")
+    assert queue.behind == [second.id, walk.id]
+    await bench.run(first)
+    await bench.run(second)
+    await bench.run(walk)
+    await jobs.start_classification(bench.user_id, shops(1), request_id="4")
+    assert queue.behind == [second.id, walk.id]
+
+
 class EndsMeanwhile:
     """A database in which another job ends just before it is looked for."""
 

@@ -43,12 +43,15 @@ class FakeQueue:
     """`JobQueue`."""
 
     messages: list[tuple[UUID, UUID, JobKind]] = field(default_factory=list)
+    behind: list[UUID] = field(default_factory=list)
+    """Jobs, of those."""
     down: bool = False
 
-    async def enqueue(self, user_id: UUID, job_id: UUID, kind: JobKind) -> None:
+    async def enqueue(self, user_id: UUID, job_id: UUID, kind: JobKind, *, behind: bool = False) -> None:
         if self.down:
             raise Unavailable("down", reason="QUEUE_UNAVAILABLE")
         self.messages.append((user_id, job_id, kind))
+        self.behind += [job_id] if behind else []
 
     async def length(self) -> int:
         if self.down:
@@ -373,6 +376,8 @@ async def test_one_message_with_the_options_of_the_queue(own_redis: RedisProcess
     assert len(raw) == await queue.length() == 1
     await queue.enqueue(user_id, job_id, JobKind.RECATEGORIZATION)
     assert await listening._redis.llen(QUEUE) == 1, "a walk through a ledger waits for those who ask about a few payments"
+    await queue.enqueue(user_id, job_id, JobKind.CLASSIFICATION, behind=True)
+    assert await listening._redis.llen(f"{QUEUE}:9") == 1, "and what is behind waits for both"
     await queue.discard(user_id)
     assert await queue.length() == 0
     assert await listening.length("inference-probe") == 1

@@ -76,6 +76,8 @@ class Begun(StrEnum):
     """What became of a request for a job."""
 
     NEW = "new"
+    NEW_BEHIND = "new_behind"
+    """Others of the user go on."""
     REPEATED = "repeated"
     """The job has the same request id."""
     ANOTHER_OPEN = "another_open"

@@ -66,8 +66,8 @@ class JobsRepository(Protocol):
 class JobQueue(Protocol):
     """Tells the workers which jobs to carry out. Every method raises Unavailable when it cannot be reached."""
 
-    async def enqueue(self, user_id: UUID, job_id: UUID, kind: JobKind) -> None:
-        """Adds a message."""
+    async def enqueue(self, user_id: UUID, job_id: UUID, kind: JobKind, *, behind: bool = False) -> None:
+        """Adds a message; `behind` all those that are not."""
 
     async def length(self) -> int:
         """How many messages wait."""

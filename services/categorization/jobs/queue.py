@@ -11,6 +11,8 @@ QUEUE = inference_of("categorization")
 CLASSIFY = "categorization.classify_payments"
 RECATEGORIZE = "categorization.recategorize_ledger"
 DISCOVER = "categorization.discover_categories"
+_BEHIND = "low"
+"""The priority of what waits for everything else."""
 TASKS = {JobKind.CLASSIFICATION: CLASSIFY, JobKind.RECATEGORIZATION: RECATEGORIZE, JobKind.DISCOVERY: DISCOVER}
 
 
@@ -25,9 +27,10 @@ class RedisJobQueue:
     def __init__(self, redis_url: str) -> None:
         self._tasks = TaskQueue(redis_url, services=["categorization"])
 
-    async def enqueue(self, user_id: UUID, job_id: UUID, kind: JobKind) -> None:
+    async def enqueue(self, user_id: UUID, job_id: UUID, kind: JobKind, *, behind: bool = False) -> None:
         """See `JobQueue`."""
-        await self._tasks.enqueue(TASKS[kind], [str(user_id), str(job_id)], queue=QUEUE, priority=rules_for(kind).priority)
+        priority = _BEHIND if behind else rules_for(kind).priority
+        await self._tasks.enqueue(TASKS[kind], [str(user_id), str(job_id)], queue=QUEUE, priority=priority)
 
     async def length(self) -> int:
         """See `JobQueue`."""

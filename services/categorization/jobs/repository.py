@@ -113,7 +113,8 @@ class PostgresJobsRepository:
                     break
             if chunks:
                 await connection.execute(_ADD_CHUNKS, user_id, new.id, [_payments_text(chunk) for chunk in chunks])
-            return _job(added), Begun.NEW
+            is_only_one = await connection.fetchrow(_MOST_OPEN, user_id, 2) is None
+            return _job(added), Begun.NEW if is_only_one else Begun.NEW_BEHIND
 
     async def get(self, user_id: UUID, job_id: UUID) -> Job | None:
         """See `JobsRepository`."""

@@ -71,9 +71,10 @@ class JobsService:
                 raise job_open(found)
             if begun is Begun.TOO_MANY_OPEN:
                 raise too_many_open(found, self._max_open)
-            if begun is Begun.NEW:
+            if begun is not Begun.REPEATED:
                 JOBS.labels(kind.value, "queued").inc()
-                await self._send(found, self._queue)
+                # The first jobs of all users come before the second one of any.
+                await self._send(found, self._queue, behind=begun is Begun.NEW_BEHIND)
         if found.request_hash != request_hash:
             raise request_reused("job")
         return found
@@ -87,9 +88,9 @@ class JobsService:
         if waiting >= self._max_queued:
             raise queue_full()
 
-    async def _send(self, job: Job, queue: JobQueue) -> None:
+    async def _send(self, job: Job, queue: JobQueue, *, behind: bool) -> None:
         try:
-            await queue.enqueue(job.user_id, job.id, job.kind)
+            await queue.enqueue(job.user_id, job.id, job.kind, behind=behind)
         except Unavailable as error:
             log.warning("a job waits for the queue", job_id=str(job.id), reason=error.reason)
 
