@@ -8,6 +8,7 @@ SHARED = {
     "tests/e2e/test_erase.py": "breakable_system",
     "tests/e2e/test_large_import.py": "breakable_system",
     "tests/chaos/test_kill_during_import.py": "breakable_system",
+    "tests/chaos/test_kill_during_training.py": "breakable_system",
     "tests/accounts/partitioned/": "partitioned ledger",
 }
 
