@@ -17,6 +17,7 @@ from services.kit.errors import (
     PermissionDenied,
     ResourceExhausted,
     ScaleError,
+    Unauthenticated,
     Unavailable,
 )
 from services.training.domain import (
@@ -29,8 +30,10 @@ from services.training.domain import (
     JobCancelled,
     JobPosition,
     JobStatus,
+    Progress,
     Trigger,
 )
+from services.training.report import JobReport
 from tests.conftest import AsRole
 from tests.support.training_run_fakes import FakeTrainer
 from tests.training.conftest import Bench
@@ -531,6 +534,79 @@ async def test_an_end_that_cannot_be_stored_just_now_is_stored_when_it_can(bench
     job = await bench.start()
     done = await bench.run(job)
     assert (done.status, done.tries, failures) == (COMPLETED, 1, [])
+
+
+class _Instead:
+    """A repository whose `name` raises what is left of `errors`."""
+
+    def __init__(self, repository: object, name: str, errors: list[Exception]) -> None:
+        self._repository, self._name, self._errors = repository, name, errors
+
+    def __getattr__(self, name: str) -> object:
+        if name == self._name and self._errors:
+            raise self._errors.pop()
+        return getattr(self._repository, name)
+
+
+def failing(bench: Bench, name: str, *errors: Exception) -> list[Exception]:
+    left = list(errors)
+    bench.repository = _Instead(bench.repository, name, left)  # type: ignore[assignment]
+    bench.endings._repository = bench.repository
+    return left
+
+
+@pytest.mark.parametrize("name", ["advance", "complete", "fail"])
+async def test_for_a_user_who_erases_everything_nothing_more_is_done(bench: Bench, name: str) -> None:
+    job = await bench.start()
+    if name == "fail":
+        bench.trainer.raises = [TOO_FEW]
+    failing(bench, name, Unauthenticated("erased", reason="USER_ERASED"))
+    assert (await bench.run(job)).status is PROCESSING
+    assert await notifications(bench) == []
+
+
+async def test_how_far_a_job_is_need_not_be_stored(bench: Bench) -> None:
+    left = failing(bench, "advance", *[Unavailable("down", reason="DB_UNAVAILABLE")] * 3)
+    done = await bench.run(await bench.start())
+    assert (done.status, left) == (COMPLETED, [])
+    assert [told.phase for told in bench.events.told if told.status is PROCESSING] == ["", "collecting", *["training"] * 3, "publishing"]
+
+
+async def test_an_end_that_cannot_be_stored_within_a_lease_leaves_the_job_to_the_next_try(bench: Bench) -> None:
+    failing(bench, "complete", *[Unavailable("down", reason="DB_UNAVAILABLE")] * 1000)
+    waiting = await bench.run(await bench.start(), bench.runs(lease_s=0.1))
+    assert (waiting.status, waiting.begun, waiting.tries) == (PENDING, 1, 0)
+
+
+async def test_a_trainer_that_times_out_by_itself_has_not_met_the_limit(bench: Bench) -> None:
+    bench.trainer.raises = [TimeoutError("a socket")]
+    waiting = await bench.run(await bench.start())
+    assert (waiting.status, waiting.tries) == (PENDING, 1)
+
+
+async def test_a_report_after_the_end_stops_whoever_still_works(bench: Bench) -> None:
+    job = await bench.start()
+    running = await bench.repository.claim(bench.user_id, job.id, lease_s=30)
+    assert running is not None
+    report = JobReport(running, bench.repository, bench.endings)
+    await report(Progress(1, 10, 0.5, "training"))
+    report.close()
+    with pytest.raises(AttemptOver):
+        await report(Progress(2, 10, 0.5, "training"))
+    assert (await bench.job(job)).step == 1
+
+
+async def test_figures_that_no_table_takes_are_made_fit(bench: Bench) -> None:
+    job = await bench.start()
+    running = await bench.repository.claim(bench.user_id, job.id, lease_s=30)
+    assert running is not None
+    found = await bench.repository.advance(running, Progress(12, 10, float("nan"), "x" * 100))
+    assert found is not None
+    assert (found.step, found.total, found.loss, found.phase) == (10, 10, None, "x" * 63)
+    metrics: dict[str, float | int | str | bool] = {"fine": 1, "text": "a", "not": float("nan"), "endless": float("inf")}
+    done = await bench.endings.completed(running, metrics, version="1-a", published=False, progress=Progress(0, 0))
+    assert done is not None
+    assert done.metrics == {"fine": 1, "text": "a"}
 
 
 # The database's own word
