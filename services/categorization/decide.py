@@ -86,7 +86,9 @@ def decide(
             opinion, rules.opine(columns), PoolWeights.shipped(), threshold=model.threshold, rules_threshold=rules.threshold
         )
     if isinstance(model, PersonalModel):
-        opinion = model.moved(opinion, known_to_model, columns)
+        before, opinion = opinion, model.moved(opinion, known_to_model, columns)
+        # Where the head says something else, it is the head that says so, also if a rule had named it.
+        advised = np.where(opinion.probabilities.argmax(axis=1) == before.probabilities.argmax(axis=1), advised, -1)
     keys = merchant_keys(columns.merchants, columns.descriptions)
     categories, probabilities, evidence = opinion.categories, opinion.probabilities, None
     if anchors is not None:
