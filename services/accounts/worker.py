@@ -27,6 +27,7 @@ def work(settings: AccountsWorkerSettings) -> None:
         on_start=partial(AccountsWorkerApp.open, settings),
         on_stop=AccountsWorkerApp.close,
         grace_s=settings.worker_grace_s,
+        events=settings.queue_events,
     )
 
 

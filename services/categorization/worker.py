@@ -28,6 +28,7 @@ def work(settings: CategorizationWorkerSettings) -> None:
         on_start=partial(CategorizationWorkerApp.open, settings),
         on_stop=CategorizationWorkerApp.close,
         grace_s=settings.worker_grace_s,
+        events=settings.queue_events,
     )
 
 

@@ -28,6 +28,7 @@ def work(settings: IngestionWorkerSettings) -> None:
         on_start=partial(IngestionWorkerApp.open, settings),
         on_stop=IngestionWorkerApp.close,
         grace_s=settings.worker_grace_s,
+        events=settings.queue_events,
     )
 
 

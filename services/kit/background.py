@@ -167,10 +167,11 @@ def run_worker(
     on_stop: Hook | None = None,
     grace_s: float = 20,
     most_memory_mib: int | None = None,
+    events: bool = False,
 ) -> None:
     """Works until SIGTERM: takes no more tasks then, and lets those in hand finish for `grace_s` seconds; what does not goes back to its
     queue. `on_start` and `on_stop` open and close, in each child and on its event loop, what tasks use with `run_in_background`. A child
-    that has ever held more than `most_memory_mib` makes way for a new one after its task."""
+    that has ever held more than `most_memory_mib` makes way for a new one after its task. `events`: tells the monitor of each task."""
     _background.on_start, _background.on_stop = on_start, on_stop
     _keep_our_logging()
     export_at_scrape(QueueLengths(celery.conf.broker_url, queues))
@@ -185,6 +186,7 @@ def run_worker(
     signals.worker_process_shutdown.connect(_child_stops)
     signals.task_prerun.connect(_task_starts)
     signals.task_postrun.connect(_task_ends)
+    celery.conf.worker_send_task_events = events
     worker = celery.Worker(
         queues=list(queues),
         concurrency=concurrency,
@@ -193,7 +195,7 @@ def run_worker(
         loglevel="INFO",
         without_gossip=True,
         without_mingle=True,
-        without_heartbeat=True,
+        without_heartbeat=not events,
         max_memory_per_child=most_memory_mib * 1024 if most_memory_mib is not None else None,
     )
 

@@ -69,6 +69,12 @@ class WorkerSettings(BaseSettings):
         description="What a worker, or beat, touches every few seconds while it is at work; nothing when absent.",
     )
 
+    queue_events: bool = Field(
+        False,
+        validation_alias=_shared("SCALE_QUEUE_EVENTS"),
+        description="Whether workers tell over Redis when each task begins and ends, for the monitor.",
+    )
+
     @property
     def cache_secret(self) -> bytes:
         """The key for `redis.pseudonym`."""

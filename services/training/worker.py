@@ -32,6 +32,7 @@ def work(settings: TrainingWorkerSettings, trainers: Mapping[str, Trainer] | Non
         on_start=partial(TrainingWorkerApp.open, settings, trainers),
         on_stop=TrainingWorkerApp.close,
         grace_s=settings.worker_grace_s,
+        events=settings.queue_events,
         most_memory_mib=_MOST_MEMORY_MIB,
     )
 

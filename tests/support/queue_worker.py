@@ -106,4 +106,6 @@ if __name__ == "__main__":
     if sys.argv[4:] == ["beat"]:
         run_beat(celery, FOLDER / "schedule")
     else:
-        run_worker(celery, queues=["upkeep-probe", "ingest"], on_start=on_start, on_stop=on_stop, grace_s=GRACE_S)
+        run_worker(
+            celery, queues=["upkeep-probe", "ingest"], on_start=on_start, on_stop=on_stop, grace_s=GRACE_S, events=settings.queue_events
+        )
