@@ -84,7 +84,7 @@ class Examples:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to fit. Chosen on purchase cards, on months before those that the benchmark asks about."""
+    """How to fit. Chosen on purchase cards; MODEL_CARD.md says what else was tried, and where."""
 
     steps: int = 100
     batch: int = 2048
