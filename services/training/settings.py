@@ -136,7 +136,9 @@ class TrainingWorkerSettings(WorkerSettings, DatabaseSettings, JobSettings, Trai
         0.70, gt=0, le=1, description="Share of the categories given that users leave as they are; below it models are trained anew."
     )
     accuracy_minimum: int = Field(100, ge=1, description="Categories that must have been given before that share counts.")
-    worker_concurrency: int = Field(1, ge=1, description="Jobs that a worker carries out at the same time, each in its own process.")
+    worker_concurrency: int = Field(
+        2, ge=1, description="Jobs that a worker carries out at once, each in its own process; with one, upkeep waits behind a long one."
+    )
     worker_grace_s: float = Field(20, ge=0, description="Seconds that running jobs have to finish after SIGTERM; others begin again.")
 
     @property
