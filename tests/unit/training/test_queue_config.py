@@ -10,8 +10,11 @@ import pytest
 from celery import Celery
 from celery.app.task import Task
 
+from services.accounts import schedule as accounts_schedule
 from services.accounts import tasks as of_accounts
+from services.categorization import schedule as categorization_schedule
 from services.categorization import tasks as of_categorization
+from services.ingestion import schedule as ingestion_schedule
 from services.ingestion import tasks as of_ingestion
 from services.kit.queue import (
     LONG_INFERENCE,
@@ -26,6 +29,8 @@ from services.kit.queue import (
     task_options,
     upkeep_of,
 )
+from services.training import schedule as training_schedule
+from services.training import tasks as of_training
 from tests.support.gateway_app import RedisProcess
 
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -67,7 +72,8 @@ def tasks_of(module: Any) -> Iterator[Task]:
 
 
 @pytest.mark.parametrize(
-    ("service", "module"), [("accounts", of_accounts), ("categorization", of_categorization), ("ingestion", of_ingestion)]
+    ("service", "module"),
+    [("accounts", of_accounts), ("categorization", of_categorization), ("ingestion", of_ingestion), ("training", of_training)],
 )
 def test_every_task_of_a_service_goes_where_its_worker_listens(service: str, module: Any) -> None:
     for task in tasks_of(module):
@@ -79,6 +85,20 @@ def test_every_task_of_a_service_goes_where_its_worker_listens(service: str, mod
             rules = rules_of(queue)
             wanted = [(one.time_limit_s, one.max_retries, PRIORITIES[one.priority]) for one in (rules, LONG_INFERENCE)]
             assert (task.time_limit, task.max_retries, task.route["priority"]) in wanted, task.name
+
+
+@pytest.mark.parametrize(
+    ("module", "schedule"),
+    [
+        (of_accounts, accounts_schedule),
+        (of_categorization, categorization_schedule),
+        (of_ingestion, ingestion_schedule),
+        (of_training, training_schedule),
+    ],
+)
+def test_what_the_clock_asks_for_is_there(module: Any, schedule: Any) -> None:
+    routes = {task.name: task.route["queue"] for task in tasks_of(module)}
+    assert {every.task: every.queue for every in schedule.SCHEDULE}.items() <= routes.items()
 
 
 def test_no_two_services_share_a_queue_of_inference() -> None:
