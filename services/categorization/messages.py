@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from scale.categorization.v1 import categorization_service_pb2 as pb
 from services.categorization.domain import MOST_INPUTS, Classification, Correction, ModelInfo, Payment, Source
 from services.categorization.jobs.domain import Job, JobKind, JobState
 from services.kit.dates import from_date_proto, to_timestamp
 from services.kit.errors import InvalidArgument, invalid
+from services.kit.fields import text_of, uuid_of
 from services.kit.money import from_money
 
 MAX_REQUEST_ID_CHARS = 36
@@ -20,25 +20,6 @@ _MAX_MERCHANT_CHARS = 500
 _SOURCES: dict[Source, Any] = {one: pb.ClassificationSource.Value(f"CLASSIFICATION_SOURCE_{one.name}") for one in Source}
 _KINDS: dict[JobKind, Any] = {one: pb.CategorizationJobKind.Value(f"CATEGORIZATION_JOB_KIND_{one.name}") for one in JobKind}
 _STATES: dict[JobState, Any] = {one: pb.CategorizationJobState.Value(f"CATEGORIZATION_JOB_STATE_{one.name}") for one in JobState}
-
-
-def text_of(field: str, value: str, most: int, *, required: bool = False) -> str:
-    """A text as it came. Raises InvalidArgument where it is missing, too long, or holds NUL."""
-    if required and not value.strip():
-        raise invalid(field, "is required")
-    if len(value) > most:
-        raise invalid(field, f"has {len(value)} characters, at most {most} are allowed")
-    if "\x00" in value:
-        raise invalid(field, "must not hold the NUL character")
-    return value
-
-
-def uuid_of(field: str, value: str) -> UUID:
-    """A UUID. Raises InvalidArgument."""
-    try:
-        return UUID(value)
-    except ValueError:
-        raise invalid(field, f"{value[:50]!r} is not a UUID") from None
 
 
 def payments_of(inputs: Sequence[pb.ClassifyInput], *, most: int = MOST_INPUTS, first: int = 0) -> list[Payment]:

@@ -25,14 +25,13 @@ from services.categorization.messages import (
     model_message,
     payment_of,
     payments_of,
-    text_of,
-    uuid_of,
 )
 from services.categorization.service import CategorizationService
 from services.categorization.suggestions.service import SuggestionsService
 from services.categorization.suggestions.servicer import SuggestionMethods
 from services.kit import context
 from services.kit.errors import Aborted, DeadlineExceeded, invalid
+from services.kit.fields import text_of, uuid_of
 from services.kit.pagination import PageTokens, page_size
 
 Part = TypeVar("Part")

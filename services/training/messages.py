@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from scale.training.v1 import training_service_pb2 as pb
 from services.kit.dates import to_timestamp
 from services.kit.errors import invalid
+from services.kit.fields import text_of
 from services.training.domain import Job, JobEvent, JobStatus, Trigger
 
 _MAX_REQUEST_ID_CHARS = 36
@@ -20,25 +20,6 @@ _FINAL_KINDS: dict[JobStatus, Any] = {
     JobStatus.FAILED: pb.TRAINING_EVENT_KIND_FAILED,
     JobStatus.CANCELLED: pb.TRAINING_EVENT_KIND_FAILED,
 }
-
-
-def text_of(field: str, value: str, most: int, *, required: bool = False) -> str:
-    """A text as it came. Raises InvalidArgument where it is missing, too long, or holds NUL."""
-    if required and not value.strip():
-        raise invalid(field, "is required")
-    if len(value) > most:
-        raise invalid(field, f"has {len(value)} characters, at most {most} are allowed")
-    if "\x00" in value:
-        raise invalid(field, "must not hold the NUL character")
-    return value
-
-
-def uuid_of(field: str, value: str) -> UUID:
-    """A UUID. Raises InvalidArgument."""
-    try:
-        return UUID(value)
-    except ValueError:
-        raise invalid(field, f"{value[:50]!r} is not a UUID") from None
 
 
 def request_id_of(value: str) -> str:

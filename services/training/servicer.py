@@ -11,9 +11,10 @@ import grpc.aio
 from scale.training.v1 import training_service_pb2 as pb
 from scale.training.v1.training_service_pb2_grpc import TrainingServiceServicer
 from services.kit import context
+from services.kit.fields import text_of, uuid_of
 from services.kit.pagination import PageTokens, page_size
 from services.training.domain import Caller, JobPosition
-from services.training.messages import event_message, job_message, model_of, request_id_of, status_of, text_of, uuid_of
+from services.training.messages import event_message, job_message, model_of, request_id_of, status_of
 from services.training.service import TrainingService
 
 _MAX_EVENT_ID_CHARS = 64

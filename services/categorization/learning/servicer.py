@@ -15,10 +15,10 @@ from services.categorization.acceptance import accepted_ratio
 from services.categorization.domain import Anchor
 from services.categorization.learning.domain import AcceptanceFigures, CorrectionPosition, MerchantPosition
 from services.categorization.learning.service import LearningService
-from services.categorization.messages import text_of
 from services.kit import context
 from services.kit.dates import to_date_proto, to_timestamp
 from services.kit.errors import PermissionDenied, invalid
+from services.kit.fields import text_of
 from services.kit.money import to_money
 from services.kit.pagination import PageTokens, page_size
 

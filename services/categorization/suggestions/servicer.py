@@ -9,12 +9,12 @@ from uuid import UUID
 import grpc.aio
 
 from scale.categorization.v1 import categorization_service_pb2 as pb
-from services.categorization.messages import text_of, uuid_of
 from services.categorization.suggestions.domain import MAX_NAME_CHARS, Suggestion, SuggestionPosition, SuggestionState
 from services.categorization.suggestions.service import SuggestionsService
 from services.kit import context
 from services.kit.dates import to_timestamp
 from services.kit.errors import invalid
+from services.kit.fields import text_of, uuid_of
 from services.kit.pagination import PageTokens, page_size
 
 _STATES: dict[SuggestionState, Any] = {one: pb.SuggestionState.Value(f"SUGGESTION_STATE_{one.name}") for one in SuggestionState}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from uuid import UUID
 
 import grpc.aio
 from google.type import money_pb2
@@ -15,6 +14,7 @@ from services.ingestion.typed.service import TypedTransactions
 from services.kit import context
 from services.kit.dates import from_date_proto
 from services.kit.errors import invalid
+from services.kit.fields import text_of, uuid_of
 from services.kit.money import from_money
 
 _STATUSES = ("posted", "pending", "void")
@@ -28,7 +28,7 @@ class TypedMethods:
 
     async def CreateTransaction(self, request: pb.CreateTransactionRequest, _: grpc.aio.ServicerContext) -> pb.CreateTransactionResponse:
         """Adds one transaction."""
-        request_id = _text("request_id", request.request_id, 36, required=True)
+        request_id = text_of("request_id", request.request_id, 36, required=True)
         transaction_id, repeated = await self._typed.create_transaction(
             context.identity().user_id, _new_transaction(request), request_id=request_id
         )
@@ -46,16 +46,16 @@ def _new_transaction(request: pb.CreateTransactionRequest) -> NewTransaction:
     if status not in _STATUSES:
         raise invalid("status", f"{status[:20]!r} is none of {', '.join(_STATUSES)}")
     return NewTransaction(
-        account_id=_uuid("account_id", request.account_id),
+        account_id=uuid_of("account_id", request.account_id),
         transaction_date=day,
         amount=amount,
         currency=currency,
-        description=_text("description", request.description, 2000, required=True),
-        merchant=_text("merchant", request.merchant, 200).strip() or None,
-        category=_text("category", request.category, 100) or None,
-        payment_method=_text("payment_method", request.payment_method, 100).strip() or None,
+        description=text_of("description", request.description, 2000, required=True),
+        merchant=text_of("merchant", request.merchant, 200).strip() or None,
+        category=text_of("category", request.category, 100) or None,
+        payment_method=text_of("payment_method", request.payment_method, 100).strip() or None,
         status=status,
-        note=_text("note", request.note, 2000),
+        note=text_of("note", request.note, 2000),
         allow_equal=request.allow_equal,
     )
 
@@ -67,20 +67,3 @@ def _amount(money: money_pb2.Money) -> tuple[Decimal, str]:
     if amount == 0:
         raise invalid("amount", "must not be zero: such a transaction moves no money")
     return amount, money.currency_code
-
-
-def _text(field: str, value: str, longest: int, *, required: bool = False) -> str:
-    if required and not value.strip():
-        raise invalid(field, "is required")
-    if len(value) > longest:
-        raise invalid(field, f"has {len(value)} characters, at most {longest} are allowed")
-    if "\x00" in value:
-        raise invalid(field, "must not hold the NUL character")
-    return value
-
-
-def _uuid(field: str, value: str) -> UUID:
-    try:
-        return UUID(value)
-    except ValueError:
-        raise invalid(field, f"{value[:50]!r} is not a UUID") from None

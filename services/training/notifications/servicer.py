@@ -11,8 +11,8 @@ from scale.training.v1.notifications_service_pb2_grpc import NotificationsServic
 from services.kit import context
 from services.kit.dates import to_timestamp
 from services.kit.errors import invalid
+from services.kit.fields import uuid_of
 from services.kit.pagination import PageTokens, page_size
-from services.training.messages import uuid_of
 from services.training.notifications.domain import Notification
 from services.training.notifications.service import NotificationsService
 
