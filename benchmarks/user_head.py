@@ -83,10 +83,11 @@ def stranger() -> Classifier:
     return Classifier("stranger", fitted.encoder, heads)
 
 
-def cards(model: Classifier, data: Path, until: date | None) -> dict[str, Examples]:
+def cards(model: Classifier, data: Path, until: date | None, *, clear_only: bool = False) -> dict[str, Examples]:
     """Each card's purchases with all labels, the oldest first."""
     clear = {row["label"]: row["category"] for row in read_table(DATA / "council_label_category.csv") if row["source"] == "birmingham"}
     rows = [row for row in card_rows(data, "birmingham") if row.label and row.day and row.card and (until is None or row.day < until)]
+    rows = [row for row in rows if row.label in clear or not clear_only]
     rows.sort(key=lambda row: row.day or date.min)
     keys = merchant_keys([row.merchant for row in rows], [""] * len(rows))
     amounts = np.array([row.amount for row in rows], np.float64)
@@ -223,13 +224,14 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=Path("../shared/data/categorization"))
     parser.add_argument("--cards", type=int, default=50)
     parser.add_argument("--corrected", type=float, nargs="+", default=[1.0, 0.3, 0.1])
+    parser.add_argument("--clear", action="store_true", help="only purchases that clearly have a category of the taxonomy")
     parser.add_argument("--variants", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
     model = stranger()
     note("the global model is fitted")
     split = VALIDATION if options.variants else SPLIT
-    found = cards(model, options.data, SPLIT if options.variants else None)
+    found = cards(model, options.data, SPLIT if options.variants else None, clear_only=options.clear)
     users = busiest(found, split, options.cards)
     result: dict[str, Any] = {"split": str(split)}
     for corrected in options.corrected:
