@@ -81,6 +81,9 @@ async def test_roles_are_no_superusers_and_own_nothing(as_role: AsRole) -> None:
         ("ingestion", "accounts.categories"),
         ("categorization", "accounts.transactions"),
         ("accounts", "categorization.anchors"),
+        ("training", "accounts.transactions"),
+        ("training", "categorization.corrections"),
+        ("categorization", "training.training_jobs"),
         ("accounts", "migrations.alembic_version"),
         ("ingestion", "migrations.alembic_version"),
     ],
@@ -91,7 +94,7 @@ async def test_a_service_cannot_read_what_is_not_its_own(as_role: AsRole, user_i
             await connection.fetch(f"SELECT * FROM {table}")
 
 
-@pytest.mark.parametrize("role", ["accounts", "ingestion", "categorization"])
+@pytest.mark.parametrize("role", ["accounts", "ingestion", "categorization", "training"])
 async def test_a_service_cannot_make_objects(as_role: AsRole, user_id: UUID, role: str) -> None:
     for schema in (role, "public", "auth"):
         async with as_role(role, user_id) as connection:
