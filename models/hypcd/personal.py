@@ -28,6 +28,11 @@ _OTHER_AMOUNT = 0.15
 """Powers of ten by which another correction's amount must be nearer than the latest one's to be followed instead."""
 _UNSURE, _SURE = 0.7, 0.75
 """How likely the global model's answer for a merchant new to the user is when habits count in full, and when not at all."""
+_OWN_WAY, _USUAL_WAY = 0.7, 0.35
+"""Which share of the user's merchants must be in categories that the global model does not know for its being sure to mean nothing, and up
+to which it means all."""
+_DOUBT = 10.0
+"""What speaks for the usual way, in merchants."""
 _MOST_PAIRS = 500_000
 """Payments times categories that are weighed at once."""
 _FAR = 1.0
@@ -92,6 +97,7 @@ class PersonalAnchors:
         self._keys = keys
         own = {category: number for number, category in enumerate(dict.fromkeys(categories))}
         self._own = tuple(own)
+        self._merchants = dict(zip(keys, categories, strict=True))
         self._history = History(keys, np.array([own[category] for category in categories], np.int64), amounts, days, points)
 
     @classmethod
@@ -124,22 +130,30 @@ class PersonalAnchors:
         # A user with thousands of own categories asks for few payments at a time: evidence is a number for each pair of the two.
         step = max(_MOST_PAIRS // len(index), 1)
         weighed, why = weights or Weights.shipped(), list[Evidence]()
+        trust = self._trust(categories)
         probabilities = np.empty_like(likely)
         for start in range(0, len(likely), step):
             part = slice(start, start + step)
             some = _part(payments, part)
-            probabilities[part] = self._weigh(some, likely[part], places, weighed) if weighed is not None else likely[part]
+            probabilities[part] = self._weigh(some, likely[part], places, weighed, trust) if weighed is not None else likely[part]
             self._follow(some, places, probabilities[part])
             why.extend(self._why(some, places, likely[part], probabilities[part]))
         return PersonalPredictions(tuple(index), probabilities, why)
 
-    def _weigh(self, payments: Payments, likely: Floats, places: Ints, weights: Weights) -> Floats:
+    def _trust(self, categories: Sequence[str]) -> float:
+        """How much the global model's being sure means for this user, 0 to 1: little to one who has categories of the own for most of what
+        there is, which the model cannot name."""
+        known = set(categories)
+        own = sum(category not in known for category in self._merchants.values()) / (len(self._merchants) + _DOUBT)
+        return float(np.clip((_OWN_WAY - own) / (_OWN_WAY - _USUAL_WAY), 0.0, 1.0))
+
+    def _weigh(self, payments: Payments, likely: Floats, places: Ints, weights: Weights, trust: float) -> Floats:
         found = features(self._history, payments.keys, payments.amounts, payments.days, likely, places, payments.points)
         probabilities = weights.probabilities(found.columns, candidates(likely, places))
         probabilities *= np.where(found.seen, 1.0, np.minimum(likely.sum(1), 1.0))[:, None].astype(np.float32)
         probabilities = np.where(found.speaks[:, None], probabilities, likely)
         sure = np.clip((likely.max(axis=1) - _UNSURE) / (_SURE - _UNSURE), 0.0, 1.0)
-        heard = np.where(found.seen, 0.0, sure * (1.0 - found.nearness)).astype(np.float32)[:, None]
+        heard = np.where(found.seen, 0.0, trust * sure * (1.0 - found.nearness)).astype(np.float32)[:, None]
         return np.where(heard < 1, heard * likely + (1 - heard) * probabilities, likely)
 
     def _follow(self, payments: Payments, places: Ints, probabilities: Floats) -> None:

@@ -161,6 +161,14 @@ def test_what_a_user_mostly_pays_for_takes_nothing_from_a_shop_that_the_model_is
     assert predictions.evidence[0].basis is Basis.GLOBAL
 
 
+@pytest.mark.parametrize(("merchants", "trusted"), [(4, True), (100, False)])
+def test_who_has_own_categories_for_nearly_everything_is_not_just_told_what_the_model_is_sure_of(merchants, trusted):
+    rows = [(f"club {number % merchants}", f"own {number % 3}", number // 4) for number in range(200)]
+    predictions = anchors(*rows).apply(payments("aldi", probabilities=(0.9, 0.05, 0.05)), GLOBAL)
+    assert (predictions.probabilities[0, 0] == np.float32(0.9)) == trusted
+    assert (predictions.probabilities[0, 3:].sum() > 0.2) != trusted
+
+
 def test_habits_count_where_the_model_is_not_sure():
     rows = [(f"club {number % 8}", "own", number) for number in range(100)]
     predictions = anchors(*rows).apply(payments("xyz", probabilities=(0.4, 0.3, 0.3)), GLOBAL)
