@@ -88,6 +88,13 @@ async def test_both_runs_of_a_job_at_once_register_once(registry: Registry) -> N
     assert made[0].artifact_key in registry.files()
 
 
+async def test_the_same_model_again_is_not_published(registry: Registry) -> None:
+    first = await registry.register(b"a head")
+    again = await registry.register(b"a head")
+    assert (first.stage, again.stage, again.content_hash) == (Stage.LIVE, Stage.CANDIDATE, first.content_hash)
+    assert (await registry.register(b"another head")).stage is Stage.LIVE
+
+
 async def test_numbers_are_given_once(registry: Registry) -> None:
     """Jobs of a user come one by one; the registry does not count on it."""
     await registry.register(b"1")
