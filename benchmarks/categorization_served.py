@@ -37,10 +37,10 @@ from models.hypcd.corpus import CITIES, Taxonomy, city_rows, corpus, held_out, r
 from models.hypcd.fit import Fitted, fit
 from models.hypcd.merchant import merchant_key
 from models.hypcd.train import CONFIG, OPTIONS, calibrate, primary_probabilities, training_rows
-from services.categorization import pooling
+from models.knowledge import pooling, rules
+from models.knowledge.pooling import PoolWeights, advice_of, pool_primaries
 from services.categorization.columns import NO_DAY, Columns
 from services.categorization.decide import Decided, decide
-from services.categorization.pooling import PoolWeights, advice_of, pool_primaries
 from services.categorization.predictor import load_hypcd
 from services.categorization.rules_model import RulesModel
 
@@ -97,9 +97,7 @@ def beside_rules(
 
 def advise(texts: Sequence[str], amounts: NDArray[np.float64], kinds: Taxonomy) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The primary category [n] that the shipped rules name (-1: none), and how sure they are."""
-    rules = RulesModel()
-    opinion = rules.opine(_columns(texts, amounts))
-    advice = advice_of(opinion, kinds.slugs, rules.threshold)
+    advice = advice_of(rules.opine(texts, [""] * len(texts), amounts), kinds.slugs, rules.THRESHOLD)
     families = np.append(kinds.parent, np.arange(len(kinds.primaries)))
     return np.where(advice.named >= 0, families[advice.named], -1), advice.confidence
 

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from models.hypcd.merchant import merchant_keys
 from models.hypcd.personal import Basis, Evidence, Payments, PersonalAnchors
+from models.knowledge.pooling import PoolWeights, pool
 from services.categorization.columns import NO_DAY, Columns, Floats, day_number
 from services.categorization.domain import Source
 from services.categorization.personal_model import PersonalModel
-from services.categorization.pooling import PoolWeights, pool
 from services.categorization.protocols import Model
 
 MOST_ALTERNATIVES = 5

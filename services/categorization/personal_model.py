@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from models.knowledge.opinion import Opinion
 from services.categorization.columns import Columns, Floats
-from services.categorization.protocols import Group, Head, Model, Opinion
+from services.categorization.protocols import Group, Head, Model
 
 _LEAST = np.float32(1e-9)
 PREFIX = "categorizer/"

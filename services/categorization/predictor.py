@@ -15,12 +15,13 @@ import numpy as np
 import structlog
 
 from models.hypcd import personal_weights
+from models.knowledge import pooling
 from models.knowledge.brands import match_brand
-from services.categorization import pooling
+from models.knowledge.opinion import Opinion
 from services.categorization.columns import Columns, Floats
 from services.categorization.domain import ModelInfo
 from services.categorization.metrics import MODEL_DEGRADED, MODEL_LOADS
-from services.categorization.protocols import Group, Head, Model, Opinion
+from services.categorization.protocols import Group, Head, Model
 
 if TYPE_CHECKING:
     from models.hypcd.classifier import Classifier, Items

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
+from models.knowledge.opinion import Opinion
 from services.categorization.columns import Amounts, Columns, Floats
 from services.categorization.domain import (
     Anchor,
@@ -26,19 +26,6 @@ from services.categorization.domain import (
 )
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Opinion:
-    """What a model says of n payments, before the user's own words."""
-
-    categories: Sequence[str]
-    probabilities: Floats
-    """[n, k], over `categories`: calibrated."""
-    points: Floats | None = None
-    """[n, d], on the ball; None from a model without one."""
-    whys: Sequence[str] = ()
-    """One for each payment, in words for the user; none where the model knows no words."""
 
 
 class Group(NamedTuple):

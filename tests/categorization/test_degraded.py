@@ -14,8 +14,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from models.hypcd import personal_weights
+from models.knowledge import pooling
 from scale.categorization.v1 import categorization_service_pb2 as pb
-from services.categorization import pooling
 from services.categorization.app import SERVICE
 from services.categorization.predictor import load_hypcd
 from services.categorization.settings import MODELS_DIR

@@ -7,12 +7,13 @@ from datetime import date
 
 import numpy as np
 
+from models.knowledge.opinion import Opinion
 from services.categorization import reasons
 from services.categorization.columns import Columns
 from services.categorization.decide import Decided, decide
 from services.categorization.domain import Source
 from services.categorization.personal_model import PersonalModel
-from services.categorization.protocols import Model, Opinion
+from services.categorization.protocols import Model
 from services.categorization.rules_model import RulesModel
 from tests.support.categorization_fakes import CATEGORIES, TAXONOMY, OneCategoryHead, WordModel, shop
 

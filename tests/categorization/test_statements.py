@@ -12,9 +12,12 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from benchmarks.categorization_served import PARTS, STATEMENTS, household, serve
+from benchmarks.categorization_served import PARTS, STATEMENTS, household, serve, statements
+from models.hypcd.classifier import Classifier, Items
 from models.hypcd.corpus import read_table, taxonomy
+from models.knowledge.pooling import with_rules
 from services.categorization.decide import Decided
+from services.categorization.settings import MODELS_DIR
 
 LANGUAGES = {"en", "de", "fr", "es", "it", "nl"}
 
@@ -65,6 +68,17 @@ def test_no_language_is_left_behind(language: str) -> None:
 )
 def test_what_the_network_alone_takes_for_something_else(description: str, amount: float, category: str) -> None:
     assert answers((description, amount))[0][0] == category
+
+
+def test_heads_of_users_own_are_judged_beside_what_is_served() -> None:
+    rows = [row for part in PARTS for row in statements(part)]
+    texts, merchants, amounts = [row[0] for row in rows], [""] * len(rows), np.array([row[1] for row in rows])
+    model, served = Classifier.load(MODELS_DIR), serve(rows)
+    found = model.predict(Items(texts, merchants, amounts, [-1] * len(rows))).probabilities
+    likely = with_rules(model.categories, found, texts, merchants, amounts)
+    assert tuple(served.categories) == model.categories
+    np.testing.assert_array_equal(likely, served.probabilities)
+    assert (likely.argmax(axis=1) != found.argmax(axis=1)).mean() > 0.2, "the rules have their say"
 
 
 def test_names_that_nobody_knows_hardly_ever_have_an_answer() -> None:

@@ -16,6 +16,7 @@ from uuid import UUID
 import numpy as np
 import uuid_utils.compat
 
+from models.knowledge.opinion import Opinion
 from services.categorization.columns import Amounts, Columns, Floats
 from services.categorization.domain import (
     Category,
@@ -28,7 +29,7 @@ from services.categorization.domain import (
     WorkedOut,
 )
 from services.categorization.predictor import LoadedModel
-from services.categorization.protocols import Group, Model, Opinion
+from services.categorization.protocols import Group, Model
 from services.categorization.rules_model import RulesModel
 from services.kit.errors import InvalidArgument, NotFound, ScaleError
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.hypcd.corpus import read_table
+from models.hypcd.corpus import read_table, taxonomy
+from models.knowledge import rules
 from models.knowledge.brands import DATA
-from services.categorization import fallback
-from services.categorization.fallback import NO_ANSWER, classify, classify_many, vocabularies
+from models.knowledge.rules import NO_ANSWER, classify, classify_many, vocabularies
 
 
 @pytest.mark.parametrize(
@@ -82,19 +82,22 @@ def test_every_keyword_means_one_thing_of_the_taxonomy():
     meant = {*spending.phrases.values(), *income.phrases.values()}
     coded = {row["category"] for row in read_table(DATA / "mcc.csv.gz")}
     assert coded - meant <= {"other", "other_professional_services"} | {category for category in coded if "_" not in category}
+    # The network answers over all of these: what rules name always has its place there.
+    branded = {row["category"] for row in read_table(DATA / "brands.csv.gz")}
+    assert {*meant, *spending.prefixes.values(), *spending.suffixes.values(), *branded, "income_refund"} <= set(taxonomy().slugs)
     assert not {category for category in spending.phrases.values() if category.startswith("income")}
     assert all(len(phrase.split()) <= 4 for phrase in spending.phrases)
 
 
 def test_a_word_with_two_meanings_is_named(tmp_path, monkeypatch):
     Path(tmp_path / "keywords.csv").write_text("category,sign,keywords\ndining_bar,debit,inn\ntravel_lodging,debit,hotel;inn\n")
-    monkeypatch.setattr(fallback, "KEYWORDS", tmp_path / "keywords.csv")
+    monkeypatch.setattr(rules, "KEYWORDS", tmp_path / "keywords.csv")
     with pytest.raises(ValueError, match="'inn' is dining_bar and travel_lodging"):
         vocabularies.__wrapped__()
 
 
 def test_every_row_of_the_vocabulary_is_well_formed():
-    with fallback.KEYWORDS.open(encoding="utf-8", newline="") as file:
+    with rules.KEYWORDS.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             assert row["sign"] in ("debit", "credit", "both")
             words = row["keywords"].split(";")

@@ -19,9 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from models.hypcd.corpus import taxonomy
-from services.categorization.protocols import Opinion
+from models.knowledge.brands import DATA
+from models.knowledge.opinion import Floats, Opinion
+from models.knowledge.rules import THRESHOLD, opine
 
-FILE = Path(__file__).parent / "data" / "pooling.json"
+FILE = DATA / "pooling.json"
 LEAST_MASS = 1e-3
 """The network is never surer than this that a rule is wrong."""
 MOST_UNCHECKED = 0.9
@@ -111,6 +113,22 @@ def pool(opinion: Opinion, rules: Opinion, weights: PoolWeights, *, threshold: f
     agreed = pooled.argmax(axis=1) == family
     whys = [why if kept else "" for why, kept in zip(rules.whys, agreed.tolist(), strict=True)]
     return Pooled(Opinion(categories, shared.astype(np.float32), opinion.points, whys), np.where(sure, -1, said))
+
+
+def with_rules(
+    categories: Sequence[str],
+    probabilities: Floats,
+    descriptions: Sequence[str],
+    merchants: Sequence[str | None],
+    amounts: npt.NDArray[np.float64],
+    weights: PoolWeights | None = None,
+) -> Floats:
+    """What is served to everybody: a network's probabilities [n, k] of `categories`, with the shipped rules beside them (`weights` None:
+    as shipped). `amounts` [n] signed. What rules alone know of has no column here."""
+    weights = weights or PoolWeights.shipped()
+    advised = opine(descriptions, merchants, amounts)
+    found = pool(Opinion(categories, probabilities), advised, weights, threshold=weights.threshold, rules_threshold=THRESHOLD)
+    return found.opinion.probabilities[:, : len(categories)]
 
 
 def advice_of(rules: Opinion, categories: Sequence[str], threshold: float) -> Advice:

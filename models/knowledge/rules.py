@@ -7,14 +7,19 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple, Self
 
+import numpy as np
+import numpy.typing as npt
+
 from models.hypcd.merchant import MAX_READ, fold_text, merchant_key
-from models.knowledge.brands import match_brand
+from models.knowledge.brands import DATA, match_brand
+from models.knowledge.opinion import Opinion
 
 VERSION = "rules-1"
-KEYWORDS = Path(__file__).parent / "data" / "keywords.csv"
+THRESHOLD = 0.5
+"""What is less sure than this is no answer."""
+KEYWORDS = DATA / "keywords.csv"
 _CACHED = 65_536
 _LEAST_AFFIX = 4
 
@@ -109,6 +114,18 @@ def classify(description: str, merchant: str | None, amount: float) -> RuleAnswe
 def classify_many(descriptions: Iterable[str], merchants: Iterable[str | None], amounts: Iterable[float]) -> list[RuleAnswer]:
     """`classify` of each; equal texts cost nothing."""
     return [classify(*payment) for payment in zip(descriptions, merchants, amounts, strict=True)]
+
+
+def opine(descriptions: Sequence[str], merchants: Sequence[str | None], amounts: npt.NDArray[np.float64]) -> Opinion:
+    """What n payments are by the rules; `amounts` [n] signed. What they do not know has no likely category."""
+    answers = classify_many(descriptions, merchants, amounts.tolist())
+    categories = sorted({answer.category for answer in answers} - {""})
+    places = {category: place for place, category in enumerate(categories)}
+    probabilities = np.zeros((len(answers), len(categories)), np.float32)
+    known = [row for row, answer in enumerate(answers) if answer.category]
+    probabilities[known, [places[answers[row].category] for row in known]] = [answers[row].confidence for row in known]
+    whys = [f"{answer.reason[:1].upper()}{answer.reason[1:]}." if answer.reason else "" for answer in answers]
+    return Opinion(categories, probabilities, None, whys)
 
 
 @lru_cache(maxsize=_CACHED)

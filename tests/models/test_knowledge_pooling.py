@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.hypcd.corpus import taxonomy
-from services.categorization.pooling import PoolWeights, pool
-from services.categorization.protocols import Opinion
+from models.knowledge.opinion import Opinion
+from models.knowledge.pooling import PoolWeights, pool
 
 NETWORK = ["transport_fuel", "utilities_energy", "utilities_water", "transport", "utilities"]
 NONE: frozenset[str] = frozenset()
