@@ -8,8 +8,9 @@ part of their payments what everybody means, and by part something that no globa
 
 `corrected`: the share of the earlier payments that the user has put right; of the rest nobody has said what they were. With 1 the user goes
 on so, and each day's labels are known when it is over; with less the user says no more, and lives with what was learned. `without` is
-what answers a user who has trained nothing: the global model, brands, and the user's own corrections (models/hypcd/personal.py). `with` has
-the head below the same corrections. `published` are the cards whose head was found better on the latest fifth of what it was trained on.
+what answers a user who has trained nothing: the global model with the shipped rules beside it, and the user's own corrections
+(models/hypcd/personal.py) on top. `with` has the head below the same corrections. `published` are the cards whose head was found better on
+the latest fifth of what it was trained on.
 
 `--variants` chooses settings: heads that are fitted in other ways, on the half year before.
 """
@@ -32,19 +33,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.categorization_served import calibrated_on
 from benchmarks.running import note
-from models.hypcd import train
 from models.hypcd.classifier import Classifier, Heads, Items
 from models.hypcd.collect import card_rows
-from models.hypcd.corpus import DATA, city_rows, corpus, held_out, read_table, taxonomy
+from models.hypcd.corpus import DATA, corpus, read_table, taxonomy
 from models.hypcd.fit import fit
 from models.hypcd.merchant import merchant_keys
 from models.hypcd.personal import Payments, PersonalAnchors
 from models.hypcd.personal_fit import turns
-from models.hypcd.train import CONFIG, OPTIONS, calibrate, training_rows
+from models.hypcd.train import CONFIG, OPTIONS, training_rows
 from models.hypcd.user_head import MAX_BYTES, UserHead
 from models.hypcd.user_head_fit import UNLABELLED, Examples, Learned, Options, TooFewExamples, learn_head, score
-from models.knowledge.blend import with_brands
+from models.knowledge.pooling import PoolWeights, with_rules
 
 SPLIT, VALIDATION = date(2016, 10, 1), date(2016, 4, 1)
 VARIANTS = {
@@ -72,18 +73,18 @@ class Asked:
     surprise: dict[str, NDArray[np.float64]]
 
 
-def stranger() -> Classifier:
-    """A global model of the other city, brands, codes and words, sure of itself as far as merchants that it did not know say."""
+def stranger() -> tuple[Classifier, PoolWeights]:
+    """A global model of the other city, brands, codes and words, sure of itself as far as merchants that it did not know say; and how much
+    it counts beside the shipped rules, by the same."""
     kinds = taxonomy()
-    without = fit(training_rows(corpus(["barnet"], leave_out=held_out), kinds), CONFIG, OPTIONS)
-    temperature, threshold = calibrate([train.asked(without, [row for row in city_rows("barnet") if held_out(row[0])], kinds)], kinds)
+    temperature, threshold, weights = calibrated_on("barnet", kinds)
     fitted = fit(training_rows(corpus(["barnet"]), kinds), CONFIG, OPTIONS)
     parent, credit = torch.from_numpy(kinds.parent), torch.from_numpy(kinds.credit)
     heads = Heads(kinds.detailed, kinds.primaries, parent, credit, fitted.anchors, fitted.temperature * temperature, threshold)
-    return Classifier("stranger", fitted.encoder, heads)
+    return Classifier("stranger", fitted.encoder, heads), weights
 
 
-def cards(model: Classifier, data: Path, until: date | None, *, clear_only: bool = False) -> dict[str, Examples]:
+def cards(model: Classifier, weights: PoolWeights, data: Path, until: date | None, *, clear_only: bool = False) -> dict[str, Examples]:
     """Each card's purchases with all labels, the oldest first."""
     clear = {row["label"]: row["category"] for row in read_table(DATA / "council_label_category.csv") if row["source"] == "birmingham"}
     rows = [row for row in card_rows(data, "birmingham") if row.label and row.day and row.card and (until is None or row.day < until)]
@@ -91,16 +92,13 @@ def cards(model: Classifier, data: Path, until: date | None, *, clear_only: bool
     rows.sort(key=lambda row: row.day or date.min)
     keys = merchant_keys([row.merchant for row in rows], [""] * len(rows))
     amounts = np.array([row.amount for row in rows], np.float64)
-    places = {category: place for place, category in enumerate(model.categories)}
     points, likely = [], []
     for start in range(0, len(rows), _BATCH):
         part = rows[start : start + _BATCH]
-        money = amounts[start : start + len(part)]
-        found = model.predict(
-            Items([row.merchant for row in part], [""] * len(part), money, [row.day.weekday() if row.day else -1 for row in part])
-        )
+        texts, merchants, money = [row.merchant for row in part], [""] * len(part), amounts[start : start + len(part)]
+        found = model.predict(Items(texts, merchants, money, [row.day.weekday() if row.day else -1 for row in part]))
         points.append(found.points)
-        likely.append(with_brands(found.probabilities, places, keys[start : start + len(part)], money))
+        likely.append(with_rules(model.categories, found.probabilities, texts, merchants, money, weights))
     days = np.array([row.day.toordinal() - _EPOCH if row.day else 0 for row in rows], np.int32)
     labels = [clear.get(row.label, f"own: {row.label}") for row in rows]
     whole = Examples(np.concatenate(points), np.concatenate(likely), keys, amounts, days, labels, np.ones(len(rows), np.bool_))
@@ -228,10 +226,10 @@ def main() -> int:
     parser.add_argument("--variants", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    model = stranger()
+    model, weights = stranger()
     note("the global model is fitted")
     split = VALIDATION if options.variants else SPLIT
-    found = cards(model, options.data, SPLIT if options.variants else None, clear_only=options.clear)
+    found = cards(model, weights, options.data, SPLIT if options.variants else None, clear_only=options.clear)
     users = busiest(found, split, options.cards)
     result: dict[str, Any] = {"split": str(split)}
     for corrected in options.corrected:

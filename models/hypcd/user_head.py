@@ -76,8 +76,8 @@ class UserHead:
     def probabilities(self, points: Floats, amounts: ArrayLike, likely: Floats) -> Floats:
         """[n, len(categories)], calibrated; rows sum to 1.
 
-        `points` [n, d] and `likely` [n, len(base_categories)] are what the global model says of the payments, with the brands of the world;
-        `amounts` [n] are signed, and NaN where none is known. Raises ValueError where these do not fit.
+        `points` [n, d] and `likely` [n, len(base_categories)] are what the global model says of the payments, with the shipped rules beside
+        it; `amounts` [n] are signed, and NaN where none is known. Raises ValueError where these do not fit.
         """
         spent = torch.from_numpy(np.asarray(amounts, dtype=np.float64) < 0)
         if points.shape != (len(spent), len(self.shift)) or likely.shape != (len(spent), len(self.base_categories)):

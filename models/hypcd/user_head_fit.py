@@ -1,6 +1,6 @@
 """Fits a head to what one user has said, and says whether it answers better than what answers now. Pure: arrays in, arrays out.
 
-A head is judged as users meet it: with the brands of the world below it and the user's own corrections (`personal.py`) on top, on the
+A head is judged as users meet it: with the shipped rules below it and the user's own corrections (`personal.py`) on top, on the
 user's latest payments, which it has not seen. What is handed out afterwards has learned from all of them. The same rows and options make
 the same head.
 """
@@ -53,7 +53,7 @@ class Examples:
     points: Floats
     """[n, d], on the ball of the global model."""
     likely: Floats
-    """[n, categories], what the global model says with the brands of the world."""
+    """[n, categories], what the global model says with the shipped rules beside it: `models.knowledge.pooling.with_rules`."""
     keys: Sequence[str]
     """From `merchant.merchant_key`."""
     amounts: NDArray[np.float64]

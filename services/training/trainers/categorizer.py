@@ -83,27 +83,27 @@ def _read(present: LiveArtifact | None) -> UserHead | None:
 
 
 def _examples(model: Classifier, rows: Sequence[TrainingPayment]) -> Examples:
-    """Where payments lie, and what the global model says of them, as whoever answers sees it."""
+    """Where payments lie, and what the global model says of them with the shipped rules beside it, as whoever answers sees it."""
     import numpy as np
 
     from models.hypcd.classifier import Items
     from models.hypcd.merchant import merchant_keys
     from models.hypcd.user_head_fit import Examples
-    from models.knowledge.blend import with_brands
+    from models.knowledge.pooling import with_rules
 
     keys = merchant_keys([row.merchant for row in rows], [row.description for row in rows])
     # Sign and magnitude are all that is looked at: no money, so a float does.
     amounts = np.array([float(row.amount) for row in rows], np.float64)
-    places = {category: place for place, category in enumerate(model.categories)}
     points = np.empty((len(rows), model.dimension), np.float32)
-    likely = np.empty((len(rows), len(places)), np.float32)
+    likely = np.empty((len(rows), len(model.categories)), np.float32)
     for start in range(0, len(rows), _BATCH):
         part = rows[start : start + _BATCH]
         end = start + len(part)
         weekdays = [row.day.weekday() if row.day is not None else -1 for row in part]
-        found = model.predict(Items([row.description for row in part], [row.merchant for row in part], amounts[start:end], weekdays))
+        descriptions, merchants = [row.description for row in part], [row.merchant for row in part]
+        found = model.predict(Items(descriptions, merchants, amounts[start:end], weekdays))
         points[start:end] = found.points
-        likely[start:end] = with_brands(found.probabilities, places, keys[start:end], amounts[start:end])
+        likely[start:end] = with_rules(model.categories, found.probabilities, descriptions, merchants, amounts[start:end])
     days = np.array([row.day.toordinal() - _EPOCH if row.day is not None else 0 for row in rows], np.int32)
     return Examples(
         points, likely, keys, amounts, days, [row.category for row in rows], np.array([row.corrected for row in rows], np.bool_)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -125,6 +126,19 @@ async def test_without_a_global_model_nothing_can_be_built(user_id: UUID) -> Non
     with pytest.raises(FailedPrecondition, match="ask whoever runs SCALE") as refused:
         await train(user_id, bought(40), live=Live(categorizer_global=LiveArtifact("7-deadbeef", b"damaged")))
     assert refused.value.reason == "NO_GLOBAL_MODEL"
+
+
+async def test_a_head_is_judged_beside_the_shipped_rules_that_answer_with_the_network(user_id: UUID) -> None:
+    """The network alone takes the first for fuel and the second for a hairdresser: to beat it would be no merit."""
+    said = {"STADTWERKE ELECTRICITY": "utilities_energy", "LOYER AVRIL": "housing_rent"}
+    rows = [
+        replace(one, description=f"{text} {number}", category=said[text])
+        for number, one in enumerate(bought(60, corrected=False))
+        for text in [list(said)[number % 2]]
+    ]
+    trained = await train(user_id, rows)
+    assert (trained.metrics["present_accuracy"], trained.metrics["accuracy"]) == (1, 1)
+    assert float(trained.metrics["present_log_loss"]) < 0.2
 
 
 async def test_a_head_that_answers_already_is_not_beaten_by_its_like(user_id: UUID) -> None:
