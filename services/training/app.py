@@ -205,7 +205,13 @@ class TrainingWorkerApp(WorkerApp[TrainingWorkerSettings]):
         self._checkpoints = CheckpointFolders(settings.checkpoints_folder)
         global_model = GlobalModel(registry, settings.models_folder)
         repository = PostgresJobsRepository(self.database)
-        endings = Endings(repository, events=told.events, statuses=told.statuses, notification_events=told.notification_events)
+        endings = Endings(
+            repository,
+            events=told.events,
+            statuses=told.statuses,
+            notification_events=told.notification_events,
+            clear_away=self._checkpoints.remove,
+        )
         self._notifications = NotificationsService(PostgresNotificationsRepository(self.database))
         self._service = told.service(repository, settings)
         max_tries = settings.max_retries + 1

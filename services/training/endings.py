@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
 import structlog
 import uuid_utils.compat
 
@@ -18,8 +21,16 @@ class Endings:
     """Each returns the job as it is then; None when the attempt that it speaks of was over, and nothing has changed."""
 
     def __init__(
-        self, repository: JobsRepository, *, events: JobEvents, statuses: JobStatuses, notification_events: NotificationEvents
+        self,
+        repository: JobsRepository,
+        *,
+        events: JobEvents,
+        statuses: JobStatuses,
+        notification_events: NotificationEvents,
+        clear_away: Callable[[UUID], Awaitable[None]] | None = None,
     ) -> None:
+        """`clear_away` removes what a job has kept on the way, when it has ended: no other goes on with it."""
+        self._clear_away = clear_away
         self._repository = repository
         self._events = events
         self._statuses = statuses
@@ -64,6 +75,8 @@ class Endings:
         JOBS.labels(done.model_type, done.status.value).inc()
         log.info("training ended", job_id=str(done.id), model=done.model_type, status=done.status.value, reason=done.error_reason)
         await self.tell(done)
+        if self._clear_away is not None:
+            await self._clear_away(done.id)
         if notification is not None:
             await self._notification_events.publish(notification)
         return done

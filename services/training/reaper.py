@@ -42,9 +42,11 @@ class Reaper:
         self._overdue_s = overdue_s
 
     async def look(self) -> None:
-        """Gives up what takes too long, then queues again what nobody works on."""
-        await self.fail_overdue_jobs()
-        await self.requeue_stalled_jobs()
+        """Gives up what takes too long, and queues again what nobody works on, also when the first cannot be done just now."""
+        try:
+            await self.fail_overdue_jobs()
+        finally:
+            await self.requeue_stalled_jobs()
 
     async def keep_looking(self, *, every_s: float = LOOK_EVERY_S) -> None:
         """Until it is cancelled: a worker that trains hears no clock, and it may be the only one."""

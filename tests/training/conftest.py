@@ -51,9 +51,19 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.repository = PostgresJobsRepository(self.database)
-        self.endings = Endings(self.repository, events=self.events, statuses=self.statuses, notification_events=self.told)
+        self.cleared: list[UUID] = []
+        self.endings = Endings(
+            self.repository,
+            events=self.events,
+            statuses=self.statuses,
+            notification_events=self.told,
+            clear_away=self._clear_away,
+        )
         self.notifications = NotificationsService(PostgresNotificationsRepository(self.database))
         self.service = self.make_service()
+
+    async def _clear_away(self, job_id: UUID) -> None:
+        self.cleared.append(job_id)
 
     @property
     def caller(self) -> Caller:

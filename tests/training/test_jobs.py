@@ -336,7 +336,10 @@ async def test_what_breaks_is_tried_once_more_and_then_failed(bench: Bench) -> N
     waiting = await bench.run(job)
     assert (waiting.status, waiting.tries) == (PENDING, 1)
     assert await notifications(bench) == []
+    # The next try goes on with what this one has kept.
+    assert bench.cleared == []
     done = await bench.run(job)
+    assert bench.cleared == [job.id]
     assert (done.status, done.tries, done.error_reason) == (FAILED, 2, "TRAINING_BROKEN")
     assert "secret" not in done.error_message
     assert await notifications(bench) == [("training_failed", str(job.id))]
@@ -407,6 +410,7 @@ async def test_a_dead_workers_job_is_taken_over_once_and_then_failed(bench: Benc
     assert (done.status, done.tries, done.error_reason) == (FAILED, 2, "WORKER_DIED")
     assert await notifications(bench) == [("training_failed", str(job.id))]
     assert [told.status for told in bench.events.told][-1] is FAILED
+    assert bench.cleared == [job.id]
     assert (await bench.start()).status is PENDING
 
 

@@ -37,6 +37,9 @@ class VersionsRepository(Protocol):
     async def promote(self, user_id: UUID, model_type: str, version: str) -> ModelVersion | None:
         """Makes a version live, and retires the one that was; None when there is no such version."""
 
+    async def tell_again(self, user_id: UUID, model_type: str) -> None:
+        """What is live has still to be told, whatever was told before."""
+
     async def roll_back(self, user_id: UUID, model_type: str, version: str) -> None:
         """Retires a version, if it is live, and makes the one before it live."""
 

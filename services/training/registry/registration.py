@@ -71,16 +71,21 @@ class ModelRegistry:
             new = self._new(job, trained, await self._repository.next_number(job.user_id, job.model_type))
             await self._artifacts.keep(new, trained.artifact)
             try:
-                added = await self._repository.add(new, live=trained.better and not await self._answers_already(new))
+                again = await self._is_live(new)
+                added = await self._repository.add(new, live=trained.better and not again)
             except Unauthenticated:
                 # Of a user who has erased everything. What else is left over may by now be another attempt's, with the same content.
                 await self._artifacts.remove(new.artifact_key)
                 raise
             if added is not None:
+                if again:
+                    # It may be damaged where it answers, which is why somebody trains once more.
+                    await self._repository.tell_again(job.user_id, job.model_type)
+                    await self._delivery.try_to_deliver(job.user_id, job.model_type)
                 return added
         raise Aborted("Other versions of this model are being registered; try again.", reason="NUMBER_TAKEN", retry_after_s=1)
 
-    async def _answers_already(self, new: NewVersion) -> bool:
+    async def _is_live(self, new: NewVersion) -> bool:
         """From the same payments the same model is made: it is no better than itself."""
         live = await self._repository.live(new.user_id, new.model_type)
         return live is not None and live.content_hash == new.content_hash

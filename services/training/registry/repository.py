@@ -51,6 +51,10 @@ _RETIRE = """
     UPDATE training.model_versions SET stage = 'retired', delivered_at = CASE WHEN $3 THEN clock_timestamp() END
      WHERE user_id = $1 AND id = $2
 """
+_TELL_AGAIN = """
+    UPDATE training.model_versions SET delivered_at = NULL
+     WHERE user_id = $1 AND model_type = $2 AND stage = 'live' AND user_id <> '00000000-0000-0000-0000-000000000000'
+"""
 _GO_BACK = """
     UPDATE training.model_versions AS going SET stage = 'live', delivered_at = CASE WHEN $4 THEN clock_timestamp() END
       FROM (SELECT user_id, id FROM training.model_versions
@@ -136,6 +140,11 @@ class PostgresVersionsRepository:
             told = user_id == NOBODY
             await connection.execute(_RETIRE, user_id, live.id, told)
             await connection.execute(_GO_BACK, user_id, model_type, live.promoted_at, told)
+
+    async def tell_again(self, user_id: UUID, model_type: str) -> None:
+        """See `VersionsRepository`."""
+        async with self._database.transaction(user_id) as connection:
+            await connection.execute(_TELL_AGAIN, user_id, model_type)
 
     @asynccontextmanager
     async def delivering(self, user_id: UUID, model_type: str) -> AsyncIterator[Pending | None]:

@@ -46,9 +46,7 @@ class GlobalCategorizerTrainer:
         said = [one async for one in self._agreed.agreed(least_users=self._least_users)]
         base = await self._global.artifact()
         folder = self._checkpoints.of(job.id)
-        trained = await in_thread(lambda tell: self._learn(job, said, base, cutoff, folder, tell), report)
-        await self._checkpoints.remove(job.id)
-        return trained
+        return await in_thread(lambda tell: self._learn(job, said, base, cutoff, folder, tell), report)
 
     def _learn(
         self, job: Job, said: Sequence[AgreedCorrection], base: LiveArtifact | None, cutoff: datetime, checkpoints: Path, tell: Tell
