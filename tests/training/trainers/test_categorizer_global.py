@@ -126,5 +126,4 @@ async def test_what_nobody_went_on_with_is_removed_and_the_disk_is_watched(check
     assert 0 < (REGISTRY.get_sample_value("scale_training_checkpoint_disk_used_ratio") or 0) <= 1
     await folders.remove(new)
     await folders.remove(new)
-    # What it kept on the way goes with the job's end.
-    assert [folder.name for folder in checkpoints.iterdir()] == [str(job.id)]
+    assert not list(checkpoints.iterdir())
