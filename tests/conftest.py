@@ -94,7 +94,7 @@ def system_to_break(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalS
     """Use `breakable_system`."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SCALE_")}
     environment |= {"SCALE_INGESTION_QUEUE_ABOVE_BYTES": str(QUEUE_ABOVE_BYTES), "SCALE_INGESTION_LEASE_S": "3"}
-    environment["SCALE_TRAINING_LEASE_S"] = "3"
+    environment |= {"SCALE_TRAINING_LEASE_S": "3", "SCALE_TRAINING_WORKER_GRACE_S": "0.5"}
     system = LocalSystem(tmp_path_factory.mktemp("breakable") / "home", free_port_base(), environment=environment)
     with system:
         system.start()

@@ -116,6 +116,10 @@ class JobRuns:
             raise
         except JobCancelled:
             await self._patiently(lambda: self._endings.cancelled(running))
+        except asyncio.CancelledError:
+            # The worker is told to end: none of the job's failures, and another need not wait until the lease is over.
+            await self._endings.put_back(running, wait_s=_FIRST_WAIT_S, counts=False)
+            raise
         except Exception as error:
             if isinstance(error, ScaleError) and error.reason in ERASED:
                 raise

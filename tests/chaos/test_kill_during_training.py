@@ -78,6 +78,20 @@ def test_a_killed_workers_job_is_taken_over_within_a_minute(user: RestUser, brea
     assert job_when(user, again, "completed", "failed")["status"] == "completed"
 
 
+def test_a_worker_that_is_told_to_end_costs_its_job_no_try(user: RestUser, breakable_system: LocalSystem) -> None:
+    """Twice, as two releases within one training do; a second death would have ended it."""
+    job_id = started(user)
+    for _ in range(2):
+        job_when(user, job_id, "processing")
+        ended = psutil.Process(breakable_system.pid("training-worker"))
+        ended.terminate()
+        ended.wait(RECOVERED_AFTER_S)
+        job_when(user, job_id, "pending")
+    job = job_when(user, job_id, "completed", "failed")
+    assert job["status"] == "completed", job["error"]
+    assert told_of(user, job_id) == ["training_completed"]
+
+
 def test_servers_that_die_during_a_job_neither_lose_it_nor_double_it(user: RestUser, breakable_system: LocalSystem) -> None:
     job_id = started(user)
     job_when(user, job_id, "processing")

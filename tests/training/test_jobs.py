@@ -414,6 +414,19 @@ async def test_a_dead_workers_job_is_taken_over_once_and_then_failed(bench: Benc
     assert (await bench.start()).status is PENDING
 
 
+async def test_a_worker_that_is_told_to_end_puts_its_job_back_and_counts_no_try(bench: Bench) -> None:
+    job = await bench.start()
+    bench.trainer.pause_s = 60
+    working = asyncio.create_task(bench.run(job))
+    while bench.trainer.calls == 0:
+        await asyncio.sleep(0.01)
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    waiting = await bench.job(job)
+    assert (waiting.status, waiting.tries, waiting.begun) == (PENDING, 0, 1)
+
+
 async def test_without_retries_a_dead_workers_job_fails(bench: Bench) -> None:
     job = await bench.start()
     await killed(bench, job)
