@@ -21,6 +21,7 @@ from services.kit.auth import mint_token
 from services.local import LocalSystem
 from services.local.environment import AUTH_AUDIENCE, AUTH_ISSUER, SIGNING_KEY
 from tests.e2e.test_large_import import accepted, ledger_held, statement, wait_until
+from tests.e2e.test_training import says_what_payments_were
 from tests.ingestion import ofx_files as ofx
 from tests.support.rest import RestUser
 from tests.support.statements import hobby_statement
@@ -167,6 +168,8 @@ def rich(user: RestUser) -> None:
     user.carried_out(user.http.post("/classify/batch", json={"items": [{"description": "X", "amount": "1", "currency": "EUR"}] * 1001}))
     edited = user.http.patch("/transactions", json={"filter": "description:rent", "note": "shared"})
     assert (edited.status_code, edited.json()["changed"]) == (200, 1), edited.text
+    says_what_payments_were(user)
+    user.trained()
     for path in FIGURES:  # what is kept ahead, and what is kept of the answer
         assert user.http.get(path).status_code == 200
 

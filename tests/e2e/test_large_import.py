@@ -90,7 +90,7 @@ def ledger_held(system: LocalSystem) -> Iterator[None]:
 
 
 def uploads(system: LocalSystem) -> list[Path]:
-    return [path for path in system.home.objects.rglob("*") if path.is_file()]
+    return [path for path in (system.home.objects / "uploads").rglob("*") if path.is_file()]
 
 
 def assert_imported_once(user: RestUser, found: dict[str, Any], rows: int) -> None:

@@ -32,6 +32,12 @@ SKIPPED = {
     "/imports/{import_id}/stream": "the same import as in /imports/{import_id}, as events",
     "/classify/jobs/{job_id}": "no list names it; tests/e2e/test_categorization.py shows that it is the user's alone",
     "/classify/jobs/{job_id}/results": "as that",
+    "/training/jobs/{job_id}": "training goes on by itself; tests/training shows that jobs and versions are the user's alone",
+    "/training/status/{job_id}": "as that",
+    "/training/stream/{job_id}": "as that",
+    "/training/models/{model}/live": "as that",
+    "/training/models/{model}/versions": "as that",
+    "/training/models/{model}/versions/{version}": "as that",
     "/export": "a zip that tells when it was made; its content is what the other routes answer",
 }
 PARAMETERS = {

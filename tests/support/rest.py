@@ -65,6 +65,17 @@ class RestUser:
         assert job["state"] == "succeeded", job
         return dict(job)
 
+    def trained(self, *, seconds: float = 60) -> dict[str, Any]:
+        """A training of the user's categorizer, when it has ended."""
+        begun = self.http.post("/training/jobs", json={"model": "categorizer"})
+        assert begun.status_code == 202, begun.text
+        deadline = time.monotonic() + seconds
+        while not (job := self.http.get(f"/training/status/{begun.json()['job_id']}").json())["completed_at"]:
+            assert time.monotonic() < deadline, job
+            time.sleep(0.1)
+        assert job["status"] == "completed", job
+        return dict(job)
+
     def close(self) -> None:
         """Closes the connections."""
         self.http.close()
