@@ -71,6 +71,9 @@ class Vocabulary:
 
     leads: Mapping[str, int] = field(default_factory=dict)
     """Words that phrases begin with, and how many words the longest of these has: most words of a text begin none."""
+    begins: tuple[str, ...] = ()
+    ends: tuple[str, ...] = ()
+    """The keys of `prefixes` and `suffixes`, made once and not for each text."""
 
     @classmethod
     def of(cls, phrases: Mapping[str, str], prefixes: Mapping[str, str], suffixes: Mapping[str, str]) -> Self:
@@ -78,7 +81,7 @@ class Vocabulary:
         leads: dict[str, int] = {}
         for words in (phrase.split(" ") for phrase in phrases):
             leads[words[0]] = max(leads.get(words[0], 0), len(words))
-        return cls(phrases, prefixes, suffixes, leads)
+        return cls(phrases, prefixes, suffixes, leads, tuple(prefixes), tuple(suffixes))
 
     def find(self, words: Sequence[str]) -> _Found | None:
         """The longest phrase, the first of equal length, shops that sell everything last; else a word with a known beginning or end."""
@@ -96,9 +99,8 @@ class Vocabulary:
                 break
         if known:
             return min(known, key=lambda found: found.category in _SELL_EVERYTHING)
-        begins, ends = tuple(self.prefixes), tuple(self.suffixes)
         for word in words:
-            if not word.startswith(begins) and not word.endswith(ends):
+            if not word.startswith(self.begins) and not word.endswith(self.ends):
                 continue
             for length in range(len(word) - 1, _LEAST_AFFIX - 1, -1):
                 if category := self.prefixes.get(word[:length]) or self.suffixes.get(word[-length:]):
