@@ -114,6 +114,42 @@ class ReadArtifactResponse(_message.Message):
     size_bytes: int
     def __init__(self, chunk: _Optional[bytes] = ..., content_hash: _Optional[str] = ..., size_bytes: _Optional[int] = ...) -> None: ...
 
+class RegisterModelVersionRequest(_message.Message):
+    __slots__ = ("header", "chunk")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    header: NewModelVersion
+    chunk: bytes
+    def __init__(self, header: _Optional[_Union[NewModelVersion, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
+
+class RegisterModelVersionResponse(_message.Message):
+    __slots__ = ("model_version",)
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    model_version: ModelVersion
+    def __init__(self, model_version: _Optional[_Union[ModelVersion, _Mapping]] = ...) -> None: ...
+
+class NewModelVersion(_message.Message):
+    __slots__ = ("model", "job_id", "content_hash", "size_bytes", "parent_version", "data_cutoff_time", "code_version", "metrics", "live")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_HASH_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PARENT_VERSION_FIELD_NUMBER: _ClassVar[int]
+    DATA_CUTOFF_TIME_FIELD_NUMBER: _ClassVar[int]
+    CODE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    LIVE_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    job_id: str
+    content_hash: str
+    size_bytes: int
+    parent_version: str
+    data_cutoff_time: _timestamp_pb2.Timestamp
+    code_version: str
+    metrics: _struct_pb2.Struct
+    live: bool
+    def __init__(self, model: _Optional[str] = ..., job_id: _Optional[str] = ..., content_hash: _Optional[str] = ..., size_bytes: _Optional[int] = ..., parent_version: _Optional[str] = ..., data_cutoff_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., code_version: _Optional[str] = ..., metrics: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., live: _Optional[bool] = ...) -> None: ...
+
 class ModelVersion(_message.Message):
     __slots__ = ("model_version_id", "model", "version", "stage", "metrics", "content_hash", "size_bytes", "parent_version", "data_cutoff_time", "code_version", "job_id", "download_url", "download_expire_time", "create_time", "promote_time")
     MODEL_VERSION_ID_FIELD_NUMBER: _ClassVar[int]

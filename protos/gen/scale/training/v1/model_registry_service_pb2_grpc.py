@@ -65,6 +65,11 @@ class ModelRegistryServiceStub:
                 request_serializer=scale_dot_training_dot_v1_dot_model__registry__service__pb2.ReadArtifactRequest.SerializeToString,
                 response_deserializer=scale_dot_training_dot_v1_dot_model__registry__service__pb2.ReadArtifactResponse.FromString,
                 _registered_method=True)
+        self.RegisterModelVersion = channel.stream_unary(
+                '/scale.training.v1.ModelRegistryService/RegisterModelVersion',
+                request_serializer=scale_dot_training_dot_v1_dot_model__registry__service__pb2.RegisterModelVersionRequest.SerializeToString,
+                response_deserializer=scale_dot_training_dot_v1_dot_model__registry__service__pb2.RegisterModelVersionResponse.FromString,
+                _registered_method=True)
 
 
 class ModelRegistryServiceServicer:
@@ -95,7 +100,8 @@ class ModelRegistryServiceServicer:
 
     def PromoteModelVersion(self, request, context):
         """Lets a version answer from now on, in place of the one that did, which is retired: forwards to a candidate or back to a retired one.
-        Of a global model for administrators only. Harmless to repeat.
+        Of a global model for administrators only; it answers when each process that does has asked again, every 30 seconds by default.
+        Harmless to repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -112,6 +118,16 @@ class ModelRegistryServiceServicer:
     def ReadArtifact(self, request, context):
         """The bytes behind a signed address, in chunks of at most 64 KiB. The signature is the permission. PERMISSION_DENIED with reason
         SIGNATURE_INVALID or SIGNATURE_EXPIRED, NOT_FOUND when the artefact is gone or is not what was registered.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RegisterModelVersion(self, request_iterator, context):
+        """Registers a version of a global model that a service has made itself, with its artefact: header first, then the artefact in chunks of at
+        most 1 MiB. For services alone, each for its own models: the federation's for `categorizer-global`. The same job registers once, however
+        often it comes; the artefact of a version that is there already is put back where it was lost. RESOURCE_EXHAUSTED with reason
+        ARTIFACT_TOO_LARGE above 64 MiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -149,6 +165,11 @@ def add_ModelRegistryServiceServicer_to_server(servicer, server):
                     servicer.ReadArtifact,
                     request_deserializer=scale_dot_training_dot_v1_dot_model__registry__service__pb2.ReadArtifactRequest.FromString,
                     response_serializer=scale_dot_training_dot_v1_dot_model__registry__service__pb2.ReadArtifactResponse.SerializeToString,
+            ),
+            'RegisterModelVersion': grpc.stream_unary_rpc_method_handler(
+                    servicer.RegisterModelVersion,
+                    request_deserializer=scale_dot_training_dot_v1_dot_model__registry__service__pb2.RegisterModelVersionRequest.FromString,
+                    response_serializer=scale_dot_training_dot_v1_dot_model__registry__service__pb2.RegisterModelVersionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -314,6 +335,33 @@ class ModelRegistryService:
             '/scale.training.v1.ModelRegistryService/ReadArtifact',
             scale_dot_training_dot_v1_dot_model__registry__service__pb2.ReadArtifactRequest.SerializeToString,
             scale_dot_training_dot_v1_dot_model__registry__service__pb2.ReadArtifactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegisterModelVersion(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/scale.training.v1.ModelRegistryService/RegisterModelVersion',
+            scale_dot_training_dot_v1_dot_model__registry__service__pb2.RegisterModelVersionRequest.SerializeToString,
+            scale_dot_training_dot_v1_dot_model__registry__service__pb2.RegisterModelVersionResponse.FromString,
             options,
             channel_credentials,
             insecure,
