@@ -6,7 +6,7 @@ import asyncio
 import base64
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
@@ -42,6 +42,8 @@ class Identity:
     assurance_level: str = "aal1"
     signed_in_at: float | None = None
     """Unix seconds; None when the token does not say. What the user erased since is closed to this token."""
+    service: str = ""
+    """Whose worker asks; empty for people."""
 
 
 class KeySource(Protocol):
@@ -204,7 +206,7 @@ class TokenVerifier:
         caller = _identity(token, claims, _seconds(claims.get("auth_time")))
         if caller.role != "service" or not 0 < claims["exp"] - claims["iat"] <= service_tokens.LIFETIME_S:
             raise Unauthenticated("The token is not one that background work may have.", reason="TOKEN_INVALID")
-        return caller
+        return replace(caller, service=key_id.removeprefix(service_tokens.KEY_ID_PREFIX))
 
     async def verify_authorization(self, header: str | None) -> Identity:
         """The caller that an `Authorization` header stands for. Raises Unauthenticated, also when there is none."""

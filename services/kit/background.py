@@ -15,22 +15,26 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import billiard.pool
 import structlog
-import uuid_utils
 import uvloop
 from celery import Celery, Task, bootsteps, signals
-from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
+from celery.exceptions import CPendingDeprecationWarning, SecurityWarning, WorkerLostError
+from celery.worker.consumer import Consumer
 from celery.worker.request import Request
+from opentelemetry.trace import Span, SpanKind
 
-from services.kit import context
-from services.kit.queue import OUTAGES
+from services.kit import context, tracing
+from services.kit.heartbeat import touch_while_waiting
+from services.kit.interceptors import valid_request_id
+from services.kit.queue import OUTAGES, REQUEST_ID_HEADER
 from services.kit.queue_lengths import QueueLengths
-from services.kit.telemetry import TASK_LATENCY, TASKS_RUNNING, export_at_scrape
+from services.kit.telemetry import TASK_LATENCY, TASKS_LOST, TASKS_RUNNING, WORKER_PLACES, export_at_scrape
 
 log = structlog.get_logger()
 
@@ -62,7 +66,8 @@ class _Background:
             coroutine.close()
             raise
         own = contextvars.copy_context()
-        own.run(context.bind_request_id, str(uuid_utils.uuid7()))
+        if not context.request_id():
+            own.run(context.bind_request_id, valid_request_id(None))
         own.run(context.bind_identity, None)
         return own.run(self._wait_for, coroutine)
 
@@ -133,6 +138,27 @@ class _Request(Request):
         super().acknowledge()
         _finished.append(self.message)  # the loop acknowledges it in its next round
 
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        """The child was killed, and with it what would have said so."""
+        with self._in_hand("timeout"):
+            super().on_timeout(soft, timeout)
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
+        """As the child told, unless it is gone."""
+        with self._in_hand("died" if isinstance(exc_info.exception, WorkerLostError) else None):
+            return super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
+
+    @contextmanager
+    def _in_hand(self, lost: str | None) -> Iterator[None]:
+        """Log lines of the block are the request's."""
+        if lost is not None:
+            TASKS_LOST.labels((self.delivery_info or {}).get("routing_key") or "", self.name, lost).inc()
+        context.bind_request_id(str(self.request_dict.get(REQUEST_ID_HEADER) or ""))
+        try:
+            yield
+        finally:
+            context.bind_request_id("")
+
 
 class _PlacesRegained(bootsteps.StartStopStep):
     """Connects anew after such a failure, which counts from zero."""
@@ -151,6 +177,24 @@ class _PlacesRegained(bootsteps.StartStopStep):
             _finished.clear()
 
         hub.call_repeatedly(1.0, look)
+
+
+class PatientConsumer(Consumer):
+    """Celery's stops its main loop for as long as Redis is away; whoever watches over the process would take it for stuck, and end it with
+    what it has in hand."""
+
+    def ensure_connected(self, conn: Any) -> Any:
+        ensure_connection = conn.ensure_connection
+
+        def ensure_patiently(errback: Any, max_retries: Any, *, callback: Callable[[], None]) -> Any:
+            def each_second() -> None:
+                callback()
+                touch_while_waiting()
+
+            return ensure_connection(errback, max_retries, callback=each_second)
+
+        conn.ensure_connection = ensure_patiently
+        return super().ensure_connected(conn)
 
 
 def run_in_background(coroutine: Coroutine[Any, Any, Result]) -> Result:
@@ -175,6 +219,7 @@ def run_worker(
     _background.on_start, _background.on_stop = on_start, on_stop
     _keep_our_logging()
     export_at_scrape(QueueLengths(celery.conf.broker_url, queues))
+    WORKER_PLACES.set(concurrency)
     # About messages that are code, while ours are JSON; and about a default that will change, while we say what we want.
     for warning in (SecurityWarning, CPendingDeprecationWarning):
         warnings.simplefilter("ignore", warning)
@@ -187,6 +232,7 @@ def run_worker(
     signals.task_prerun.connect(_task_starts)
     signals.task_postrun.connect(_task_ends)
     celery.conf.worker_send_task_events = events
+    celery.conf.worker_consumer = "services.kit.background:PatientConsumer"
     worker = celery.Worker(
         queues=list(queues),
         concurrency=concurrency,
@@ -214,7 +260,7 @@ def run_worker(
 def run_beat(celery: Celery, schedule_file: Path) -> None:
     """Enqueues what `celery.conf.beat_schedule` lists, when it is due, until SIGTERM. `schedule_file` remembers when each ran last."""
     _keep_our_logging()
-    celery.Beat(schedule=str(schedule_file), quiet=True, loglevel="INFO").run()
+    celery.Beat(schedule=str(schedule_file), scheduler_cls="services.kit.clock:CountingScheduler", quiet=True, loglevel="INFO").run()
 
 
 def _keep_our_logging() -> None:
@@ -236,11 +282,20 @@ def _child_starts(**_: Any) -> None:
 def _child_stops(**_: Any) -> None:
     _background.stop()
     # A child ends without what Python does at the end of a process.
+    tracing.end_tracing()
     for handler in logging.getLogger().handlers:
         handler.flush()
 
 
+def _queue_of(task: Any) -> str:
+    return (task.request.delivery_info or {}).get("routing_key") or ""
+
+
 def _task_starts(task: Any, **_: Any) -> None:
+    # What the clock enqueues is a request of its own.
+    context.bind_request_id(valid_request_id(task.request.get(REQUEST_ID_HEADER)))
+    attributes = {"messaging.system": "redis", "messaging.destination.name": _queue_of(task)}
+    task.request.span = tracing.begin(task.name, SpanKind.CONSUMER, attributes, parent=task.request.headers)
     TASKS_RUNNING.labels(task.name).inc()
     task.request.started_at = time.perf_counter()
 
@@ -248,10 +303,13 @@ def _task_starts(task: Any, **_: Any) -> None:
 def _task_ends(task: Any, state: str | None, retval: Any, **_: Any) -> None:
     elapsed = time.perf_counter() - task.request.started_at
     TASKS_RUNNING.labels(task.name).dec()
-    queue = (task.request.delivery_info or {}).get("routing_key") or ""
-    TASK_LATENCY.labels(queue, task.name, state or "UNKNOWN").observe(elapsed)
+    TASK_LATENCY.labels(_queue_of(task), task.name, state or "UNKNOWN").observe(elapsed)
+    span: Span | None = task.request.span
+    if span is not None:
+        tracing.finish(span, {"scale.task.state": state or "UNKNOWN"}, failed=state == "FAILURE")
     line = {"task": task.name, "state": state, "duration_ms": round(elapsed * 1000, 2)}
     if isinstance(retval, OUTAGES):
         log.warning("task", **line, error=str(retval))
     else:
         log.info("task", **line)
+    context.bind_request_id("")

@@ -9,6 +9,7 @@ import importlib
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from pydantic import AliasChoices, Field, SecretStr
 
 from services.kit.background import run_beat
 from services.kit.heartbeat import touch_while_working
+from services.kit.needs import Needs
 from services.kit.queue import Every, make_celery, route_to
 from services.kit.server import set_up_process
-from services.kit.settings import WorkerSettings, load_settings, service_config
+from services.kit.settings import WorkerSettings, load_settings, read_settings, service_config
 
 NAME = "beat"
 _UPKEEP = "upkeep-"
@@ -56,6 +58,11 @@ def keep_time(settings: BeatSettings, schedule: Sequence[Every]) -> None:
         run_beat(celery, Path(folder) / "schedule")
 
 
+def _named(modules: Sequence[str]) -> Sequence[str]:
+    read_schedules(modules)
+    return modules
+
+
 def _entry(every: Every) -> dict[str, Any]:
     # One that nobody took in time is not made up for.
     return {"task": every.task, "schedule": every.seconds, "options": route_to(every.queue) | {"expires": every.seconds}}
@@ -71,6 +78,8 @@ def main(modules: Sequence[str]) -> None:
         raise SystemExit("usage: python -m services.kit.beat services.accounts.schedule services.ingestion.schedule ...")
     keep_time(load_settings(BeatSettings), schedule)
 
+
+NEEDS = Needs(partial(read_settings, BeatSettings), modules=_named)
 
 if __name__ == "__main__":
     main(sys.argv[1:])

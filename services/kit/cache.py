@@ -49,8 +49,8 @@ class Decorator(Protocol):
 class Cache:
     """The answers of one service. `key` hides the users' ids; all processes of the service have the same."""
 
-    def __init__(self, redis_url: str | None, *, name: str, key: bytes = b"", clock: Callable[[], float] = time.time) -> None:
-        self._redis = connect_redis(redis_url) if redis_url else None
+    def __init__(self, cache_url: str | None, *, name: str, key: bytes = b"", clock: Callable[[], float] = time.time) -> None:
+        self._redis = connect_redis(cache_url) if cache_url else None
         self._name = name
         self._key = key
         self._clock = clock

@@ -1,20 +1,27 @@
-"""Calls to other services: deadline always, the caller's token and request id passed on, retries where a repeat is harmless."""
+"""Calls to other services: deadline always, the caller's token and request id passed on, retries where a repeat is harmless, and no more
+calls for a while to a service that does not answer in time."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Iterable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
-from opentelemetry import propagate
+from opentelemetry.trace import SpanKind
 
-from services.kit import context
+from services.kit import context, tracing
+from services.kit.circuit import CircuitBreaker
+from services.kit.credentials import channel_credentials
+from services.kit.errors import ScaleError, Unavailable
 from services.kit.interceptors import REQUEST_ID_KEY
 from services.kit.server import MAX_MESSAGE_BYTES
-from services.kit.status import from_rpc_error
+from services.kit.settings import ClientTlsSettings, load_settings
+from services.kit.status import from_rpc_error, said_by_the_service
+from services.kit.tls import SCHEME, ClientTls
 
 Response = TypeVar("Response")
 
@@ -37,80 +44,129 @@ def _service_config(service: str, idempotent: Iterable[str]) -> str:
 
 
 class ServiceClient:
-    """One service behind one channel. `address` is host:port or any gRPC target such as dns:///accounts:8081.
+    """One service behind one channel. `address` is host:port or any gRPC target such as dns:///accounts:8081; behind grpcs:// it is asked
+    over TLS, as `tls` says, else as the environment does.
 
-    `idempotent` names the methods that may be repeated when the service is UNAVAILABLE. Every method raises the ScaleError that the
-    service raised.
+    `idempotent` names the methods that may be repeated when the service is UNAVAILABLE. `audience`: the process that answers, where it has
+    another name than the contract. Every method raises the ScaleError that the service raised.
+
+    After five calls in a row that got no answer within their deadline, further ones raise Unavailable with reason CIRCUIT_OPEN at once, for
+    30 seconds; then one is let through, and its end decides. A service that is down does not count: its channel says so without a wait, and
+    is back as soon as the service is. Streams of answers may last to their deadline, and are none of this.
     """
 
-    def __init__(self, stub_class: Any, address: str, *, service: str, idempotent: Iterable[str] = (), timeout_s: float = 10) -> None:
+    def __init__(
+        self,
+        stub_class: Any,
+        address: str,
+        *,
+        service: str,
+        idempotent: Iterable[str] = (),
+        timeout_s: float = 10,
+        audience: str | None = None,
+        tls: ClientTls | None = None,
+        circuit: CircuitBreaker | None = None,
+    ) -> None:
         self.service = service
+        self._circuit = circuit or CircuitBreaker()
         self._timeout_s = timeout_s
-        self.channel = grpc.aio.insecure_channel(
-            address,
-            options=[
-                ("grpc.service_config", _service_config(service, idempotent)),
-                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-                ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-                ("grpc.keepalive_time_ms", 30_000),
-                # After a crash the other side is back within seconds; do not sit out a long back-off.
-                ("grpc.initial_reconnect_backoff_ms", 100),
-                ("grpc.max_reconnect_backoff_ms", 1000),
-            ],
-        )
+        options: list[tuple[str, Any]] = [
+            ("grpc.service_config", _service_config(service, idempotent)),
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.keepalive_time_ms", 30_000),
+            # After a crash the other side is back within seconds; do not sit out a long back-off.
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 1000),
+        ]
+        if address.startswith(SCHEME):
+            credentials = channel_credentials(tls or load_settings(ClientTlsSettings).client_tls)
+            self.channel = grpc.aio.secure_channel(address.removeprefix(SCHEME), credentials, options)
+        else:
+            self.channel = grpc.aio.insecure_channel(address, options)
         self._stub = stub_class(self.channel)
         self._short_name = service.split(".")[1] if service.count(".") >= 1 else service
+        self._audience = audience or self._short_name
 
-    def _metadata(self) -> tuple[tuple[str, str], ...]:
-        pairs = [(REQUEST_ID_KEY, context.request_id())]
-        token = context.token_for(self._short_name)
+    def _span(self, method: str) -> AbstractContextManager[tracing.Carrier]:
+        return tracing.outgoing(f"{self.service}/{method}", SpanKind.CLIENT, {"rpc.system": "grpc"})
+
+    def _metadata(self, carrier: tracing.Carrier) -> tuple[tuple[str, str], ...]:
+        pairs = [(REQUEST_ID_KEY, context.correlation_id())]
+        token = context.token_for(self._audience)
         if token is not None:
             pairs.append(("authorization", f"Bearer {token}"))
-        carrier: dict[str, str] = {}
-        propagate.inject(carrier)
         pairs.extend(carrier.items())
         return tuple(pairs)
 
     async def unary(self, method: str, request: Any, *, timeout_s: float | None = None) -> Any:
         """One request, one response. Cancelling the task cancels the call."""
-        try:
-            return await getattr(self._stub, method)(request, timeout=timeout_s or self._timeout_s, metadata=self._metadata())
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error, service=self._short_name) from error
+        self._refuse_while_open()
+        with self._span(method) as carrier:
+            metadata = self._metadata(carrier)
+            try:
+                answer = await getattr(self._stub, method)(request, timeout=timeout_s or self._timeout_s, metadata=metadata)
+            except grpc.aio.AioRpcError as error:
+                raise self._noted(error) from error
+            self._circuit.succeeded()
+            return answer
 
     async def unary_stream(self, method: str, request: Any, *, timeout_s: float) -> AsyncGenerator[Any, None]:
         """One request, many responses. Closing the iterator cancels the call."""
-        call = getattr(self._stub, method)(request, timeout=timeout_s, metadata=self._metadata())
-        try:
-            async for response in call:
-                yield response
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error, service=self._short_name) from error
-        finally:
-            call.cancel()
+        with self._span(method) as carrier:
+            call = getattr(self._stub, method)(request, timeout=timeout_s, metadata=self._metadata(carrier))
+            try:
+                async for response in call:
+                    yield response
+            except grpc.aio.AioRpcError as error:
+                raise from_rpc_error(error, service=self._short_name) from error
+            finally:
+                call.cancel()
 
     async def stream_unary(self, method: str, requests: AsyncIterable[Any], *, timeout_s: float) -> Any:
         """Many requests, one response."""
-        call = getattr(self._stub, method)(aiter(requests), timeout=timeout_s, metadata=self._metadata())
-        first = _FirstStatus(call)
-        try:
-            return await call
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(first.true_error(error), service=self._short_name) from error
+        self._refuse_while_open()
+        with self._span(method) as carrier:
+            call = getattr(self._stub, method)(aiter(requests), timeout=timeout_s, metadata=self._metadata(carrier))
+            first = _FirstStatus(call)
+            try:
+                answer = await call
+            except grpc.aio.AioRpcError as error:
+                raise self._noted(first.true_error(error)) from error
+            self._circuit.succeeded()
+            return answer
 
     async def stream_stream(self, method: str, requests: AsyncIterable[Any], *, timeout_s: float) -> AsyncGenerator[Any, None]:
         """Many requests, many responses. Closing the iterator cancels the call; then nobody asks for requests any more."""
         source = _Source(requests)
-        call = getattr(self._stub, method)(source.requests, timeout=timeout_s, metadata=self._metadata())
-        first = _FirstStatus(call)
-        try:
-            async for response in call:
-                yield response
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(first.true_error(error), service=self._short_name) from error
-        finally:
-            call.cancel()
-            await source.close()
+        with self._span(method) as carrier:
+            call = getattr(self._stub, method)(source.requests, timeout=timeout_s, metadata=self._metadata(carrier))
+            first = _FirstStatus(call)
+            try:
+                async for response in call:
+                    yield response
+            except grpc.aio.AioRpcError as error:
+                raise from_rpc_error(first.true_error(error), service=self._short_name) from error
+            finally:
+                call.cancel()
+                await source.close()
+
+    def _refuse_while_open(self) -> None:
+        if not self._circuit.allows():
+            raise Unavailable(
+                f"The {self._short_name} service does not answer in time; try again shortly.",
+                reason="CIRCUIT_OPEN",
+                metadata={"service": self._short_name},
+                retry_after_s=self._circuit.opens_for_s,
+            )
+
+    def _noted(self, error: grpc.aio.AioRpcError) -> ScaleError:
+        """The error for the caller. What counts is a deadline without a word from the service; nobody waited for anything else."""
+        if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and not said_by_the_service(error):
+            self._circuit.failed()
+        else:
+            self._circuit.succeeded()
+        return from_rpc_error(error, service=self._short_name)
 
     async def close(self) -> None:
         """Closes the channel."""

@@ -15,9 +15,10 @@ import structlog
 import uuid_utils
 from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
-from opentelemetry import propagate, trace
+from opentelemetry.trace import SpanKind
 
 from services.kit import context as request_context
+from services.kit import tracing
 from services.kit.auth import TokenVerifier
 from services.kit.errors import InvalidArgument, PermissionDenied, ScaleError
 from services.kit.status import to_status
@@ -28,6 +29,7 @@ log = structlog.get_logger()
 OPEN_PREFIXES = ("/grpc.health.v1.", "/grpc.reflection.")
 """Services that answer without a token."""
 REQUEST_ID_KEY = "x-request-id"
+_OUR_FAULT = frozenset({"INTERNAL", "UNKNOWN", "DATA_LOSS", "UNAVAILABLE", "DEADLINE_EXCEEDED"})
 
 
 class _Aborting(Exception):
@@ -54,12 +56,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         *,
         service_methods: frozenset[str] = frozenset(),
         open_methods: frozenset[str] = frozenset(),
-        tracer: trace.Tracer | None = None,
     ) -> None:
         self._verifier = verifier
         self._service_methods = service_methods
         self._open_methods = open_methods
-        self._tracer = tracer
         self._handlers: dict[str, grpc.RpcMethodHandler] = {}
 
     async def intercept_service(
@@ -107,11 +107,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
         request_context.bind_request_id(valid_request_id(metadata.get(REQUEST_ID_KEY)))
         request_context.bind_identity(None)
+        request_context.bind_deadline(context.time_remaining())
         running = RPC_RUNNING.labels(method)
         running.inc()
         started = time.perf_counter()
         code = "OK"
-        span = self._tracer.start_span(method, context=propagate.extract(metadata)) if self._tracer else None
+        span = tracing.begin(method.lstrip("/"), SpanKind.SERVER, {"rpc.system": "grpc"}, parent=metadata)
         try:
             if method not in self._open_methods:
                 caller = await self._verifier.verify_authorization(metadata.get("authorization"))
@@ -137,9 +138,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             elapsed = time.perf_counter() - started
             running.dec()
             RPC_LATENCY.labels(method, code).observe(elapsed)
-            if span:
-                span.set_attribute("rpc.grpc.status", code)
-                span.end()
+            if span is not None:
+                tracing.finish(span, {"rpc.grpc.status": code}, failed=code in _OUR_FAULT)
             level = log.info if code != "INTERNAL" else log.error
             level("call", method=method, code=code, duration_ms=round(elapsed * 1000, 2))
 

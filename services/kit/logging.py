@@ -7,19 +7,16 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
-import sentry_sdk
 import structlog
 
 from services.kit import context
 from services.kit.log_lines import LineLogger, LineWriter
 
-_SECRET_KEYS = frozenset({"authorization", "password", "token", "secret", "database_url", "redis_url", "cookie"})
+_SECRET_KEYS = frozenset({"authorization", "password", "token", "secret", "database_url", "redis_url", "cache_url", "cookie"})
 
 
 def _add_context(_: Any, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    request_id = context.request_id()
-    if request_id:
-        event.setdefault("request_id", request_id)
+    event.setdefault("request_id", context.correlation_id())
     caller = context.identity_or_none()
     if caller is not None:
         event.setdefault("user_id", str(caller.user_id))
@@ -95,32 +92,3 @@ def configure_logging(service: str, level: str) -> None:
     root.setLevel(level.upper())
     for chatty in ("httpx", "httpcore", "uvicorn", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-
-
-def scrub(event: Any, _: Any) -> Any:
-    """Takes everything personal out of a Sentry event: user, request bodies, headers, cookies, local variables."""
-    event.pop("user", None)
-    request = event.get("request")
-    if request:
-        for part in ("data", "headers", "cookies", "env", "query_string"):
-            request.pop(part, None)
-    for exception in (event.get("exception") or {}).get("values") or ():
-        for frame in (exception.get("stacktrace") or {}).get("frames") or ():
-            frame.pop("vars", None)
-    return event
-
-
-def configure_sentry(dsn: str | None, service: str, environment: str) -> None:
-    """Reports errors to Sentry, without personal data. Does nothing without a DSN."""
-    if dsn:
-        sentry_sdk.init(
-            dsn=dsn,
-            environment=environment,
-            server_name=service,
-            send_default_pii=False,
-            include_local_variables=False,
-            max_request_body_size="never",
-            before_send=scrub,
-            before_send_transaction=scrub,
-            traces_sample_rate=0.05,
-        )

@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 
+from services.kit.needs import Needs
 from services.kit.queue import make_celery
 from services.kit.server import set_up_process
-from services.kit.settings import WorkerSettings, load_settings, service_config
+from services.kit.settings import WorkerSettings, load_settings, read_settings, service_config
 
 NAME = "monitor"
 LEAST_PASSWORD_CHARS = 12
@@ -65,6 +67,8 @@ def main(services: Sequence[str]) -> None:
         raise SystemExit("usage: python -m services.kit.monitor accounts ingestion ...")
     show(load_settings(MonitorSettings), services)
 
+
+NEEDS = Needs(partial(read_settings, MonitorSettings), modules=lambda _: ["flower.command"])
 
 if __name__ == "__main__":
     main(sys.argv[1:])

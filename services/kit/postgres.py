@@ -14,16 +14,22 @@ from uuid import UUID
 
 import asyncpg
 import structlog
+from opentelemetry.trace import SpanKind
 
 from services.kit import context
 from services.kit.errors import Aborted, DeadlineExceeded, ScaleError, Unauthenticated, Unavailable
 from services.kit.query_log import QueryLog
 from services.kit.settings import DatabaseSettings
-from services.kit.telemetry import SLOW_TRANSACTIONS
+from services.kit.telemetry import DB_CAPACITY, DB_IN_USE, DB_LATENCY, SLOW_TRANSACTIONS
+from services.kit.tracing import Attributes, outgoing
 
 _PING_AFTER_IDLE_S = 30.0
 _RETRY_S = 0.5
 _NOBODY = UUID(int=0)
+_SPAN_READS: Attributes = {"db.system.name": "postgresql", "scale.db.read_only": True}
+_SPAN_WRITES: Attributes = {"db.system.name": "postgresql", "scale.db.read_only": False}
+# Of the time that a caller still waits: what is left is for saying that there is no connection.
+_SHARE_FOR_THE_POOL = 0.8
 
 log = structlog.get_logger()
 
@@ -42,6 +48,14 @@ def translate(error: BaseException) -> ScaleError | None:
             return DeadlineExceeded("The database took too long; try again with a smaller request.", reason="DB_STATEMENT_TIMEOUT")
         case asyncpg.DeadlockDetectedError() | asyncpg.SerializationError() | asyncpg.ExclusionViolationError():
             return Aborted("Another change came between; try again.", reason="DB_CONFLICT", retry_after_s=1)
+        case (
+            asyncpg.InvalidSchemaNameError()
+            | asyncpg.UndefinedTableError()
+            | asyncpg.UndefinedFunctionError()
+            | asyncpg.UndefinedColumnError()
+        ):
+            # Migrations come before the services of a release; one that was faster, or came without them, waits.
+            return Unavailable("The database is being prepared; try again shortly.", reason="DB_SCHEMA_MISSING", retry_after_s=5)
         case asyncpg.DiskFullError():
             return Unavailable("The database has no room left; nothing was stored.", reason="DB_DISK_FULL", retry_after_s=60)
         case asyncpg.TooManyConnectionsError():
@@ -107,6 +121,7 @@ class Database:
             setup=self._ping_when_idle if settings.pool_pre_ping else None,
             reset=_keep_session,
         )
+        DB_CAPACITY.inc(settings.max_connections)
 
     async def _open_until_up(self) -> None:
         while self._pool is None:
@@ -126,6 +141,7 @@ class Database:
         if self._opening:
             self._opening.cancel()
         if self._pool is not None:
+            DB_CAPACITY.dec(self._settings.max_connections)
             try:
                 await asyncio.wait_for(self._pool.close(), 10)
             except TimeoutError:
@@ -140,25 +156,33 @@ class Database:
             )
             try:
                 await self._query_log.attach(connection)
-                yield connection
+                with DB_IN_USE.track_inprogress():
+                    yield connection
             finally:
                 await connection.close(timeout=settings.connect_timeout_s)
             return
         if self._pool is None:
             raise Unavailable("The database is not reachable; try again shortly.", reason="DB_UNAVAILABLE", retry_after_s=1)
         try:
-            connection = await self._pool.acquire(timeout=settings.pool_timeout_s)
+            connection = await self._pool.acquire(timeout=self._patience_s())
         except TimeoutError:
             raise Unavailable(
                 "The database has no free connection; try again shortly.", reason="DB_POOL_EXHAUSTED", retry_after_s=2
             ) from None
         try:
-            yield connection
+            with DB_IN_USE.track_inprogress():
+                yield connection
         finally:
-            if not connection.is_closed():
-                self._last_used[connection.get_server_pid()] = time.monotonic()
+            with suppress(asyncpg.InterfaceError):  # closed, and with that no longer ours
+                if not connection.is_closed():
+                    self._last_used[connection.get_server_pid()] = time.monotonic()
             with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
                 await asyncio.shield(self._pool.release(connection))
+
+    def _patience_s(self) -> float:
+        """As the settings say, and never longer than whoever asked waits: else nobody would be told why, and when to come again."""
+        left = context.seconds_left()
+        return self._settings.pool_timeout_s if left is None else min(self._settings.pool_timeout_s, left * _SHARE_FOR_THE_POOL)
 
     @asynccontextmanager
     async def erasure(self, user_id: UUID, *, lock_timeout_s: float, statement_timeout_s: float) -> AsyncIterator[asyncpg.Connection]:
@@ -183,6 +207,18 @@ class Database:
                     retry_after_s=5,
                 ) from error
             raise
+
+    async def while_kept(self, tell: Callable[[], Awaitable[None]], user_id: UUID, query: str, *arguments: object) -> None:
+        """Has something told elsewhere of a row, if `query` still finds it: an erasure of the user waits until it is told; while one goes
+        on, and after it, nothing is. Without the database nothing is told either. For what is told quickly, and may be lost."""
+        try:
+            async with self.transaction(user_id, read_only=True) as connection:
+                # The row is looked for when the lock is held: each statement sees what was committed before it.
+                held = await connection.fetchval(f"SELECT pg_try_advisory_xact_lock_shared({_user_lock(user_id)})")  # sql: of a UUID
+                if held and await connection.fetchval(query, *arguments) is not None:
+                    await tell()
+        except ScaleError as error:
+            log.info("something is not told", reason=error.reason)
 
     async def now(self) -> float:
         """The server's clock, in Unix seconds. Raises Unavailable."""
@@ -224,15 +260,15 @@ class Database:
     ) -> AsyncIterator[asyncpg.Connection]:
         started = time.monotonic()
         try:
-            async with self._connection() as connection:
-                try:
-                    await connection.execute(begin)
-                    yield connection
-                except BaseException:
-                    if not connection.is_closed():
-                        await asyncio.shield(connection.execute("ROLLBACK"))
-                    raise
-                await connection.execute("COMMIT")
+            with outgoing("transaction", SpanKind.CLIENT, _SPAN_READS if read_only else _SPAN_WRITES):
+                async with self._connection() as connection:
+                    try:
+                        await connection.execute(begin)
+                        yield connection
+                    except BaseException:
+                        await _roll_back(connection)
+                        raise
+                    await self._commit(connection, read_only=read_only)
             if self._after_write is not None and not read_only:
                 # In full, even for a caller who is gone: what is committed stays committed.
                 await asyncio.shield(self._after_write(user_id))
@@ -250,10 +286,26 @@ class Database:
                 SLOW_TRANSACTIONS.inc()
                 log.warning("slow transaction", duration_s=round(elapsed, 3), statement_timeout_ms=timeout_ms)
 
+    @staticmethod
+    async def _commit(connection: asyncpg.Connection, *, read_only: bool) -> None:
+        started = time.perf_counter()
+        await connection.execute("COMMIT")
+        if not read_only:
+            DB_LATENCY.labels("write").observe(time.perf_counter() - started)
+
     async def fetch_value(self, query: str, *, timeout_s: float) -> Any:
-        """The first value that a query about the server itself gives, as nobody. Raises what the driver raises, and TimeoutError."""
-        async with asyncio.timeout(timeout_s), self._connection() as connection:
-            return await connection.fetchval(query)
+        """The first value that a query about the server itself gives, as nobody. Raises what `translate` makes of the driver's errors, the
+        driver's own otherwise, and TimeoutError."""
+        try:
+            async with asyncio.timeout(timeout_s), self._connection() as connection:
+                return await connection.fetchval(query)
+        except (ScaleError, TimeoutError):
+            raise
+        except Exception as error:
+            translated = translate(error)
+            if translated is None:
+                raise
+            raise translated from error
 
     def figures(self) -> dict[str, object]:
         """The pool's figures, without asking the server."""
@@ -272,10 +324,22 @@ class Database:
     async def health(self) -> dict[str, object]:
         """The pool's figures, and under `ok` whether the server answers within two seconds."""
         try:
-            ok = await self.fetch_value("SELECT true", timeout_s=2)
-        except (ScaleError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            with DB_LATENCY.labels("read").time():
+                ok = await self.fetch_value("SELECT true", timeout_s=2)
+        except (ScaleError, TimeoutError, asyncpg.PostgresError):
             ok = False
         return {**self.figures(), "ok": ok}
+
+
+async def _roll_back(connection: asyncpg.Connection) -> None:
+    """After an error, which stays the one that the caller hears of. A connection that cannot be rolled back is given up."""
+    try:
+        if not connection.is_closed():
+            await asyncio.shield(connection.execute("ROLLBACK"))
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError):
+        # Closed meanwhile; or still within a COPY that was cancelled: asyncpg takes rows that were on their way for the end of it.
+        with suppress(asyncpg.InterfaceError):
+            connection.terminate()
 
 
 def _settings(user_id: UUID, timeout_ms: int) -> str:
@@ -289,8 +353,13 @@ def _admission(user_id: UUID) -> str:
     caller = context.identity_or_none()
     if caller is None or caller.user_id != user_id:
         # Upkeep, which has no token: it changes what is there, and finds nothing of a user who is erased.
-        return f"pg_advisory_xact_lock_shared(hashtextextended('auth.user {UUID(int=user_id.int)}',0))"
+        return f"pg_advisory_xact_lock_shared({_user_lock(user_id)})"
     return f"auth.admit({_signed_in_at(user_id)})"
+
+
+def _user_lock(user_id: UUID) -> str:
+    """As `auth.user_lock()`, which services may not call."""
+    return f"hashtextextended('auth.user {UUID(int=user_id.int)}',0)"
 
 
 def _signed_in_at(user_id: UUID) -> str:

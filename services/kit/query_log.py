@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from services.kit.settings import DatabaseSettings
+from services.kit.telemetry import SLOW_QUERIES
 
 _MOST_CHARACTERS = 2000
 """Of a statement: enough to find it, and no line without end."""
@@ -31,6 +32,8 @@ class QueryLog:
         slow = self._slow_s is not None and record.elapsed > self._slow_s
         if not slow and not self._echo:
             return
+        if slow:
+            SLOW_QUERIES.inc()
         write = log.warning if slow else log.info
         failure = {"failed": type(record.exception).__name__} if record.exception is not None else {}
         write("slow query" if slow else "query", duration_s=round(record.elapsed, 3), statement=_text(record.query), **failure)

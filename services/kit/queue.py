@@ -19,7 +19,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import structlog
+from opentelemetry.trace import SpanKind
 
+from services.kit import context, tracing
 from services.kit.errors import Aborted, DeadlineExceeded, ResourceExhausted, Unavailable
 from services.kit.redis import connect_redis, within
 
@@ -63,6 +65,9 @@ VISIBILITY_TIMEOUT_S = max(rules.time_limit_s for rules in QUEUES.values()) + 30
 
 OUTAGES = (Aborted, DeadlineExceeded, ResourceExhausted, Unavailable)
 """What befalls a task, and is no fault of its own."""
+
+REQUEST_ID_HEADER = "request_id"
+"""In a message: the request that it was put in for."""
 
 _SEPARATOR = ":"
 _TIMEOUT_S = 2.0
@@ -220,19 +225,23 @@ class TaskQueue:
     ) -> None:
         """Puts a task into a queue, with the queue's own priority unless one is given; after `expires_s` seconds in it nobody runs it any
         more. Raises Unavailable with reason QUEUE_UNAVAILABLE, within five seconds; the task may have got into the queue all the same."""
-        publish = partial(self._publish, task, list(args), queue, PRIORITIES[priority or rules_of(queue).priority], expires_s)
+        to = PRIORITIES[priority or rules_of(queue).priority]
+        attributes = {"messaging.system": "redis", "messaging.destination.name": queue}
         try:
-            async with asyncio.timeout(_PUBLISH_TIMEOUT_S):
-                await asyncio.get_running_loop().run_in_executor(self._publisher, publish)
+            with tracing.outgoing(f"{task} enqueue", SpanKind.PRODUCER, attributes) as carrier:
+                headers = {REQUEST_ID_HEADER: context.correlation_id(), **carrier}
+                publish = partial(self._publish, task, list(args), queue, to, expires_s, headers)
+                async with asyncio.timeout(_PUBLISH_TIMEOUT_S):
+                    await asyncio.get_running_loop().run_in_executor(self._publisher, publish)
         except _connection_errors() as error:
             log.warning("a task cannot be enqueued", task=task, error=str(error) or type(error).__name__)
             raise Unavailable("The queue is not reachable; try again shortly.", reason="QUEUE_UNAVAILABLE", retry_after_s=2) from error
 
-    def _publish(self, task: str, args: list[str], queue: str, priority: int, expires_s: float | None) -> None:
+    def _publish(self, task: str, args: list[str], queue: str, priority: int, expires_s: float | None, headers: Mapping[str, str]) -> None:
         if self._celery is None:
             self._celery = make_celery("publisher", self._url, services=self._services)
             self._celery.conf.broker_transport_options["socket_timeout"] = _TIMEOUT_S
-        self._celery.send_task(task, args, queue=queue, priority=priority, expires=expires_s)
+        self._celery.send_task(task, args, queue=queue, priority=priority, expires=expires_s, headers=headers)
 
     async def length(self, queue: str) -> int:
         """How many tasks wait in a queue, of all priorities; not those in a worker's hands. Raises Unavailable."""

@@ -1,4 +1,4 @@
-"""Columns from the wire: one Arrow record batch a message, from whoever sent it, and so believed in nothing."""
+"""Columns on the wire: one Arrow record batch a message. What comes is from whoever sent it, and so believed in nothing."""
 
 from __future__ import annotations
 
@@ -33,6 +33,15 @@ def read_record_batch(data: bytes, *, max_bytes: int, field: str = "record_batch
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise invalid(field, f"is not an Arrow IPC stream: {reason}") from None
     return batches[0]
+
+
+def write_record_batch(batch: pa.RecordBatch) -> bytes:
+    """The batch as `read_record_batch` takes it."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
 
 
 def check_columns(schema: pa.Schema, types: Mapping[str, Sequence[pa.DataType]], *, field: str = "record_batch") -> None:

@@ -71,7 +71,7 @@ class ReplicaRouter:
     async def _look(self) -> tuple[bool, str]:
         try:
             age = await self._age()
-        except (ScaleError, TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (ScaleError, TimeoutError, asyncpg.PostgresError) as error:
             return False, str(error) or "no answer"
         if age is None:
             return False, "it is no standby, or does not say how far behind it is"

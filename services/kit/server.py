@@ -18,10 +18,14 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from services.kit.auth import TokenVerifier
+from services.kit.credentials import server_credentials
+from services.kit.error_reports import configure_sentry
 from services.kit.interceptors import CallInterceptor
-from services.kit.logging import configure_logging, configure_sentry
+from services.kit.logging import configure_logging
+from services.kit.probe_port import ProbePort
 from services.kit.settings import ProcessSettings, WorkerSettings
-from services.kit.telemetry import configure_tracing, serve_metrics
+from services.kit.telemetry import DEPENDENCIES_UP, serve_metrics
+from services.kit.tracing import configure_tracing
 
 log = structlog.get_logger()
 
@@ -32,8 +36,6 @@ GC_THRESHOLD = 20_000
 """A page makes a few thousand objects that die with their request: looking for cycles after every 700 finds nothing, many times."""
 
 _OPTIONS: list[tuple[str, int]] = [
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     # Two processes on one port would share calls at random.
     ("grpc.so_reuseport", 0),
     # Clients keep connections for long; ageing them lets new replicas get their share.
@@ -45,9 +47,10 @@ _OPTIONS: list[tuple[str, int]] = [
 
 
 def set_up_process(service: str, settings: WorkerSettings) -> None:
-    """Logs, error reports and metrics of a process; once, before anything else."""
+    """Logs, error reports, metrics and traces of a process; once, before anything else."""
     configure_logging(service, settings.log_level)
     configure_sentry(settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None, service, settings.environment)
+    configure_tracing(service, settings.otlp_endpoint, sample_ratio=settings.trace_sample_ratio)
     serve_metrics(settings.host, settings.metrics_port)
 
 
@@ -89,27 +92,38 @@ class Server:
         open_methods: frozenset[str] = frozenset(),
         check: Callable[[], Awaitable[bool]] | None = None,
         figures: Callable[[], Mapping[str, object]] | None = None,
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+        max_calls: int | None = None,
+        before_stop: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """`services` are full names such as scale.accounts.v1.AccountsService; `register` adds the servicers. Background work must have
         made its tokens for `name`, and may call `service_methods` only, such as /scale.accounts.v1.AccountsService/GetProfile. Nobody
-        needs a token for `open_methods`."""
+        needs a token for `open_methods`. `interceptors` see a call after the token, within what turns errors into a status. More than
+        `max_calls` at once, health among them, are RESOURCE_EXHAUSTED before anything is looked at. `before_stop` ends what calls wait for
+        that would not end by themselves; it must not raise."""
         self._settings = settings
         self._name = name
         self._services = services
         self._check = check
+        self._before_stop = before_stop
         interceptor = CallInterceptor(
             TokenVerifier(settings, name),
             service_methods=service_methods,
             open_methods=open_methods,
-            tracer=configure_tracing(name, settings.otlp_endpoint),
         )
-        self._server = grpc.aio.server(interceptors=[interceptor], options=_OPTIONS)
+        limits = [("grpc.max_receive_message_length", max_message_bytes), ("grpc.max_send_message_length", max_message_bytes)]
+        self._server = grpc.aio.server(
+            interceptors=[interceptor, *interceptors], options=[*limits, *_OPTIONS], maximum_concurrent_rpcs=max_calls
+        )
         register(self._server)
         self._health = _Health(figures)
         self._checking: asyncio.Task[None] | None = None
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection([*services, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
-        self.port = self._server.add_insecure_port(f"{settings.host}:{settings.port}")
+        address, tls = f"{settings.host}:{settings.port}", settings.server_tls
+        self.port = self._server.add_secure_port(address, server_credentials(tls)) if tls else self._server.add_insecure_port(address)
+        self.probes = ProbePort(settings.host, settings.probe_port) if settings.probe_port else None
 
     async def start(self) -> None:
         """Listens."""
@@ -122,6 +136,8 @@ class Server:
         await self._set_serving(self._check is None)
         if self._check is not None:
             self._checking = asyncio.create_task(self._follow(self._check))
+        if self.probes is not None:
+            await self.probes.start()
         log.info("listening", host=self._settings.host, port=self.port)
 
     async def _set_serving(self, serving: bool) -> None:
@@ -140,6 +156,7 @@ class Server:
                 log.debug("check failed", error=repr(error))
                 well = False
             if well != was_well:
+                DEPENDENCIES_UP.set(well)
                 await self._set_serving(well)
                 if not well:
                     log.warning("what this service depends on is down")
@@ -155,8 +172,14 @@ class Server:
             with suppress(asyncio.CancelledError):
                 await self._checking
         await self._health.enter_graceful_shutdown()
+        if self.probes is not None:
+            self.probes.drain()
+        if self._before_stop is not None:
+            await self._before_stop()
         await asyncio.sleep(self._settings.drain_s)
         await self._server.stop(self._settings.grace_s)
+        if self.probes is not None:
+            await self.probes.stop()
 
     async def run_until_signal(self) -> None:
         """Serves until SIGTERM or SIGINT, then drains."""

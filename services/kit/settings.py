@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from services.kit.service_tokens import read_public_keys
+from services.kit.tls import ClientTls, ServerTls
 
 T = TypeVar("T", bound=BaseSettings)
 
@@ -46,7 +48,12 @@ class WorkerSettings(BaseSettings):
     )
     log_level: str = Field("INFO", validation_alias=_shared("SCALE_LOG_LEVEL"), description="DEBUG, INFO, WARNING or ERROR.")
     redis_url: SecretStr | None = Field(
-        None, validation_alias=_shared("SCALE_REDIS_URL"), description="redis:// or rediss:// address of the cache."
+        None, validation_alias=_shared("SCALE_REDIS_URL"), description="redis:// or rediss:// address of queue, locks and events."
+    )
+    cache_url: SecretStr | None = Field(
+        None,
+        validation_alias=_shared("SCALE_CACHE_URL"),
+        description="The same of what may be evicted: caches and the counts of the rate limiter. Default: SCALE_REDIS_URL.",
     )
     cache_key: SecretStr | None = Field(
         None,
@@ -54,14 +61,19 @@ class WorkerSettings(BaseSettings):
         description="Hides users' ids in keys of Redis; the same in every process. Without it they are only hashed.",
     )
     sentry_dsn: SecretStr | None = Field(
-        None,
-        validation_alias=_shared("SCALE_SENTRY_DSN"),
-        description="Where errors are reported; nowhere when absent.",
+        None, validation_alias=_shared("SCALE_SENTRY_DSN"), description="Where errors are reported; nowhere when absent."
     )
     otlp_endpoint: str | None = Field(
         None,
         validation_alias=_shared("SCALE_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
         description="Where traces are sent; nowhere when absent.",
+    )
+    trace_sample_ratio: float = Field(
+        1,
+        ge=0,
+        le=1,
+        validation_alias=_shared("SCALE_TRACE_SAMPLE_RATIO"),
+        description="Share of the traces that begin here which are sent; who is called by others does as they do.",
     )
     heartbeat_file: Path | None = Field(
         None,
@@ -74,6 +86,12 @@ class WorkerSettings(BaseSettings):
         validation_alias=_shared("SCALE_QUEUE_EVENTS"),
         description="Whether workers tell over Redis when each task begins and ends, for the monitor.",
     )
+
+    @property
+    def cache_address(self) -> str | None:
+        """Where what may be evicted lies; None without any Redis."""
+        url = self.cache_url or self.redis_url
+        return url.get_secret_value() if url else None
 
     @property
     def cache_secret(self) -> bytes:
@@ -94,9 +112,7 @@ class ProcessSettings(WorkerSettings):
         description="Shared secret for HS256, at least 32 characters.",
     )
     auth_jwks_url: str | None = Field(
-        None,
-        validation_alias=_shared("SCALE_AUTH_JWKS_URL"),
-        description="Where the public keys are, for RS256 and ES256.",
+        None, validation_alias=_shared("SCALE_AUTH_JWKS_URL"), description="Where the public keys are, for RS256 and ES256."
     )
     auth_issuer: str | None = Field(
         None,
@@ -152,6 +168,16 @@ class ProcessSettings(WorkerSettings):
         if self.environment == "production" and not self.auth_issuer:
             raise ValueError("SCALE_AUTH_ISSUER must be set in production")
         return self
+
+    @property
+    def server_tls(self) -> ServerTls | None:
+        """What the port is served with; None: in plain, as where others put TLS in front."""
+        return None
+
+    @property
+    def probe_port(self) -> int | None:
+        """Where the process says in plain that it serves; None: on its own port alone."""
+        return None
 
 
 class DatabaseSettings(BaseSettings):
@@ -248,11 +274,28 @@ class DatabaseSettings(BaseSettings):
 class ServiceSettings(ProcessSettings, DatabaseSettings):
     """What every gRPC service reads; subclass with `model_config = service_config("<service>")`."""
 
+    tls_required: ClassVar[bool] = False
+    """Outside development: for a service whose callers come from elsewhere."""
+
     database_url: SecretStr = Field(description="postgresql:// address, with this service's own role.")
     page_token_key: SecretStr | None = Field(
         None,
         validation_alias=_shared("SCALE_PAGE_TOKEN_KEY"),
         description="Signs page tokens, at least 32 characters; the same in every replica. Default: derived from SCALE_AUTH_SECRET.",
+    )
+
+    health_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="A second port, in plain, that answers grpc.health.v1 alone: for probes that speak no TLS. None when absent.",
+    )
+    tls_cert_file: Path | None = Field(
+        None, description="PEM file with the certificate that the service shows, then its authorities'. Read anew when it changes."
+    )
+    tls_key_file: Path | None = Field(None, description="PEM file with that certificate's key, without a password.")
+    tls_client_ca_file: Path | None = Field(
+        None, description="PEM file with the authorities whose certificates callers must show (mutual TLS). They need none without it."
     )
 
     @model_validator(mode="after")
@@ -262,6 +305,31 @@ class ServiceSettings(ProcessSettings, DatabaseSettings):
             raise ValueError("SCALE_PAGE_TOKEN_KEY must hold at least 32 characters when there is no SCALE_AUTH_SECRET")
         return self
 
+    @model_validator(mode="after")
+    def _tls_usable(self) -> ServiceSettings:
+        prefix = self.model_config.get("env_prefix", "")
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError(f"{prefix}TLS_CERT_FILE and {prefix}TLS_KEY_FILE need each other")
+        if self.tls_client_ca_file is not None and self.tls_cert_file is None:
+            raise ValueError(f"{prefix}TLS_CLIENT_CA_FILE needs {prefix}TLS_CERT_FILE")
+        if self.tls_required and self.environment != "development" and self.tls_cert_file is None:
+            raise ValueError(f"{prefix}TLS_CERT_FILE must be set outside of development: nothing here may travel in plain")
+        if self.server_tls is not None:
+            self.server_tls.read()
+        return self
+
+    @property
+    def server_tls(self) -> ServerTls | None:
+        """What the port is served with; None: in plain."""
+        if self.tls_cert_file is None or self.tls_key_file is None:
+            return None
+        return ServerTls(self.tls_cert_file, self.tls_key_file, self.tls_client_ca_file)
+
+    @property
+    def probe_port(self) -> int | None:
+        """Where the process says in plain that it serves."""
+        return self.health_port
+
     @property
     def page_token_secret(self) -> bytes:
         """The key for `PageTokens`."""
@@ -270,15 +338,62 @@ class ServiceSettings(ProcessSettings, DatabaseSettings):
         return b"page-token:" + key.get_secret_value().encode()
 
 
-def load_settings(cls: type[T]) -> T:
-    """Reads the environment. Exits with status 2 and one line per wrong variable."""
+class ClientTlsSettings(BaseSettings):
+    """What every process reads that asks a server over TLS."""
+
+    ca_file: Path | None = Field(
+        None,
+        validation_alias=_shared("SCALE_TLS_CA_FILE"),
+        description="PEM file with the authorities whose servers are believed. Those that all the world believes when absent.",
+    )
+    cert_file: Path | None = Field(
+        None,
+        validation_alias=_shared("SCALE_TLS_CERT_FILE"),
+        description="PEM file with the certificate that is shown to servers which ask for one.",
+    )
+    key_file: Path | None = Field(
+        None, validation_alias=_shared("SCALE_TLS_KEY_FILE"), description="PEM file with that certificate's key, without a password."
+    )
+
+    @model_validator(mode="after")
+    def _usable(self) -> ClientTlsSettings:
+        self.client_tls.read()
+        return self
+
+    @property
+    def client_tls(self) -> ClientTls:
+        """The files."""
+        return ClientTls(self.ca_file, self.cert_file, self.key_file)
+
+
+class SettingsError(ValueError):
+    """Variables that are missing or wrong."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        """One line for each."""
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+
+
+def read_settings(cls: type[T]) -> T:
+    """Reads the environment. Raises SettingsError."""
     try:
         return cls()
     except ValidationError as error:
-        prefix = str(cls.model_config.get("env_prefix", ""))
-        for problem in error.errors():
-            place = str(problem["loc"][0]) if problem["loc"] else ""
-            name = place if place.isupper() else f"{prefix}{place.upper()}" if place else ""
-            reason = problem["msg"].removeprefix("Value error, ")
-            sys.stderr.write(f"{name}: {reason}\n" if name else f"{reason}\n")
+        raise SettingsError([_problem(cls, place=problem["loc"], reason=problem["msg"]) for problem in error.errors()]) from None
+
+
+def _problem(cls: type[BaseSettings], *, place: tuple[int | str, ...], reason: str) -> str:
+    field, reason = str(place[0]) if place else "", reason.removeprefix("Value error, ")
+    if not field:
+        return reason
+    return f"{field}: {reason}" if field.isupper() else f"{cls.model_config.get('env_prefix', '')}{field.upper()}: {reason}"
+
+
+def load_settings(cls: type[T]) -> T:
+    """Reads the environment. Exits with status 2 and one line per wrong variable."""
+    try:
+        return read_settings(cls)
+    except SettingsError as error:
+        sys.stderr.write("".join(f"{problem}\n" for problem in error.problems))
         raise SystemExit(2) from None

@@ -87,6 +87,14 @@ def to_status(error: errors.ScaleError, domain: str) -> status_pb2.Status:
     return status_pb2.Status(code=code, message=_cut(error.message, _MAX_MESSAGE_BYTES), details=details)
 
 
+def said_by_the_service(error: grpc.aio.AioRpcError) -> bool:
+    """Whether our code on the other side has answered with this error, or gRPC alone."""
+    try:
+        return rpc_status.from_call(error) is not None
+    except ValueError:
+        return True
+
+
 def from_rpc_error(error: grpc.aio.AioRpcError, *, service: str) -> errors.ScaleError:
     """The ScaleError that a failed call stands for. A code that we never send, or INTERNAL, becomes a bare ScaleError."""
     code = error.code()

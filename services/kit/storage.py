@@ -18,10 +18,10 @@ from urllib.parse import unquote, urlsplit
 
 import obstore
 import structlog
-from obstore.exceptions import BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import AzureStore, GCSStore, LocalStore, S3Store, from_url
 
-from services.kit.errors import NotFound, Unavailable
+from services.kit.errors import AlreadyExists, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
@@ -76,10 +76,16 @@ class ObjectStorage:
             if self._folder is not None:
                 await asyncio.to_thread(_make_durable, self._folder, self._folder / key)
 
-    async def put_bytes(self, key: str, content: bytes) -> None:
-        """The same with what is in memory."""
+    async def put_bytes(self, key: str, content: bytes, *, new: bool = False) -> None:
+        """The same with what is in memory. A `new` object goes over none: raises AlreadyExists, also where two write it at once."""
         with _translated(_checked(key)):
-            await obstore.put_async(await self._opened(), key, content)
+            try:
+                await obstore.put_async(await self._opened(), key, content, mode="create" if new else "overwrite")
+            except AlreadyExistsError:
+                if self._folder is not None:
+                    # Whoever wrote it may have died before it was on the disk, and the caller takes it for kept.
+                    await asyncio.to_thread(_sync, self._folder, self._folder / key)
+                raise
             if self._folder is not None:
                 await asyncio.to_thread(_make_durable, self._folder, self._folder / key)
 
@@ -168,6 +174,10 @@ def _remove_abandoned(folder: Path) -> None:
 def _make_durable(folder: Path, path: Path) -> None:
     """Lets a file survive a power cut, name included, for its owner's eyes only."""
     path.chmod(0o600)
+    _sync(folder, path)
+
+
+def _sync(folder: Path, path: Path) -> None:
     for each in (path, *path.parents):
         descriptor = os.open(each, os.O_RDONLY)
         try:
@@ -182,6 +192,8 @@ def _make_durable(folder: Path, path: Path) -> None:
 def _translated(key: str) -> Iterator[None]:
     try:
         yield
+    except AlreadyExistsError:
+        raise AlreadyExists("There is such a file already.", reason="OBJECT_EXISTS", metadata={"key": key}) from None
     except FileNotFoundError:
         raise NotFound("The stored file is gone.", reason="OBJECT_NOT_FOUND", metadata={"key": key}) from None
     except (BaseError, OSError) as error:

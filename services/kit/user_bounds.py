@@ -17,6 +17,7 @@ _BOUNDS = {
     "numeric": _NUMBERS,
     "double precision": _NUMBERS,
 }
+_NO_LIST = "is no list of values"
 _DEEP = "nests more than 100 levels deep"
 _HUGE = "holds a number that is too large"
 
@@ -25,6 +26,13 @@ def bounds_of(columns: Sequence[Column]) -> Iterator[Check]:
     """From the columns' types."""
     for column in columns:
         value = f"staged.{column.quoted}"
+        element = column.type.removesuffix("[]")
+        if element != column.type:
+            yield Check(column.name, f"array_ndims({value}) = 1 AND array_position({value}, NULL) IS NULL", _NO_LIST)
+            if element in _BOUNDS:
+                within, reason = _BOUNDS[element]
+                every = f"SELECT coalesce(bool_and(element {within}), true) FROM unnest({value}) AS element"  # nosec B608  # catalogue
+                yield Check(column.name, f"({every})", f"holds one that {reason}")
         if column.type in _BOUNDS:
             within, reason = _BOUNDS[column.type]
             yield Check(column.name, f"{value} {within}", reason)

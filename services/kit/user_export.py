@@ -12,6 +12,7 @@ from services.kit.user_tables import Column, UserTable, columns_of
 JSON_QUOTE, JSON_DELIMITER = "\x01", "\x02"
 """Characters that JSON never holds as they are: with them, COPY's CSV form takes a line as it stands."""
 
+_AS_TEXTS = {"numeric": "::text", "numeric[]": "::text[]"}
 # Texts of values that do not depend on who asks.
 _PLAIN_TEXTS = """
     SELECT set_config('timezone', 'UTC', true), set_config('datestyle', 'ISO, YMD', true), set_config('extra_float_digits', '1', true),
@@ -58,7 +59,7 @@ def _csv_query(table: UserTable, columns: Sequence[Column]) -> str:
 
 def _json_query(table: UserTable, columns: Sequence[Column]) -> str:
     # A number of JSON is a double to most who read it: exact ones travel as texts.
-    selected = ", ".join(f"t.{one.quoted}::text" if one.type == "numeric" else f"t.{one.quoted}" for one in columns)
+    selected = ", ".join(f"t.{one.quoted}{_AS_TEXTS.get(one.type, '')}" for one in columns)
     inner = f"SELECT {selected} FROM {table.name} AS t WHERE t.user_id = $1 ORDER BY {_order(table)}"  # nosec B608  # as above
     return f"SELECT row_to_json(exported_row)::text FROM ({inner}) AS exported_row"  # nosec B608  # as above
 

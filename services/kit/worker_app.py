@@ -11,10 +11,9 @@ from services.kit.settings import WorkerSettings
 OwnSettings = TypeVar("OwnSettings", bound=WorkerSettings)
 
 
-class WorkerApp(ABC, Generic[OwnSettings]):
-    """Made in the process that works, on its event loop: one for each service's worker. Tasks ask for it by `opened`."""
+class BareWorkerApp(ABC, Generic[OwnSettings]):
+    """Made in the process that works, on its event loop: one for each service's worker. Tasks ask for it by `opened`. No database."""
 
-    database: Database
     _opened: ClassVar[Any] = None
 
     @abstractmethod
@@ -25,7 +24,6 @@ class WorkerApp(ABC, Generic[OwnSettings]):
     async def open(cls, settings: OwnSettings) -> None:
         """Once, before the first task."""
         cls._opened = cls(settings)
-        await cls._opened.database.open()
 
     @classmethod
     def opened(cls) -> Self:
@@ -37,13 +35,31 @@ class WorkerApp(ABC, Generic[OwnSettings]):
 
     @classmethod
     async def close(cls) -> None:
-        """Lets go of all of it, the database last."""
+        """Lets go of all of it."""
         app, cls._opened = cls.opened(), None
-        try:
-            await app.release()
-        finally:
-            await app.database.close()
+        await app.release()
 
     @abstractmethod
     async def release(self) -> None:
         """Lets go of what it holds but the database."""
+
+
+class WorkerApp(BareWorkerApp[OwnSettings]):
+    """One with a database."""
+
+    database: Database
+
+    @classmethod
+    async def open(cls, settings: OwnSettings) -> None:
+        """Once, before the first task."""
+        await super().open(settings)
+        await cls.opened().database.open()
+
+    @classmethod
+    async def close(cls) -> None:
+        """Lets go of all of it, the database last."""
+        database = cls.opened().database
+        try:
+            await super().close()
+        finally:
+            await database.close()

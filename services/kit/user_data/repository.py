@@ -66,8 +66,8 @@ class PostgresUserDataRepository:
     def _erasure(self, user_id: UUID) -> AbstractAsyncContextManager[Connection]:
         return self._database.erasure(user_id, lock_timeout_s=self._erasure_lock_timeout_s, statement_timeout_s=self._statement_timeout_s)
 
-    async def _erase(self, connection: Connection, user_id: UUID) -> list[ErasedTable]:
-        erased = await erase_tables(connection, user_id, self._exported)
+    async def _erase(self, connection: Connection, user_id: UUID, *, spared: Collection[str] = ()) -> list[ErasedTable]:
+        erased = await erase_tables(connection, user_id, [table for table in self._exported if table.name not in spared])
         if any(one.row_count for one in erased):
             await self._erased(connection)
         await erase_notes(connection, user_id, self._left_out)
