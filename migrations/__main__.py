@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 from migrations.index_check import DOCUMENT, compare_indexes
-from migrations.runner import MigrationError, upgrade
+from migrations.runner import MigrationError, newest_revision, upgrade
+from services.kit.needs import Needs
 
 TRUE = ("1", "true", "yes", "on")
 
@@ -33,9 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
     checking.add_argument("--document", type=Path, default=DOCUMENT, help="default: docs/database.md")
     options = parser.parse_args(arguments)
 
-    url = os.environ.get("SCALE_DATABASE_URL", "")
-    if not url:
-        return _fail("SCALE_DATABASE_URL is not set: it names the database and the migrator's role.")
+    try:
+        url = _url()
+    except ValueError as error:
+        return _fail(str(error))
     try:
         if options.command == "upgrade":
             revision = asyncio.run(upgrade(url, wait_s=options.wait, partitioned=options.partitioned))
@@ -50,10 +52,19 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _url() -> str:
+    url = os.environ.get("SCALE_DATABASE_URL", "")
+    if not url:
+        raise ValueError("SCALE_DATABASE_URL is not set: it names the database and the migrator's role.")
+    return url
+
+
 def _fail(message: str) -> int:
     sys.stderr.write(f"migrations: {message}\n")
     return 1
 
+
+NEEDS = Needs(_url, modules=lambda _: ["sqlalchemy.dialects.postgresql.asyncpg"], loads=lambda _: [f"revision {newest_revision()}"])
 
 if __name__ == "__main__":
     sys.exit(main())

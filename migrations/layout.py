@@ -11,4 +11,6 @@ SERVICE_ROLES = {
     "scale_ingestion": "ingestion",
     "scale_categorization": "categorization",
     "scale_training": "training",
+    "scale_forecasting": "forecasting",
+    "scale_federation": "federation",
 }

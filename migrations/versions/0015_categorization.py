@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
+from migrations.roles import create_role
 from migrations.row_security import protect
 
 revision = "0015"
@@ -17,7 +18,7 @@ _DAYS = "BETWEEN '0001-01-01' AND '9999-12-31'"
 
 
 def upgrade() -> None:
-    _create_role()
+    create_role(_ROLE)
     op.execute("CREATE SCHEMA categorization")
     op.execute("REVOKE ALL ON SCHEMA categorization FROM PUBLIC")
     op.execute(f"GRANT USAGE ON SCHEMA categorization TO {_ROLE}")
@@ -31,27 +32,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     raise NotImplementedError("Restore from a backup instead: what users have said would be lost.")
-
-
-def _create_role() -> None:
-    # A database that is new has it from revision 0001 on; an older one gets here what that and 0011 gave the others.
-    op.execute(f"""
-        DO $$
-        BEGIN
-            IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{_ROLE}') THEN
-                CREATE ROLE {_ROLE} LOGIN;
-            ELSIF EXISTS (SELECT FROM pg_roles WHERE rolname = '{_ROLE}' AND (rolsuper OR rolbypassrls)) THEN
-                RAISE EXCEPTION 'role {_ROLE} is superuser or has BYPASSRLS: row level security would not bind it';
-            END IF;
-            EXECUTE format('GRANT CONNECT ON DATABASE %I TO {_ROLE}', current_database());
-            -- What an export brings back is first copied into a temporary table.
-            EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO {_ROLE}', current_database());
-        END
-        $$
-    """)  # nosec B608  # a constant
-    op.execute(f"GRANT USAGE ON SCHEMA auth TO {_ROLE}")
-    for function in ("uid()", "role()", "admit(float8)", "begin_erasure(float8)", "note_erased(jsonb)"):
-        op.execute(f"GRANT EXECUTE ON FUNCTION auth.{function} TO {_ROLE}")
 
 
 def _create_corrections() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
+from migrations.roles import create_role
 from migrations.row_security import protect
 
 revision = "0016"
@@ -17,7 +18,7 @@ _OPEN = "status IN ('pending', 'processing')"
 
 
 def upgrade() -> None:
-    _create_role()
+    create_role(_ROLE)
     op.execute("CREATE SCHEMA training")
     op.execute("REVOKE ALL ON SCHEMA training FROM PUBLIC")
     op.execute(f"GRANT USAGE ON SCHEMA training TO {_ROLE}")
@@ -30,27 +31,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     raise NotImplementedError("Restore from a backup instead: versions of models would be lost.")
-
-
-def _create_role() -> None:
-    # A database that is new has it from revision 0001 on; an older one gets here what that and 0011 gave the others.
-    op.execute(f"""
-        DO $$
-        BEGIN
-            IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{_ROLE}') THEN
-                CREATE ROLE {_ROLE} LOGIN;
-            ELSIF EXISTS (SELECT FROM pg_roles WHERE rolname = '{_ROLE}' AND (rolsuper OR rolbypassrls)) THEN
-                RAISE EXCEPTION 'role {_ROLE} is superuser or has BYPASSRLS: row level security would not bind it';
-            END IF;
-            EXECUTE format('GRANT CONNECT ON DATABASE %I TO {_ROLE}', current_database());
-            -- What an export brings back is first copied into a temporary table.
-            EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO {_ROLE}', current_database());
-        END
-        $$
-    """)  # nosec B608  # a constant
-    op.execute(f"GRANT USAGE ON SCHEMA auth TO {_ROLE}")
-    for function in ("uid()", "role()", "admit(float8)", "begin_erasure(float8)", "note_erased(jsonb)"):
-        op.execute(f"GRANT EXECUTE ON FUNCTION auth.{function} TO {_ROLE}")
 
 
 def _create_jobs() -> None:
