@@ -11,6 +11,7 @@ from scale.accounts.v1 import accounts_service_pb2 as pb
 from scale.accounts.v1 import analytics_service_pb2 as analytics_pb
 from scale.accounts.v1 import budgets_service_pb2 as budgets_pb
 from scale.accounts.v1 import edits_service_pb2 as edits_pb
+from scale.accounts.v1 import history_service_pb2 as history_pb
 from scale.accounts.v1 import rules_service_pb2 as rules_pb
 from scale.accounts.v1 import saved_filters_service_pb2 as saved_filters_pb
 from scale.accounts.v1 import user_data_service_pb2 as user_data_pb
@@ -18,6 +19,7 @@ from scale.accounts.v1.accounts_service_pb2_grpc import add_AccountsServiceServi
 from scale.accounts.v1.analytics_service_pb2_grpc import add_AnalyticsServiceServicer_to_server
 from scale.accounts.v1.budgets_service_pb2_grpc import add_BudgetsServiceServicer_to_server
 from scale.accounts.v1.edits_service_pb2_grpc import add_EditsServiceServicer_to_server
+from scale.accounts.v1.history_service_pb2_grpc import add_HistoryServiceServicer_to_server
 from scale.accounts.v1.rules_service_pb2_grpc import add_RulesServiceServicer_to_server
 from scale.accounts.v1.saved_filters_service_pb2_grpc import add_SavedFiltersServiceServicer_to_server
 from scale.accounts.v1.user_data_service_pb2_grpc import add_UserDataServiceServicer_to_server
@@ -34,6 +36,9 @@ from services.accounts.categorizing.service import CategorizingService
 from services.accounts.edits.repository.edits import PostgresEditsRepository
 from services.accounts.edits.service import EditsService
 from services.accounts.edits.servicer import EditsServicer
+from services.accounts.history.repository import PostgresHistoryRepository
+from services.accounts.history.service import HistoryService
+from services.accounts.history.servicer import HistoryServicer
 from services.accounts.repository import PostgresAccountsRepository
 from services.accounts.rules.repository.rules import PostgresRulesRepository
 from services.accounts.rules.service import RulesService
@@ -49,24 +54,38 @@ from services.accounts.user_data.repository import PostgresAccountsUserData
 from services.accounts.user_data.service import AccountsUserDataService
 from services.accounts.user_data.servicer import AccountsUserDataServicer
 from services.kit.cache import Cache
+from services.kit.database_metrics import export_database
 from services.kit.pagination import PageTokens
 from services.kit.postgres import Database
 from services.kit.replica import database_at
 from services.kit.server import Server, set_up_process
-from services.kit.telemetry import export_pool
 
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["AccountsService"].full_name
+_ANALYTICS = analytics_pb.DESCRIPTOR.services_by_name["AnalyticsService"].full_name
+_HISTORY = history_pb.DESCRIPTOR.services_by_name["HistoryService"].full_name
 _RULES = rules_pb.DESCRIPTOR.services_by_name["RulesService"].full_name
 _FOR_IMPORTS = ("GetAccount", "EnsureAccount", "GetProfile", "AppendTransactions")
 _FOR_CATEGORIES = ("ListTransactions", "ListCategories", "SetCategories", "BatchGetUserCategories")
-BACKGROUND_METHODS = frozenset({*(f"/{SERVICE_NAME}/{method}" for method in _FOR_IMPORTS + _FOR_CATEGORIES), f"/{_RULES}/EvaluateRules"})
-"""What a worker may ask for a user who is not there: what an import needs, and what categorizing the past does, no more."""
+_FOR_FORECASTS = ("ListBalances",)
+BACKGROUND_METHODS = frozenset(
+    {
+        *(f"/{SERVICE_NAME}/{method}" for method in _FOR_IMPORTS + _FOR_CATEGORIES + _FOR_FORECASTS),
+        f"/{_HISTORY}/StreamDailySums",
+        f"/{_HISTORY}/StreamTransactions",
+        f"/{_HISTORY}/ListLongHistories",
+        f"/{_ANALYTICS}/ListRecurringPayments",
+        f"/{_RULES}/EvaluateRules",
+    }
+)
+"""What a worker may ask for a user who is not there: what an import needs, what categorizing the past does, what forecasts are made of,
+and what they are learned from, no more."""
 SERVICE_NAMES = (
     SERVICE_NAME,
-    analytics_pb.DESCRIPTOR.services_by_name["AnalyticsService"].full_name,
+    _ANALYTICS,
     budgets_pb.DESCRIPTOR.services_by_name["BudgetsService"].full_name,
     saved_filters_pb.DESCRIPTOR.services_by_name["SavedFiltersService"].full_name,
     edits_pb.DESCRIPTOR.services_by_name["EditsService"].full_name,
+    _HISTORY,
     _RULES,
     user_data_pb.DESCRIPTOR.services_by_name["UserDataService"].full_name,
 )
@@ -110,6 +129,8 @@ def register(settings: AccountsSettings, database: Database, cache: Cache, categ
     lifetime, timeout_s = timedelta(days=settings.edit_lifetime_days), settings.bulk_statement_timeout_s
     edits = EditsService(PostgresEditsRepository(database, bulk_statement_timeout_s=timeout_s, lifetime=lifetime), page_tokens)
     add_EditsServiceServicer_to_server(EditsServicer(edits), server)
+    history = HistoryService(PostgresHistoryRepository(database, statement_timeout_s=timeout_s))
+    add_HistoryServiceServicer_to_server(HistoryServicer(history, page_tokens), server)
     rules = RulesService(PostgresRulesRepository(database, bulk_statement_timeout_s=timeout_s, edit_lifetime=lifetime), page_tokens)
     add_RulesServiceServicer_to_server(RulesServicer(rules), server)
     add_UserDataServiceServicer_to_server(build_user_data(settings, database, category_lists), server)
@@ -122,7 +143,7 @@ async def run(settings: AccountsSettings) -> None:
     cache, category_lists = open_cache(settings), open_cache(settings, name=CATEGORY_LISTS)
     database = database_at(settings.database_url.get_secret_value(), replica_url, settings, after_write=cache.drop)
     await database.open()
-    export_pool(database.figures)
+    export_database(database)
 
     async def database_answers() -> bool:
         return bool((await database.health())["ok"])

@@ -31,7 +31,7 @@ class AccountsWorkerSettings(WorkerSettings, DatabaseSettings):
 
     database_url: SecretStr = Field(description="postgresql:// address, with this service's own role.")
     redis_url: SecretStr = Field(
-        validation_alias=AliasChoices("SCALE_REDIS_URL"), description="redis:// or rediss:// address of queue and cache."
+        validation_alias=AliasChoices("SCALE_REDIS_URL"), description="redis:// or rediss:// address of the queue."
     )
     refresh_timeout_s: float = Field(300, gt=0, le=1000, description="Seconds after which making the figures anew is given up.")
     worker_grace_s: float = Field(20, ge=0, description="Seconds that what is in hand has to finish after SIGTERM.")

@@ -19,8 +19,7 @@ CATEGORY_LISTS = "cat"
 
 def open_cache(settings: AccountsSettings | AccountsWorkerSettings, *, name: str = "accounts") -> Cache:
     """A cache that several processes share; by default that of service and worker."""
-    redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
-    return Cache(redis_url, name=name, key=settings.cache_secret)
+    return Cache(settings.cache_address, name=name, key=settings.cache_secret)
 
 
 class AccountsWorkerApp(WorkerApp[AccountsWorkerSettings]):

@@ -8,10 +8,11 @@ from services.accounts.schedule import UPKEEP
 from services.accounts.settings import AccountsWorkerSettings
 from services.accounts.upkeep import AccountsWorkerApp
 from services.kit.background import run_worker
-from services.kit.heartbeat import touch_while_working
+from services.kit.heartbeat import tell_while_working, touch_while_working
+from services.kit.needs import Needs
 from services.kit.queue import make_celery
 from services.kit.server import set_up_process
-from services.kit.settings import load_settings
+from services.kit.settings import load_settings, read_settings
 
 NAME = "accounts-worker"
 _TASKS = "services.accounts.tasks"
@@ -21,6 +22,7 @@ def work(settings: AccountsWorkerSettings) -> None:
     """Works until SIGTERM."""
     set_up_process(NAME, settings)
     touch_while_working(settings.heartbeat_file)
+    tell_while_working(NAME, settings.redis_url.get_secret_value())
     run_worker(
         make_celery(NAME, settings.redis_url.get_secret_value(), services=["accounts"], include=[_TASKS]),
         queues=[UPKEEP],
@@ -30,6 +32,8 @@ def work(settings: AccountsWorkerSettings) -> None:
         events=settings.queue_events,
     )
 
+
+NEEDS = Needs(partial(read_settings, AccountsWorkerSettings), modules=lambda _: [_TASKS])
 
 if __name__ == "__main__":
     work(load_settings(AccountsWorkerSettings))

@@ -1,0 +1,1 @@
+"""The ledger in columns, for services that compute on all of it."""
