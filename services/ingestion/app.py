@@ -24,6 +24,7 @@ from services.ingestion.readers.qif import read_qif
 from services.ingestion.readers.workbook import read_workbook
 from services.ingestion.repository import PostgresImportsRepository
 from services.ingestion.restores import Restores
+from services.ingestion.scans import GrpcScans
 from services.ingestion.service import IngestionService
 from services.ingestion.servicer import IngestionServicer
 from services.ingestion.settings import ImportSettings, IngestionSettings, IngestionWorkerSettings
@@ -37,12 +38,12 @@ from services.ingestion.user_data.repository import PostgresIngestionUserData
 from services.ingestion.user_data.service import IngestionUserDataService
 from services.ingestion.user_data.servicer import IngestionUserDataServicer
 from services.kit import context
+from services.kit.database_metrics import export_database
 from services.kit.pagination import PageTokens
 from services.kit.postgres import Database
 from services.kit.server import Server, set_up_process
 from services.kit.service_tokens import ServiceTokens
 from services.kit.storage import ObjectStorage
-from services.kit.telemetry import export_pool
 from services.kit.worker_app import WorkerApp
 
 NAME = "ingestion"
@@ -64,6 +65,10 @@ def _categorizer(settings: ImportSettings) -> GrpcCategorizer | None:
     return GrpcCategorizer(settings.categorization_address, stream_timeout_s=settings.append_timeout_s)
 
 
+def _watcher(settings: ImportSettings) -> GrpcScans | None:
+    return GrpcScans(settings.forecasting_address) if settings.forecasting_address else None
+
+
 class IngestionApp:
     """The running parts of the service, from settings to server."""
 
@@ -71,6 +76,7 @@ class IngestionApp:
         self.database = Database(settings.database_url.get_secret_value(), settings)
         self.ledger = GrpcLedger(settings.accounts_address, append_timeout_s=settings.append_timeout_s)
         self._categorizer = _categorizer(settings)
+        self._watcher = _watcher(settings)
         self._repository = PostgresImportsRepository(self.database, bulk_statement_timeout_s=settings.bulk_statement_timeout_s)
         redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
         self._events = RedisImportEvents(redis_url) if redis_url else None
@@ -84,6 +90,7 @@ class IngestionApp:
             events=self._events,
             categorizer=self._categorizer,
             classify_timeout_s=settings.classify_timeout_s,
+            watcher=self._watcher,
         )
         self.service = IngestionService(
             repository=self._repository,
@@ -100,7 +107,7 @@ class IngestionApp:
             spool,
             PageTokens(settings.page_token_secret),
             restores=Restores(self._repository, lease_s=settings.restore_lease_s),
-            typed=TypedTransactions(PostgresTypedRequests(self.database), self.ledger, self._categorizer),
+            typed=TypedTransactions(PostgresTypedRequests(self.database), self.ledger, self._categorizer, self._watcher),
         )
         self._user_data_servicer = self._user_data(settings)
         self.server = Server(
@@ -143,7 +150,7 @@ class IngestionApp:
     async def close(self) -> None:
         """Lets go of database, ledger, Redis and threads."""
         self.service.close()
-        for connected in (self._queue, self._events, self._categorizer, self.ledger, self.database):
+        for connected in (self._watcher, self._queue, self._events, self._categorizer, self.ledger, self.database):
             if connected is not None:
                 await connected.close()
 
@@ -152,7 +159,7 @@ async def run(settings: IngestionSettings) -> None:
     """Serves until SIGTERM or SIGINT."""
     set_up_process(NAME, settings)
     app = IngestionApp(settings)
-    export_pool(app.database.figures)
+    export_database(app.database)
     await app.database.open()
     try:
         await app.server.run_until_signal()
@@ -171,6 +178,7 @@ class IngestionWorkerApp(WorkerApp[IngestionWorkerSettings]):
         self._tokens = ServiceTokens(NAME, settings.service_key.get_secret_value())
         self._ledger = GrpcLedger(settings.accounts_address, append_timeout_s=settings.append_timeout_s)
         self._categorizer = _categorizer(settings)
+        self._watcher = _watcher(settings)
         self._queue = RedisImportQueue(redis_url)
         self._events = RedisImportEvents(redis_url)
         repository = PostgresImportsRepository(self.database, bulk_statement_timeout_s=settings.bulk_statement_timeout_s)
@@ -183,6 +191,7 @@ class IngestionWorkerApp(WorkerApp[IngestionWorkerSettings]):
             events=self._events,
             categorizer=self._categorizer,
             classify_timeout_s=settings.classify_timeout_s,
+            watcher=self._watcher,
         )
         self.queued_imports = QueuedImports(
             repository=repository,
@@ -202,6 +211,6 @@ class IngestionWorkerApp(WorkerApp[IngestionWorkerSettings]):
     async def release(self) -> None:
         """See `WorkerApp`."""
         self._runs.close()
-        for connected in (self._queue, self._events, self._categorizer, self._ledger):
+        for connected in (self._watcher, self._queue, self._events, self._categorizer, self._ledger):
             if connected is not None:
                 await connected.close()

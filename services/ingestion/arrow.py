@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import polars as pl
 import pyarrow as pa
 
+from services.kit.record_batches import write_record_batch
+
 MAX_MESSAGE_BYTES = 3 * 1024 * 1024
 """Of one Arrow message; no service takes a larger one."""
 Message = tuple[int, bytes]
@@ -22,12 +24,9 @@ def messages(rows: pl.DataFrame, schema: pa.Schema) -> Iterator[Message]:
 
 
 def _split(batch: pa.RecordBatch) -> Iterator[Message]:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    message = sink.getvalue()
-    if message.size <= MAX_MESSAGE_BYTES or batch.num_rows == 1:
-        yield batch.num_rows, message.to_pybytes()
+    message = write_record_batch(batch)
+    if len(message) <= MAX_MESSAGE_BYTES or batch.num_rows == 1:
+        yield batch.num_rows, message
         return
     half = batch.num_rows // 2
     yield from _split(batch.slice(0, half))

@@ -10,13 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 import structlog
 
 from services.ingestion.domain import Failure, Import, ImportOptions, Progress, attempt_over
 from services.ingestion.metrics import IMPORT_ROWS, IMPORTS, IMPORTS_RUNNING, IMPORTS_WAITING
 from services.ingestion.predictions import Predictions
-from services.ingestion.protocols import Categorizer, ImportEvents, ImportsRepository, Ledger
+from services.ingestion.protocols import Categorizer, ImportEvents, ImportsRepository, Ledger, LedgerWatcher
 from services.ingestion.readers.statement import UnreadableStatement
 from services.ingestion.statement_import import Reader, StatementImport
 from services.kit.errors import FieldError, InvalidArgument
@@ -44,15 +45,18 @@ class ImportRuns:
         events: ImportEvents | None = None,
         categorizer: Categorizer | None = None,
         classify_timeout_s: float = 5,
+        watcher: LedgerWatcher | None = None,
     ) -> None:
         """`readers` by file format. `parallel_imports` are read at once; others wait for a place. The steps of queued imports go to
-        `events`. `categorizer` says what rows are for; an import waits `classify_timeout_s` for it, and goes on without."""
+        `events`. `categorizer` says what rows are for; an import waits `classify_timeout_s` for it, and goes on without. `watcher` hears of
+        each import that brought something."""
         self._repository = repository
         self._ledger = ledger
         self._readers = readers
         self._events = events
         self._categorizer = categorizer
         self._classify_timeout_s = classify_timeout_s
+        self._watcher = watcher
         self._lease_s = lease_s
         self._places = asyncio.Semaphore(parallel_imports)
         # Each import uses one thread at a time, and one more while it reads ahead of a slow ledger.
@@ -96,7 +100,14 @@ class ImportRuns:
         if finished is None:
             raise attempt_over(running.id)
         _measure(finished)
+        if finished.counts.inserted:
+            self.ledger_changed(finished.id)
         return finished
+
+    def ledger_changed(self, change_id: UUID) -> None:
+        """Tells whoever wants to know."""
+        if self._watcher is not None:
+            self._watcher.ledger_changed(change_id)
 
     async def refuse(self, running: Import, error: InvalidArgument) -> Import | None:
         """Stores that the request itself is wrong; a repeat gets the same error. None when the attempt is over."""

@@ -179,6 +179,13 @@ class Categorizer(Protocol):
         """A conversation, for one import. Never waits."""
 
 
+class LedgerWatcher(Protocol):
+    """Who wants to know when a ledger has changed. The caller's token says whose."""
+
+    def ledger_changed(self, change_id: UUID) -> None:
+        """By what has this id, which may be told again. Never waits, never raises."""
+
+
 class Ledger(Protocol):
     """What ingestion asks of the service that owns the transactions. The caller's token says whose they are."""
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import structlog
 import uuid_utils.compat
@@ -236,6 +236,7 @@ class IngestionService:
         undone = await self._repository.undone(user_id, import_id)
         if undone is None:
             raise import_not_finished(import_id)
+        self._runs.ledger_changed(uuid5(import_id, "undone"))
         log.info("import undone", import_id=str(import_id), removed=outcome.removed_count, kept=outcome.kept_count)
         return undone, outcome
 

@@ -26,6 +26,11 @@ class ImportSettings(BaseSettings):
     categorization_address: str = Field(
         "127.0.0.1:8083", validation_alias="SCALE_CATEGORIZATION_ADDRESS", description="Where the categorization service listens."
     )
+    forecasting_address: str | None = Field(
+        None,
+        validation_alias="SCALE_FORECASTING_ADDRESS",
+        description="Where the forecasting service listens, which looks a ledger through that has changed. Not told without it.",
+    )
     classify: bool = Field(True, description="Whether categorization is asked what rows are for, as they come in.")
     classify_timeout_s: float = Field(
         5, gt=0, description="Seconds that an import waits for it, and 0.1 ms more for each row; then the import goes on without."

@@ -9,6 +9,7 @@ from services.ingestion.fingerprint import canonical_description, generate_finge
 from services.ingestion.normalise import LEDGER_SCHEMA, PREDICTED_SCHEMA
 from services.ingestion.predictions import QUESTION_SCHEMA
 from services.ingestion.typed.domain import NewTransaction
+from services.kit.record_batches import write_record_batch
 
 
 def as_question(new: NewTransaction) -> pl.DataFrame:
@@ -49,7 +50,4 @@ def encode_row(new: NewTransaction, predicted: pl.DataFrame | None = None) -> by
     schema = LEDGER_SCHEMA
     if predicted is not None:
         schema, row = PREDICTED_SCHEMA, row | predicted.row(0, named=True)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema) as writer:
-        writer.write_batch(pa.RecordBatch.from_pylist([row], schema=schema))
-    return bytes(sink.getvalue())
+    return write_record_batch(pa.RecordBatch.from_pylist([row], schema=schema))

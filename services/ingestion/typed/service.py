@@ -13,7 +13,7 @@ import uuid_utils.compat
 
 from services.ingestion.domain import AccountRef
 from services.ingestion.predictions import Predictions
-from services.ingestion.protocols import Categorizer
+from services.ingestion.protocols import Categorizer, LedgerWatcher
 from services.ingestion.typed.domain import NewTransaction, TypedRequest, request_id_reused, transaction_exists
 from services.ingestion.typed.row import as_question, encode_row
 from services.kit.errors import AlreadyExists, InvalidArgument, NotFound
@@ -52,11 +52,14 @@ class TypedLedger(Protocol):
 class TypedTransactions:
     """Use-cases of what users type in. Every call names the user, from the verified token."""
 
-    def __init__(self, requests: TypedRequests, ledger: TypedLedger, categorizer: Categorizer | None = None) -> None:
-        """`categorizer` says what a payment is for, where the user does not."""
+    def __init__(
+        self, requests: TypedRequests, ledger: TypedLedger, categorizer: Categorizer | None = None, watcher: LedgerWatcher | None = None
+    ) -> None:
+        """`categorizer` says what a payment is for, where the user does not. `watcher` hears of each one that is new."""
         self._requests = requests
         self._ledger = ledger
         self._categorizer = categorizer
+        self._watcher = watcher
 
     async def create_transaction(self, user_id: UUID, new: NewTransaction, *, request_id: str) -> tuple[UUID, bool]:
         """The transaction's id, and whether this is an earlier answer again.
@@ -78,6 +81,8 @@ class TypedTransactions:
             raise
         await self._requests.finish_typed(user_id, request_id)
         log.info("transaction typed in", transaction_id=str(request.transaction_id))
+        if self._watcher is not None:
+            self._watcher.ledger_changed(request.transaction_id)
         return request.transaction_id, False
 
     async def _append(self, new: NewTransaction, transaction_id: UUID) -> None:
