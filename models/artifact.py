@@ -13,11 +13,10 @@ import pickle  # nosec B403  # for its error only
 import re
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import torch
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -71,8 +70,8 @@ def read_manifest(folder: Path) -> Manifest:
     return Manifest(folder, version, hashes, facts)
 
 
-def load(manifest: Manifest, name: str) -> dict[str, Any]:
-    """The dictionary of tensors and plain values in a file of the folder. Raises ArtifactError."""
+def check(manifest: Manifest, name: str) -> bytes:
+    """What a file of the folder holds, which is what the manifest says. Raises ArtifactError."""
     path = manifest.folder / name
     if name not in manifest.hashes:
         raise ArtifactError(f"{manifest.folder / MANIFEST} does not list {name}")
@@ -80,6 +79,23 @@ def load(manifest: Manifest, name: str) -> dict[str, Any]:
     found = hashlib.sha256(content).hexdigest()
     if found != manifest.hashes[name]:
         raise ArtifactError(f"{path} is damaged or of another version: its SHA-256 is {found}, the manifest says {manifest.hashes[name]}")
+    return content
+
+
+def verify(folder: Path) -> str:
+    """The version of a folder all of whose files are what its manifest says. Raises ArtifactError."""
+    manifest = read_manifest(folder)
+    for name in manifest.hashes:
+        check(manifest, name)
+    return manifest.version
+
+
+def load(manifest: Manifest, name: str) -> dict[str, Any]:
+    """The dictionary of tensors and plain values in a file of the folder. Raises ArtifactError."""
+    # Here, for those who only ask what a folder holds: it takes seconds.
+    import torch
+
+    path, content = manifest.folder / name, check(manifest, name)
     try:
         loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
@@ -89,15 +105,22 @@ def load(manifest: Manifest, name: str) -> dict[str, Any]:
     return loaded
 
 
-def save(folder: Path, version: str, files: dict[str, dict[str, Any]], facts: dict[str, Any]) -> None:
-    """Writes the files and, last, the manifest: a reader in between meets a hash that does not match, never a mixture."""
+def save(folder: Path, version: str, files: Mapping[str, dict[str, Any] | bytes], facts: dict[str, Any]) -> None:
+    """Writes the files and, last, the manifest: a reader in between meets a hash that does not match, never a mixture. Bytes, such as
+    `check` gives of another folder, are written as they are."""
+    import torch
+
     folder.mkdir(parents=True, exist_ok=True)
     entries = {}
     for name, content in files.items():
-        buffer = io.BytesIO()
-        torch.save(content, buffer)
-        _replace(folder / name, buffer.getvalue())
-        entries[name] = {"sha256": hashlib.sha256(buffer.getvalue()).hexdigest(), "bytes": buffer.tell()}
+        if isinstance(content, bytes):
+            written = content
+        else:
+            buffer = io.BytesIO()
+            torch.save(content, buffer)
+            written = buffer.getvalue()
+        _replace(folder / name, written)
+        entries[name] = {"sha256": hashlib.sha256(written).hexdigest(), "bytes": len(written)}
     manifest = {"format": FORMAT, "version": version, "files": entries, **facts}
     _replace(folder / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
 

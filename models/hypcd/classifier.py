@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from models.hypcd.network import Config, Encoder
 
 MODEL_FILE = "hypcd_model.pt"
 ANCHORS_FILE = "anchors.pt"
+_BALL_CHARS = 16
+_BALLS_BY_VERSION = {"hypcd-1": "8e6594ea88da07ab"}
+"""Of models on which heads were fitted that name a model in the place of its ball."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +48,15 @@ class Classifier:
 
     `categories` are detailed ones and, behind them, their primary ones. Where no detail of a primary category is likely enough to be said,
     its whole probability stands under the primary one: that something was bought in a shop may be certain when the kind of shop is not.
+
+    `ball` names where points lie, and which categories are told apart there. Models of one encoder whose anchors lie elsewhere, as
+    federated training makes them, have the same. What was fitted on it, as users' heads are, goes with all of them.
     """
 
-    def __init__(self, version: str, encoder: Encoder, heads: Heads) -> None:
+    def __init__(self, version: str, encoder: Encoder, heads: Heads, ball: str = "") -> None:
+        """`ball`: that of `load`; without it the model has one of its own."""
         self.version = version
+        self.ball = ball or version
         self.categories = heads.detailed + heads.primaries
         self.threshold = heads.threshold  # below it, better no answer
         self.dimension = encoder.config.dimension
@@ -59,6 +68,8 @@ class Classifier:
             raise ValueError(f"details of {len(set(heads.parent.tolist()))} categories for {len(heads.primaries)} primary ones")
         self._encoder = encoder.eval().requires_grad_(False)
         self.heads = heads
+        self._device = torch.device("cpu")
+        self._placed = heads
         parents = heads.members.T
         means = (parents @ logmap0(heads.anchors, self.curvature)) / parents.sum(1, keepdim=True)
         self._anchors = torch.cat([heads.anchors, expmap0(means, self.curvature)])
@@ -71,9 +82,20 @@ class Classifier:
         try:
             encoder = Encoder(Config(**model["config"]))
             encoder.load_state_dict(unpacked(model["state"]))
-            return cls(manifest.version, encoder, Heads.of(heads))
+            known = Heads.of(heads)
+            return cls(manifest.version, encoder, known, _ball(manifest.hashes[MODEL_FILE], known))
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
             raise ArtifactError(f"{folder} holds no model that this version knows: {type(error).__name__}: {error}") from error
+
+    def has_ball(self, name: str) -> bool:
+        """Whether what was fitted on that ball goes with this model; also where it names the model instead, as was usual before."""
+        return name in (self.ball, self.version) or _BALLS_BY_VERSION.get(name) == self.ball
+
+    def to(self, device: torch.device) -> Classifier:
+        """Computes there from now on; what it takes and gives stays where it was. Returns itself."""
+        self._device, self._placed = device, self.heads.to(device)
+        self._encoder.to(device)
+        return self
 
     @property
     def anchors(self) -> NDArray[np.float32]:
@@ -83,12 +105,16 @@ class Classifier:
     @torch.inference_mode()
     def predict(self, items: Items) -> Predictions:
         """One forward pass for all items. Raises ValueError for columns of unequal length."""
+        points, said = self._computed(items)
+        return Predictions(points.cpu().numpy(), said.cpu().numpy())
+
+    def _computed(self, items: Items) -> tuple[Tensor, Tensor]:
         points = self._encoder.points(extract(items.descriptions, items.merchants, items.amounts, items.weekdays))
-        logits = -pairwise_distance(points, self.heads.anchors, self.curvature) / self.heads.temperature
+        logits = -pairwise_distance(points, self._placed.anchors, self.curvature) / self._placed.temperature
         # Nobody earns by paying.
-        spent = torch.from_numpy(np.asarray(items.amounts, dtype=np.float64) < 0).unsqueeze(1)
-        detailed = logits.masked_fill(spent & self.heads.credit, float("-inf")).softmax(dim=1)
-        return Predictions(points.numpy(), self.heads.said(detailed).numpy())
+        spent = torch.from_numpy(np.asarray(items.amounts, dtype=np.float64) < 0).unsqueeze(1).to(self._device)
+        detailed = logits.masked_fill(spent & self._placed.credit, float("-inf")).softmax(dim=1)
+        return points, self._placed.said(detailed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +132,17 @@ class Heads:
     @property
     def members(self) -> Tensor:
         """[detailed, primaries], 1 for each detail's own."""
-        return (self.parent.unsqueeze(1) == torch.arange(len(self.primaries))).float()
+        return (self.parent.unsqueeze(1) == torch.arange(len(self.primaries), device=self.parent.device)).float()
 
     def said(self, detailed: Tensor) -> Tensor:
         """Probabilities [n, detailed + primaries], from those over the detailed ones."""
         certain = ((detailed >= self.threshold).float() @ self.members) > 0  # [n, primaries]
         primaries = (detailed @ self.members).masked_fill(certain, 0.0)
         return torch.cat([detailed * certain[:, self.parent], primaries], dim=1)
+
+    def to(self, device: torch.device) -> Heads:
+        """The same on a device."""
+        return replace(self, parent=self.parent.to(device), credit=self.credit.to(device), anchors=self.anchors.to(device))
 
     @classmethod
     def of(cls, content: dict[str, Any]) -> Heads:
@@ -138,6 +168,11 @@ class Heads:
             "temperature": float(self.temperature),
             "threshold": float(self.threshold),
         }
+
+
+def _ball(encoder_hash: str, heads: Heads) -> str:
+    names = "\n".join((encoder_hash, *heads.detailed, "", *heads.primaries))
+    return hashlib.sha256(names.encode()).hexdigest()[:_BALL_CHARS]
 
 
 def packed(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -57,9 +57,12 @@ class Encoder(nn.Module):
 
     def buckets(self, hashes: NDArray[np.uint64]) -> Tensor:
         """Rows of the table of n-gram vectors, from hashes of 64 bits."""
-        return torch.from_numpy((hashes >> np.uint64(64 - self.config.bucket_bits)).astype(np.int64))
+        return self._placed((hashes >> np.uint64(64 - self.config.bucket_bits)).astype(np.int64))
 
     def points(self, features: Features) -> Tensor:
         """Points [n, dimension] of rows."""
-        offsets, bands, weekdays = (torch.from_numpy(part) for part in (features.offsets, features.bands, features.weekdays))
+        offsets, bands, weekdays = (self._placed(part) for part in (features.offsets, features.bands, features.weekdays))
         return self(self.buckets(features.hashes), offsets, self.buckets(features.wholes), bands, weekdays)
+
+    def _placed(self, part: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(part).to(self.hidden.weight.device)

@@ -1,7 +1,8 @@
 """What turns a point into an answer for one user: the global model's anchors where this user's payments have moved them, and anchors of the
 user's own categories. The encoder is everybody's; `user_head_fit.py` fits a head to what one user has said.
 
-A head is a few kilobytes of tensors and the names of categories. It belongs to the global model on whose ball it was fitted.
+A head is a few kilobytes of tensors and the names of categories. It belongs to the ball on which it was fitted, and goes with each global
+model that has it (`Classifier.has_ball`).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class UserHead:
     """One user's head. Holds no state of a request: many threads may ask at once."""
 
     base_version: str
-    """Of the global model whose points it reads."""
+    """The ball whose points it reads; of older heads the version of the global model."""
     heads: Heads
     """As the global model's, the anchors moved."""
     own: tuple[str, ...]

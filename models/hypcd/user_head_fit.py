@@ -124,7 +124,7 @@ def learn_head(
     options: Options | None = None,
     step: Step = lambda phase, number, total, loss: None,
 ) -> Learned:
-    """Fits a head, compares it with `present` (None, or of another global model: with the global model alone), and fits it again to all.
+    """Fits a head, compares it with `present` (None, or of another ball: with the global model alone), and fits it again to all.
 
     A present head that has seen some of the payments held out is asked about the others only, and not at all where those are too few: then
     the new one, which knows what that one did and more, must be better than the global model. Raises TooFewExamples, in words for the user.
@@ -210,7 +210,7 @@ def _fair(
     present: UserHead | None, model: Classifier, examples: Examples, later: NDArray[np.int64]
 ) -> tuple[UserHead | None, NDArray[np.int64]]:
     """What answers now, and what both it and a new head can be asked about without having seen the answer."""
-    if present is None or present.base_version != model.version:
+    if present is None or not model.has_ball(present.base_version):
         return None, later
     unseen = later[examples.days[later] > present.last_day]
     return (present, unseen) if len(unseen) >= _LEAST_HELD_OUT else (None, later)
@@ -298,7 +298,7 @@ class _Fits:
         dimension = model.dimension
         last_day = int(examples.days[rows].max(initial=0))
         head = UserHead(
-            model.version,
+            model.ball,
             model.heads,
             own,
             own_anchors,

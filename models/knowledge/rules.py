@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -38,8 +39,7 @@ _WRITTEN_OUT = re.compile(r"(?<=[^aeo\s])([aou])e|\b([aou])e")
 """An umlaut as banks without one write it: GEBUEHR, BAECKEREI."""
 
 
-@dataclass(frozen=True, slots=True)
-class RuleAnswer:
+class RuleAnswer(NamedTuple):
     """What a payment is by the rules."""
 
     category: str
@@ -69,27 +69,30 @@ class Vocabulary:
     prefixes: Mapping[str, str] = field(default_factory=dict)
     suffixes: Mapping[str, str] = field(default_factory=dict)
 
-    leads: Mapping[str, int] = field(default_factory=dict)
-    """Words that phrases begin with, and how many words the longest of these has: most words of a text begin none."""
-    begins: tuple[str, ...] = ()
-    ends: tuple[str, ...] = ()
-    """The keys of `prefixes` and `suffixes`, made once and not for each text."""
+    leads: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """Words that phrases begin with, and how many words these have, the most first: most words of a text begin none."""
+    begins: frozenset[str] = frozenset()
+    ends: frozenset[str] = frozenset()
+    """The first letters of `prefixes` and the last of `suffixes`, as many as the shortest must have: most words have none of these."""
 
     @classmethod
     def of(cls, phrases: Mapping[str, str], prefixes: Mapping[str, str], suffixes: Mapping[str, str]) -> Self:
         """From words and what they mean."""
-        leads: dict[str, int] = {}
+        counts = defaultdict[str, set[int]](set)
         for words in (phrase.split(" ") for phrase in phrases):
-            leads[words[0]] = max(leads.get(words[0], 0), len(words))
-        return cls(phrases, prefixes, suffixes, leads, tuple(prefixes), tuple(suffixes))
+            counts[words[0]].add(len(words))
+        leads = {word: sorted(found, reverse=True) for word, found in counts.items()}
+        begins = frozenset(prefix[:_LEAST_AFFIX] for prefix in prefixes)
+        return cls(phrases, prefixes, suffixes, leads, begins, frozenset(suffix[-_LEAST_AFFIX:] for suffix in suffixes))
 
     def find(self, words: Sequence[str]) -> _Found | None:
         """The longest phrase, the first of equal length, shops that sell everything last; else a word with a known beginning or end."""
-        longest, known = 0, list[_Found]()
+        longest = 1
+        known: list[_Found] = []
         for start, word in enumerate(words):
-            if word not in self.leads:
-                continue
-            for count in range(min(self.leads[word], len(words) - start), max(longest, 1) - 1, -1):
+            for count in self.leads.get(word, ()):
+                if not longest <= count <= len(words) - start:
+                    continue
                 phrase = " ".join(words[start : start + count])
                 if (category := self.phrases.get(phrase)) is None:
                     continue
@@ -98,9 +101,9 @@ class Vocabulary:
                 known.append(_Found(category, _PHRASE if count > 1 else _WORD, phrase))
                 break
         if known:
-            return min(known, key=lambda found: found.category in _SELL_EVERYTHING)
+            return known[0] if len(known) == 1 else min(known, key=lambda found: found.category in _SELL_EVERYTHING)
         for word in words:
-            if not word.startswith(self.begins) and not word.endswith(self.ends):
+            if word[:_LEAST_AFFIX] not in self.begins and word[-_LEAST_AFFIX:] not in self.ends:
                 continue
             for length in range(len(word) - 1, _LEAST_AFFIX - 1, -1):
                 if category := self.prefixes.get(word[:length]) or self.suffixes.get(word[-length:]):
@@ -126,8 +129,9 @@ def opine(descriptions: Sequence[str], merchants: Sequence[str | None], amounts:
     probabilities = np.zeros((len(answers), len(categories)), np.float32)
     known = [row for row, answer in enumerate(answers) if answer.category]
     probabilities[known, [places[answers[row].category] for row in known]] = [answers[row].confidence for row in known]
-    whys = [f"{answer.reason[:1].upper()}{answer.reason[1:]}." if answer.reason else "" for answer in answers]
-    return Opinion(categories, probabilities, None, whys)
+    reasons = [answer.reason for answer in answers]
+    sentences = {reason: f"{reason[:1].upper()}{reason[1:]}." if reason else "" for reason in set(reasons)}
+    return Opinion(categories, probabilities, None, [sentences[reason] for reason in reasons])
 
 
 @lru_cache(maxsize=_CACHED)
@@ -148,6 +152,8 @@ def _find(vocabulary: Vocabulary, words: Sequence[str]) -> _Found | None:
     if found is not None:
         return found
     text = " ".join(words)
+    if "ae" not in text and "oe" not in text and "ue" not in text:
+        return None
     plain = _WRITTEN_OUT.sub(r"\1\2", text)
     return vocabulary.find(plain.split(" ")) if plain != text else None
 

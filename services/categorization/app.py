@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
 import grpc.aio
@@ -26,7 +27,6 @@ from services.categorization.learning.repository import PostgresLearningReposito
 from services.categorization.learning.service import LearningService, OldCounts
 from services.categorization.learning.tallies import AcceptanceTallies
 from services.categorization.ledger import GrpcLedger
-from services.categorization.live_model import LiveModel
 from services.categorization.model_cache import ModelCache
 from services.categorization.model_registry import GrpcModelRegistry
 from services.categorization.predictor import Loader, ModelPredictor, load_hypcd, load_user_head
@@ -44,11 +44,12 @@ from services.categorization.user_data.service import CategorizationUserDataServ
 from services.categorization.user_data.servicer import CategorizationUserDataServicer
 from services.kit import context
 from services.kit.cache import Cache
+from services.kit.database_metrics import export_database
+from services.kit.live_model import LiveModel
 from services.kit.pagination import PageTokens
 from services.kit.postgres import Database
 from services.kit.server import Server, set_up_process
 from services.kit.service_tokens import ServiceTokens
-from services.kit.telemetry import export_pool
 from services.kit.worker_app import WorkerApp
 
 NAME = "categorization"
@@ -67,18 +68,18 @@ class _Classifying:
         database: Database,
         ledger: GrpcLedger,
         *,
-        load: Loader = load_hypcd,
+        load: Loader | None = None,
         load_head: HeadLoader = load_user_head,
     ) -> None:
-        redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
-        self.cache = Cache(redis_url, name=CACHE_NAME, key=settings.cache_secret)
+        cache_url = settings.cache_address
+        self.cache = Cache(cache_url, name=CACHE_NAME, key=settings.cache_secret)
         # A worker comes and goes, and says nothing of the model that the service has.
-        self.model_cache = ModelCache(redis_url) if redis_url and isinstance(settings, CategorizationSettings) else None
+        self.model_cache = ModelCache(cache_url) if cache_url and isinstance(settings, CategorizationSettings) else None
         self.rules = RulesModel()
         self.predictor = ModelPredictor(
             settings.models_folder,
             self.rules,
-            load=load,
+            load=load or partial(load_hypcd, device=settings.device),
             watch_s=settings.models_watch_s,
             changed=self.model_cache.publish if self.model_cache is not None else None,
         )
@@ -119,7 +120,7 @@ class _Classifying:
 class CategorizationApp:
     """The running parts of the service, from settings to server."""
 
-    def __init__(self, settings: CategorizationSettings, *, load: Loader = load_hypcd, load_head: HeadLoader = load_user_head) -> None:
+    def __init__(self, settings: CategorizationSettings, *, load: Loader | None = None, load_head: HeadLoader = load_user_head) -> None:
         self.database = Database(settings.database_url.get_secret_value(), settings)
         self.ledger = GrpcLedger(settings.accounts_address, rules_timeout_s=settings.rules_timeout_s)
         redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
@@ -201,7 +202,7 @@ async def run(settings: CategorizationSettings) -> None:
     """Serves until SIGTERM or SIGINT."""
     set_up_process(NAME, settings)
     app = CategorizationApp(settings)
-    export_pool(app.database.figures)
+    export_database(app.database)
     await app.open()
     try:
         await app.server.run_until_signal()

@@ -10,7 +10,7 @@ from services.categorization.columns import NO_DAY, Columns
 from services.categorization.decide import Decided
 from services.categorization.domain import Source
 from services.kit.errors import invalid
-from services.kit.record_batches import TEXT, check_columns, read_record_batch
+from services.kit.record_batches import TEXT, check_columns, read_record_batch, write_record_batch
 
 MAX_BATCH_BYTES = 3 * 1024 * 1024
 MAX_BATCH_ROWS = 100_000
@@ -52,9 +52,4 @@ def write_batch(decided: Decided) -> bytes:
     sources = pa.array([Source.MODEL.value, Source.FALLBACK.value, Source.USER.value], pa.string())
     by = pa.array(np.where(decided.personal & ~decided.abstained, 2, decided.by_rules.astype(np.int64)))
     columns = [slugs.take(chosen), pa.array(decided.confidence, pa.float64()), sources.take(by)]
-    batch = pa.RecordBatch.from_arrays(columns, schema=_ANSWER)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, _ANSWER) as writer:
-        writer.write_batch(batch)
-    answer: bytes = sink.getvalue().to_pybytes()
-    return answer
+    return write_record_batch(pa.RecordBatch.from_arrays(columns, schema=_ANSWER))

@@ -38,8 +38,6 @@ class Decided:
     personal: npt.NDArray[np.bool_]
     """[n], the user's own corrections say so."""
     evidence: Sequence[Evidence]
-    keys: Sequence[str]
-    """Merchants, as the service reads them."""
     whys: Sequence[str]
     """What there is to say for it beyond the figures; empty where nothing is."""
     by_rules: npt.NDArray[np.bool_]
@@ -89,9 +87,9 @@ def decide(
         before, opinion = opinion, model.moved(opinion, known_to_model, columns)
         # Where the head says something else, it is the head that says so, also if a rule had named it.
         advised = np.where(opinion.probabilities.argmax(axis=1) == before.probabilities.argmax(axis=1), advised, -1)
-    keys = merchant_keys(columns.merchants, columns.descriptions)
     categories, probabilities, evidence = opinion.categories, opinion.probabilities, None
     if anchors is not None:
+        keys = merchant_keys(columns.merchants, columns.descriptions)
         days = np.where(columns.days == NO_DAY, day_number(today), columns.days).astype(np.int32)
         found = anchors.apply(Payments(keys, columns.amounts, days, probabilities, opinion.points), tuple(categories))
         categories, probabilities, evidence = found.categories, found.probabilities, found.evidence
@@ -115,7 +113,6 @@ def decide(
         (confidence <= 0) | (confidence < model.threshold) & ~said,
         personal,
         evidence if evidence is not None else [Evidence(Basis.GLOBAL)] * len(columns),
-        keys,
         opinion.whys,
         (advised == best) | model.degraded,
         opinion.points,

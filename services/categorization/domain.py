@@ -116,7 +116,7 @@ class UserModel(NamedTuple):
     version: str
     """As in the registry."""
     base_version: str
-    """The global model that it goes with."""
+    """The ball that it goes with, or one global model that has it."""
     content_hash: str
     """SHA-256 of the artefact, in hex."""
     artifact: bytes

@@ -1,5 +1,5 @@
-"""What each user has said, and what training made of it, in memory: read again when it has changed, laid out anew when another model
-answers."""
+"""What each user has said, and what training made of it, in memory: read again when it has changed, laid out anew when a model with
+another ball answers."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class _OwnHead:
 
 def _tried_out(head: Head, base: Model) -> Head:
     """The head, if it answers as it should. Raises whatever it raises, and ValueError."""
-    if head.base_version != base.version:
-        raise ValueError(f"it was trained on {head.base_version}, not on {base.version}")
+    if not base.has_ball(head.base_version):
+        raise ValueError(f"it was trained on {head.base_version}, not on {base.ball}")
     opinion = base.opine(_PROBE)
     assert opinion.points is not None  # nosec B101  # only a model with a ball has heads on it
     found = head.probabilities(opinion.points, _PROBE.amounts, opinion.probabilities)
@@ -78,7 +78,7 @@ class Learned:
             same = known is not None and known.content_hash == said.model.content_hash
             self._own = known if same else _OwnHead(said.model, load_head)
         self._points: dict[tuple[str, datetime], Floats] = before._points if before is not None else {}
-        self._version: str = before._version if before is not None else ""
+        self._ball: str = before._ball if before is not None else ""
         self._laid_out: PersonalAnchors | None = None
         self._laid_out_for = ""
         self._places: Floats | None = None
@@ -95,16 +95,16 @@ class Learned:
 
     def model(self, base: Model) -> Model:
         """What answers this user: `base`, with the user's own head where there is one for it. Call it where `Predictor.run` does."""
-        if self._kept is None or self._own is None or self._kept.base_version != base.version:
+        if self._kept is None or self._own is None or not base.has_ball(self._kept.base_version):
             return base
         head = self._own.on(base, self._kept.version)
         return PersonalModel(base, head, self._kept.version) if head is not None else base
 
     def anchors(self, model: Model) -> PersonalAnchors | None:
-        """Where they lie for this model; None without any. Call it where `Predictor.run` does."""
+        """Where they lie on this model's ball; None without any. Call it where `Predictor.run` does."""
         if not self.rows:
             return None
-        if self._laid_out is None or self._laid_out_for != model.version:
+        if self._laid_out is None or self._laid_out_for != model.ball:
             self._places = self._place(model)
             self._laid_out = PersonalAnchors.from_rows(
                 [row.merchant_key for row in self.rows],
@@ -113,7 +113,7 @@ class Learned:
                 [_day(row) for row in self.rows],
                 self._places,
             )
-            self._laid_out_for = model.version
+            self._laid_out_for = model.ball
         return self._laid_out
 
     def places(self, model: Model) -> Floats | None:
@@ -121,11 +121,11 @@ class Learned:
         return self._places if self.anchors(model) is not None else None
 
     def _place(self, model: Model) -> Floats | None:
-        """[rows, d]; only what this model has not placed before is worked out."""
-        known = self._points if self._version == model.version else {}
+        """[rows, d]; only what has not been placed on this ball before is worked out."""
+        known = self._points if self._ball == model.ball else {}
         missing = [row for row in self.rows if _row_key(row) not in known]
         placed = model.place(_columns(missing)) if missing else np.empty((0, 0), np.float32)
-        self._version, self._points = model.version, {}
+        self._ball, self._points = model.ball, {}
         if placed is None:
             return None
         found = known | dict(zip(map(_row_key, missing), placed, strict=True))

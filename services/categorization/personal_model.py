@@ -25,6 +25,7 @@ class PersonalModel:
         self._base = base
         self._head = head
         self.version = f"{PREFIX}{version}"
+        self.ball = base.ball
         self.threshold = base.threshold
 
     def opine(self, columns: Columns) -> Opinion:
@@ -53,6 +54,10 @@ class PersonalModel:
     def place(self, columns: Columns) -> Floats | None:
         """See `Model`."""
         return self._base.place(columns)
+
+    def has_ball(self, name: str) -> bool:
+        """See `Model`."""
+        return self._base.has_ball(name)
 
     def groups(self, points: Floats, taken: Floats | None, *, least_members: int) -> Sequence[Group]:
         """See `Model`."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 import structlog
 
+from models.devices import DeviceName, device_of
 from models.hypcd import personal_weights
 from models.knowledge import pooling
 from models.knowledge.brands import match_brand
@@ -57,6 +58,7 @@ class HypcdModel:
     def __init__(self, classifier: Classifier) -> None:
         self._classifier = classifier
         self.version = classifier.version
+        self.ball = classifier.ball
         # The network's own is for the network alone.
         self.threshold = pooling.PoolWeights.shipped().threshold
 
@@ -68,6 +70,10 @@ class HypcdModel:
     def place(self, columns: Columns) -> Floats | None:
         """See `Model`."""
         return self._classifier.predict(_items(columns)).points
+
+    def has_ball(self, name: str) -> bool:
+        """See `Model`."""
+        return self._classifier.has_ball(name)
 
     def groups(self, points: Floats, taken: Floats | None, *, least_members: int) -> Sequence[Group]:
         """See `Model`."""
@@ -86,17 +92,16 @@ def _items(columns: Columns) -> Items:
     return Items(columns.descriptions, columns.merchants, columns.amounts, columns.weekdays)
 
 
-def load_hypcd(folder: Path) -> LoadedModel:
-    """The model in a folder. Raises ArtifactError, and ImportError where torch is missing."""
-    # Two hundred megabytes and a second: in the thread that loads, and not in a worker that never classifies.
-    import torch
-
+def load_hypcd(folder: Path, device: DeviceName = "cpu") -> LoadedModel:
+    """The model in a folder, computing on that device. Raises DeviceMissing, ArtifactError, and ImportError where torch is missing."""
+    # Torch takes two hundred megabytes and a second: in the thread that loads, and not in a worker that never classifies.
     from models.artifact import ArtifactError, read_manifest
+    from models.cores import use_one_core
     from models.hypcd.classifier import Classifier
 
-    # One core answers tens of thousands a second; more would only wait for each other.
-    torch.set_num_threads(1)
-    classifier = Classifier.load(folder)
+    # One answers tens of thousands a second.
+    use_one_core()
+    classifier = Classifier.load(folder).to(device_of(device))
     try:
         personal_weights.Weights.read(personal_weights.FILE)
         pooling.PoolWeights.read(pooling.FILE)

@@ -42,7 +42,7 @@ class Head(Protocol):
 
     @property
     def base_version(self) -> str:
-        """The global model on whose ball it was trained; with another one it means nothing."""
+        """The ball on which it was trained, or a global model that has it; on another one it means nothing."""
 
     @property
     def categories(self) -> Sequence[str]:
@@ -65,6 +65,10 @@ class Model(Protocol):
         """As answers name it."""
 
     @property
+    def ball(self) -> str:
+        """Where `place` puts payments: what was placed by one model lies right for another one with the same. Empty without one."""
+
+    @property
     def degraded(self) -> bool:
         """Whether it stands in for the model."""
 
@@ -77,6 +81,9 @@ class Model(Protocol):
 
     def place(self, columns: Columns) -> Floats | None:
         """Where payments lie on the ball, [n, d]; None without one."""
+
+    def has_ball(self, name: str) -> bool:
+        """Whether a user's head that names this ball, or this model, goes with it."""
 
     def groups(self, points: Floats, taken: Floats | None, *, least_members: int) -> Sequence[Group]:
         """Groups among points [n, d] that belong to no category, and to none of the places [m, d] that are taken; the largest first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
+from models.hypcd.merchant import merchant_key
 from models.hypcd.personal import Basis
 from models.knowledge.brands import match_brand
 from services.categorization.columns import day_of
@@ -43,7 +44,7 @@ def of_decision(decided: Decided, row: int, payment: Payment, categories: Catego
     if decided.by_rules[row] and decided.whys:
         reasons.append(decided.whys[row])
     if not decided.by_rules[row] and not decided.personal[row]:
-        reasons += [*_known(decided, row, categories), _looks_like(decided, row, categories, model)]
+        reasons += [*_known(decided, row, payment, categories), _looks_like(decided, row, categories, model)]
     return reasons or [f"{likeliest} is likeliest: {confidence:.0%}."]
 
 
@@ -63,9 +64,9 @@ def _personal(decided: Decided, row: int, payment: Payment, likeliest: str) -> s
     return f"Your payments like it are mostly {likeliest}."
 
 
-def _known(decided: Decided, row: int, categories: Categories) -> list[str]:
+def _known(decided: Decided, row: int, payment: Payment, categories: Categories) -> list[str]:
     """What the world knows of the merchant, else the rules of the words, where it says the same."""
-    brand = match_brand(decided.keys[row])
+    brand = match_brand(merchant_key(payment.merchant, payment.description))
     chosen = decided.categories[decided.best[row]]
     if brand is not None and chosen in categories and brand.category in (chosen, categories[chosen].primary_slug):
         return [f"{brand.name} is known for {name_of(brand.category, categories)}."]

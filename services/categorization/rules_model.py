@@ -14,6 +14,7 @@ class RulesModel:
     """`Model` on the shipped rules. What they do not know has no likely category."""
 
     version = rules.VERSION
+    ball = ""
     degraded = True
     threshold = rules.THRESHOLD
 
@@ -24,6 +25,10 @@ class RulesModel:
     def place(self, columns: Columns) -> Floats | None:
         """See `Model`."""
         return None
+
+    def has_ball(self, name: str) -> bool:
+        """See `Model`."""
+        return False
 
     def groups(self, points: Floats, taken: Floats | None, *, least_members: int) -> Sequence[Group]:
         """See `Model`."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
+from models.devices import DeviceName, there
 from services.kit.service_tokens import ServiceTokens
 from services.kit.settings import DatabaseSettings, ServiceSettings, WorkerSettings, service_config
 
@@ -36,11 +37,17 @@ class ModelSettings(BaseSettings):
         None,
         description="Signs the question which global model is live: base64url of an Ed25519 seed, 32 bytes. Not asked without it.",
     )
+    device: DeviceName = Field(
+        "cpu",
+        description="Where the model computes: cpu, cuda (the process does not start without a GPU), or auto: a GPU where there is one.",
+    )
     registry_s: float = Field(30, gt=0, description="Seconds between two such questions.")
     models_cache_dir: Path | None = Field(
         None, description="Folder in which the live model is kept for a start without the registry. Not kept when absent."
     )
     most_anchors: int = Field(10_000, ge=1, description="Corrections of a user that count for new answers, the latest ones.")
+
+    _device_there = field_validator("device")(there)
 
     @field_validator("registry_key")
     @classmethod

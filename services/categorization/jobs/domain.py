@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
-from services.kit.errors import Aborted, FailedPrecondition, NotFound, ResourceExhausted, ScaleError
+from services.kit.errors import FailedPrecondition, NotFound, ResourceExhausted, ScaleError
 
 MOST_JOB_INPUTS = 50_000
 MOST_JOB_BYTES = 16 * 1024 * 1024
@@ -103,15 +103,6 @@ class StalledJob(NamedTuple):
     kind: JobKind
     in_queue: bool
     """There should be a message about it."""
-
-
-class AttemptOver(Aborted):
-    """Somebody else works on the job now, or it is over."""
-
-
-def attempt_over(job_id: UUID) -> AttemptOver:
-    """The worker that finds this out stops, and changes nothing."""
-    return AttemptOver(f"Job {job_id} is carried on by another worker.", reason="ATTEMPT_OVER", metadata={"job_id": str(job_id)})
 
 
 def job_not_found(job_id: UUID) -> ScaleError:

@@ -10,11 +10,12 @@ from services.categorization.catching_up import CatchingUp
 from services.categorization.columns import Columns
 from services.categorization.decide import Decided
 from services.categorization.domain import MOST_INPUTS, Classification, LedgerPage, LedgerTransaction, Payment, Source, WorkedOut
-from services.categorization.jobs.domain import Job, Progress, attempt_over
+from services.categorization.jobs.domain import Job, Progress
 from services.categorization.jobs.protocols import JobsRepository
 from services.categorization.protocols import CategoryLedger
 from services.categorization.service import CategorizationService, PaymentStream
 from services.kit.errors import InvalidArgument
+from services.kit.job_runs import attempt_over
 
 _AS_SURE = 0.05
 """A confidence that moved by less is not worth a write."""

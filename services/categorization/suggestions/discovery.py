@@ -11,17 +11,19 @@ from itertools import chain, count, zip_longest
 import numpy as np
 import uuid_utils.compat
 
+from models.hypcd.merchant import merchant_key
 from models.hypcd.naming import propose_name
 from services.categorization.columns import Columns, Floats
 from services.categorization.decide import decide
 from services.categorization.domain import MOST_INPUTS, Categories, Payment
-from services.categorization.jobs.domain import Job, Progress, attempt_over
+from services.categorization.jobs.domain import Job, Progress
 from services.categorization.jobs.work import Done, may_be_changed
 from services.categorization.learned import Learned, LearnedUsers
 from services.categorization.protocols import CategoryLedger, CategoryLists, Group, Model, Predictor
 from services.categorization.service import today
 from services.categorization.suggestions.domain import MAX_NAME_CHARS, EarlierSuggestion, Member, NewSuggestion, SuggestionState, no_points
 from services.categorization.suggestions.protocols import SuggestionsRepository
+from services.kit.job_runs import attempt_over
 
 LEAST_MEMBERS = 5
 LEAST_MERCHANTS = 2
@@ -112,7 +114,7 @@ def _unplaced(payments: Sequence[Payment], learned: Learned, rules: Model, categ
     rows = np.flatnonzero(decided.abstained).tolist()
     return _Unplaced(
         [payments[row] for row in rows],
-        [decided.keys[row] for row in rows],
+        [merchant_key(payments[row].merchant, payments[row].description) for row in rows],
         [_primary(decided.categories[decided.best[row]], categories) for row in rows],
         [points[row] for row in rows],
     )
