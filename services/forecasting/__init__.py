@@ -1,0 +1,1 @@
+"""Forecasts, and what is odd in a ledger."""

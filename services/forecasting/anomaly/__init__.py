@@ -1,0 +1,1 @@
+"""What is odd in a ledger: single payments, and changes of regime."""

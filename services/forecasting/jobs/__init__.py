@@ -1,0 +1,1 @@
+"""Work in the background: making a forecast, looking through a ledger."""

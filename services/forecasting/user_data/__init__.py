@@ -1,0 +1,1 @@
+"""What this service holds about a user: handed over, brought back, erased."""
