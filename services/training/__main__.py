@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from services.kit.needs import Needs
 from services.kit.server import run as run_process
-from services.kit.settings import load_settings
+from services.kit.settings import load_settings, read_settings
 from services.training.app import run
 from services.training.settings import TrainingSettings
+
+NEEDS = Needs(partial(read_settings, TrainingSettings))
 
 if __name__ == "__main__":
     settings = load_settings(TrainingSettings)

@@ -13,18 +13,20 @@ from scale.training.v1.notifications_service_pb2_grpc import add_NotificationsSe
 from scale.training.v1.training_service_pb2_grpc import add_TrainingServiceServicer_to_server
 from scale.training.v1.user_data_service_pb2_grpc import add_UserDataServiceServicer_to_server
 from services.kit import context
+from services.kit.database_metrics import export_database
 from services.kit.pagination import PageTokens
 from services.kit.postgres import Database
 from services.kit.server import Server, set_up_process
 from services.kit.service_tokens import ServiceTokens
+from services.kit.signed_links import SignedLinks
 from services.kit.storage import ObjectStorage
-from services.kit.telemetry import export_pool
 from services.kit.worker_app import WorkerApp
 from services.training.accuracy import AccuracyWatch
-from services.training.domain import CATEGORIZER, CATEGORIZER_GLOBAL
+from services.training.domain import CATEGORIZER, CATEGORIZER_GLOBAL, FORECASTER_GLOBAL
 from services.training.endings import Endings
 from services.training.job_events import RedisJobEvents
 from services.training.learning import GrpcAcceptance
+from services.training.monthly import MonthlyForecaster
 from services.training.notifications.events import RedisNotificationEvents
 from services.training.notifications.repository import PostgresNotificationsRepository
 from services.training.notifications.service import NotificationsService
@@ -35,7 +37,8 @@ from services.training.reaper import Reaper
 from services.training.registry.artifacts import Artifacts
 from services.training.registry.categorization import GrpcCategorization
 from services.training.registry.delivery import Delivery
-from services.training.registry.links import ArtifactLinks
+from services.training.registry.domain import LINKS_PURPOSE
+from services.training.registry.made import MadeVersions
 from services.training.registry.queue import RedisDeliveryQueue
 from services.training.registry.registration import ModelRegistry
 from services.training.registry.repository import PostgresVersionsRepository
@@ -51,8 +54,9 @@ from services.training.status_cache import StatusCache
 from services.training.trainers.categorizer import CategorizerTrainer
 from services.training.trainers.categorizer_global import GlobalCategorizerTrainer
 from services.training.trainers.checkpoints import CheckpointFolders
+from services.training.trainers.forecaster_global import GlobalForecasterTrainer
 from services.training.trainers.global_model import GlobalModel
-from services.training.trainers.sources import GrpcPayments
+from services.training.trainers.sources import GrpcHistories, GrpcPayments
 from services.training.user_data.leftovers import TrainingLeftovers
 from services.training.user_data.repository import PostgresTrainingUserData
 from services.training.user_data.service import TrainingUserDataService
@@ -73,7 +77,7 @@ class _Told:
         self.lock = RedisStartLock(url, key=settings.cache_secret) if url else None
         self.events = RedisJobEvents(url) if url else None
         self.deliveries = RedisDeliveryQueue(url) if url else None
-        self.statuses = StatusCache(url)
+        self.statuses = StatusCache(settings.cache_address)
         self.notification_events = RedisNotificationEvents(url, key=settings.cache_secret) if url else None
 
     def service(self, repository: JobsRepository, settings: TrainingSettings | TrainingWorkerSettings) -> TrainingService:
@@ -111,11 +115,12 @@ class TrainingApp:
         registry = ModelRegistryService(
             versions,
             artifacts,
-            ArtifactLinks(settings.artifact_secrets, lifetime_s=settings.artifact_lifetime_s),
+            SignedLinks(settings.artifact_secrets, purpose=LINKS_PURPOSE, lifetime_s=settings.artifact_lifetime_s),
             told.deliveries,
             from_bucket=settings.download_from_bucket,
         )
-        self._registry_servicer = ModelRegistryServicer(registry, page_tokens)
+        made = MadeVersions(versions, artifacts, kept_versions=settings.kept_versions)
+        self._registry_servicer = ModelRegistryServicer(registry, made, page_tokens)
         user_data = TrainingUserDataService(
             PostgresTrainingUserData(self.database, statement_timeout_s=settings.export_timeout_s),
             TrainingLeftovers(
@@ -162,7 +167,7 @@ async def run(settings: TrainingSettings) -> None:
     """Serves until SIGTERM or SIGINT."""
     set_up_process(NAME, settings)
     app = TrainingApp(settings)
-    export_pool(app.database.figures)
+    export_database(app.database)
     await app.open()
     try:
         await app.server.run_until_signal()
@@ -202,6 +207,7 @@ class TrainingWorkerApp(WorkerApp[TrainingWorkerSettings]):
             kept_versions=settings.kept_versions,
         )
         self._payments = GrpcPayments(settings.accounts_address, settings.categorization_address)
+        self._histories = GrpcHistories(settings.accounts_address, self._tokens)
         self._checkpoints = CheckpointFolders(settings.checkpoints_folder)
         global_model = GlobalModel(registry, settings.models_folder)
         repository = PostgresJobsRepository(self.database)
@@ -230,6 +236,15 @@ class TrainingWorkerApp(WorkerApp[TrainingWorkerSettings]):
                 CATEGORIZER: CategorizerTrainer(self._payments, global_model, registry, most_payments=settings.most_payments),
                 CATEGORIZER_GLOBAL: GlobalCategorizerTrainer(
                     self._payments, global_model, self._checkpoints, least_users=settings.agreeing_users
+                ),
+                FORECASTER_GLOBAL: GlobalForecasterTrainer(
+                    self._histories,
+                    registry,
+                    settings.forecaster_folder,
+                    least_users=settings.forecast_users,
+                    most_users=settings.forecast_most_users,
+                    least_days=settings.forecast_days,
+                    steps=settings.forecast_steps,
                 ),
             },
             registry=registry,
@@ -260,6 +275,18 @@ class TrainingWorkerApp(WorkerApp[TrainingWorkerSettings]):
         )
         return await watch.check_accuracy()
 
+    async def train_forecaster(self) -> bool:
+        """Has everybody's forecaster trained anew, once a month; returns whether it began a job."""
+        since = await self.database.now()
+        monthly = MonthlyForecaster(
+            self._histories,
+            self._service,
+            least_users=self._settings.forecast_users,
+            least_days=self._settings.forecast_days,
+            act_as=lambda user_id: context.bind_background(user_id, self._tokens, since=since),
+        )
+        return await monthly.start_when_due()
+
     async def deliver_version(self, user_id: UUID, model_type: str) -> None:
         """Tells the service that answers what is live, if it does not know."""
         context.bind_background(user_id, self._tokens, since=await self.database.now())
@@ -282,8 +309,12 @@ class TrainingWorkerApp(WorkerApp[TrainingWorkerSettings]):
         """Removes old ones; returns how many."""
         return await self._notifications.expire_notifications(days=self._settings.notifications_days)
 
+    async def expire_jobs(self) -> int:
+        """Removes those that ended long ago; returns how many."""
+        return await self._service.expire_jobs(days=self._settings.kept_days)
+
     async def release(self) -> None:
         """See `WorkerApp`."""
         await self._told.close()
-        for connected in (self._acceptance, self._categorization, self._payments):
+        for connected in (self._acceptance, self._categorization, self._payments, self._histories):
             await connected.close()

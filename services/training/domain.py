@@ -27,8 +27,10 @@ CATEGORIZER = "categorizer"
 """The user's own categorizer."""
 CATEGORIZER_GLOBAL = "categorizer-global"
 """The one that everybody begins with."""
-MODELS = (CATEGORIZER, CATEGORIZER_GLOBAL)
-GLOBAL_MODELS = frozenset({CATEGORIZER_GLOBAL})
+FORECASTER_GLOBAL = "forecaster-global"
+"""What everybody's forecasts are made with."""
+MODELS = (CATEGORIZER, CATEGORIZER_GLOBAL, FORECASTER_GLOBAL)
+GLOBAL_MODELS = frozenset({CATEGORIZER_GLOBAL, FORECASTER_GLOBAL})
 """Administrators' and the clock's to train; their jobs and versions belong to NOBODY."""
 
 Metrics = Mapping[str, float | int | str | bool]
@@ -112,6 +114,8 @@ class Job:
     started_at: datetime | None
     updated_at: datetime
     completed_at: datetime | None
+    requested_by: UUID | None = None
+    """Who asked for a job of nobody's, and hears of its end; None where the clock did, or who did has erased everything."""
 
     @property
     def over(self) -> bool:
@@ -133,6 +137,8 @@ class NewJob:
     request_id: str
     model_type: str
     trigger: Trigger
+    requested_by: UUID | None = None
+    """Of one of nobody's."""
 
 
 class Begun(StrEnum):

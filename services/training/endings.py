@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from uuid import UUID
 
 import structlog
 import uuid_utils.compat
 
-from services.training.domain import Job, Metrics, Progress
+from services.training.domain import NOBODY, Job, Metrics, Progress
 from services.training.metrics import JOBS
 from services.training.notifications.domain import NewNotification, training_completed, training_failed
 from services.training.notifications.protocols import NotificationEvents
@@ -65,9 +66,13 @@ class Endings:
         return waiting
 
     async def tell(self, job: Job) -> None:
-        """How it stands now. Never raises."""
-        await self._statuses.put(job)
-        await self._events.publish(job)
+        """How it stands now, while its user has it. Never raises."""
+
+        async def told() -> None:
+            await self._statuses.put(job)
+            await self._events.publish(job)
+
+        await self._repository.while_kept(job, told)
 
     async def _ended(self, done: Job | None, notification: NewNotification | None) -> Job | None:
         if done is None:
@@ -77,6 +82,7 @@ class Endings:
         await self.tell(done)
         if self._clear_away is not None:
             await self._clear_away(done.id)
-        if notification is not None:
-            await self._notification_events.publish(notification)
+        # Who asked for a job of nobody's may have erased everything since it was taken up.
+        if notification is not None and notification.user_id in (done.user_id, done.requested_by) and notification.user_id != NOBODY:
+            await self._repository.while_kept(notification, partial(self._notification_events.publish, notification))
         return done

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
@@ -117,22 +117,28 @@ class JobsRepository(Protocol):
     async def complete(
         self, running: Job, *, metrics: Metrics, version: str, published: bool, progress: Progress, notification: NewNotification
     ) -> Job | None:
-        """It is done, and its user is told; None when the attempt is over."""
+        """It is done, and its user is told, of one of nobody's who asked for it; None when the attempt is over."""
 
     async def fail(
         self, running: Job, *, message: str, reason: str, notification: NewNotification, stalled: bool = False, overdue_s: float = 0
     ) -> Job | None:
-        """It is given up, and its user is told; None when the attempt is over. `stalled`: only if its lease is over, too;
+        """It is given up, and that is told likewise; None when the attempt is over. `stalled`: only if its lease is over, too;
         `overdue_s`: only if it was begun so many seconds ago."""
 
     async def end_cancelled(self, running: Job, *, stalled: bool = False) -> Job | None:
         """CANCELLED, as its user wanted; None when the attempt is over. `stalled`: only if its lease is over, too."""
+
+    async def while_kept(self, kept: Job | NewNotification, tell: Callable[[], Awaitable[None]]) -> None:
+        """Has it told, unless it is gone, or is being erased: an erasure waits until it is told. Without the database nothing is told."""
 
     async def stalled(self, limit: int) -> Sequence[StalledJob]:
         """Jobs of all users whose lease is over: those first that have no message, then the longest over."""
 
     async def overdue(self, *, seconds: float, limit: int) -> Sequence[OverdueJob]:
         """Jobs of all users that a worker has, and that were begun so long ago."""
+
+    async def expire(self, *, days: float, limit: int) -> int:
+        """Removes jobs of all users that ended so many days ago, but for those of versions that are kept; how many."""
 
     async def count_in_queue(self) -> int:
         """About how many jobs, of all users, there should be a message."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 import asyncpg
@@ -24,19 +24,19 @@ from services.training.domain import (
     Trigger,
 )
 from services.training.notifications.domain import NewNotification
-from services.training.notifications.repository import add_notification
+from services.training.notifications.repository import add_notification, tell_requester
 
 _COLUMNS = (
     "id, user_id, request_id, model_type, trigger, status, cancel_requested, attempt, begun, tries, step, total, loss, phase, metrics, "
-    "checkpoint_path, model_version, published, error_message, error_reason, created_at, started_at, updated_at, completed_at"
+    "checkpoint_path, model_version, published, error_message, error_reason, created_at, started_at, updated_at, completed_at, requested_by"
 )
 _TABLE = "training.training_jobs"
 _IN = "now() + {}::float8 * interval '1 second'"
 _OVER = "lease_expires_at = NULL, in_queue = false, completed_at = now(), updated_at = now()"
 # Neither the request id nor another open job may be in the way.
 _ADD = f"""
-    INSERT INTO {_TABLE} (user_id, id, lease_expires_at, request_id, model_type, trigger)
-    VALUES ($1, $2, {_IN.format("$3")}, $4, $5, $6)
+    INSERT INTO {_TABLE} (user_id, id, lease_expires_at, request_id, model_type, trigger, requested_by)
+    VALUES ($1, $2, {_IN.format("$3")}, $4, $5, $6, $7)
     ON CONFLICT DO NOTHING
     RETURNING {_COLUMNS}
 """  # nosec B608
@@ -97,8 +97,11 @@ _REQUEUE = f"""
      WHERE user_id = $1 AND id = $2 AND attempt = $3 AND status IN ('pending', 'processing') AND lease_expires_at < now()
     RETURNING {_COLUMNS}
 """  # nosec B608
+_KEPT = f"SELECT true FROM {_TABLE} WHERE user_id = $1 AND id = $2"  # nosec B608
+_KEPT_NOTIFICATION = "SELECT true FROM training.notifications WHERE user_id = $1 AND kind = $2 AND subject_id = $3"
 _STALLED = "SELECT user_id, job_id, in_queue FROM training.stalled_jobs($1)"
 _OVERDUE = "SELECT user_id, job_id FROM training.overdue_jobs($1, $2)"
+_EXPIRE = "SELECT training.expire_jobs($1, $2)"
 _COUNT_IN_QUEUE = "SELECT training.count_in_queue()"
 
 
@@ -112,7 +115,8 @@ class PostgresJobsRepository:
         """See `JobsRepository`."""
         while True:
             async with self._database.transaction(new.user_id) as connection:
-                added = await connection.fetchrow(_ADD, new.user_id, new.id, lease_s, new.request_id, new.model_type, new.trigger.value)
+                values = (new.request_id, new.model_type, new.trigger.value, new.requested_by)
+                added = await connection.fetchrow(_ADD, new.user_id, new.id, lease_s, *values)
                 if added is not None:
                     return _job(added), Begun.NEW
                 if found := await connection.fetchrow(_FIND, new.user_id, new.request_id):
@@ -189,6 +193,14 @@ class PostgresJobsRepository:
         """See `JobsRepository`."""
         return await self._write(running, _END_CANCELLED, stalled)
 
+    async def while_kept(self, kept: Job | NewNotification, tell: Callable[[], Awaitable[None]]) -> None:
+        """See `JobsRepository`."""
+        if isinstance(kept, Job):
+            await self._database.while_kept(tell, kept.user_id, _KEPT, kept.user_id, kept.id)
+        else:
+            known = (kept.user_id, kept.kind, kept.subject_id)
+            await self._database.while_kept(tell, kept.user_id, _KEPT_NOTIFICATION, *known)
+
     async def stalled(self, limit: int) -> Sequence[StalledJob]:
         """See `JobsRepository`."""
         async with self._database.transaction(NOBODY, read_only=True) as connection:
@@ -198,6 +210,11 @@ class PostgresJobsRepository:
         """See `JobsRepository`."""
         async with self._database.transaction(NOBODY, read_only=True) as connection:
             return [OverdueJob(*record) for record in await connection.fetch(_OVERDUE, seconds, limit)]
+
+    async def expire(self, *, days: float, limit: int) -> int:
+        """See `JobsRepository`."""
+        async with self._database.transaction(NOBODY) as connection:
+            return int(await connection.fetchval(_EXPIRE, days, limit))
 
     async def count_in_queue(self) -> int:
         """See `JobsRepository`."""
@@ -212,7 +229,8 @@ class PostgresJobsRepository:
         async with self._database.transaction(running.user_id) as connection:
             changed = await connection.fetchrow(statement, running.user_id, running.id, running.attempt, *arguments)
             if changed is not None and notification is not None:
-                await add_notification(connection, notification)
+                tell = tell_requester if running.user_id == NOBODY else add_notification
+                await tell(connection, notification)
             return _job_or_none(changed)
 
 

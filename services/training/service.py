@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -38,6 +39,7 @@ log = structlog.get_logger()
 _LOCK_LOOKS = 40
 """At another start of the same user that goes on, before the database alone decides."""
 _LOCK_PAUSE_S = 0.05
+_EXPIRED_AT_ONCE = 1000
 
 
 class TrainingService:
@@ -76,7 +78,8 @@ class TrainingService:
         if self._queue is None:
             raise queue_missing()
         owner = caller.owner_of(model)
-        new = NewJob(uuid_utils.compat.uuid7(), owner, request_id, model, trigger)
+        asked_by = caller.user_id if owner == NOBODY != caller.user_id else None
+        new = NewJob(uuid_utils.compat.uuid7(), owner, request_id, model, trigger, asked_by)
         job, begun = await self._begin(new, self._queue)
         if begun is Begun.ANOTHER_OPEN:
             raise job_open(job)
@@ -127,7 +130,7 @@ class TrainingService:
             if (kept := await self._statuses.get(owner, job_id)) is not None:
                 return kept
         found = await self._find(caller, job_id)
-        await self._statuses.put(found)
+        await self._repository.while_kept(found, partial(self._statuses.put, found))
         return found
 
     async def _find(self, caller: Caller, job_id: UUID) -> Job:
@@ -168,10 +171,22 @@ class TrainingService:
         async for event in self._watch.watch(lambda: self._find(owner, job_id), after=after):
             yield event
 
+    async def expire_jobs(self, *, days: float) -> int:
+        """Removes jobs of all users that ended so long ago, but for those that made a version which is still kept; returns how many."""
+        expired = 0
+        while (gone := await self._repository.expire(days=days, limit=_EXPIRED_AT_ONCE)) > 0:
+            expired += gone
+            if gone < _EXPIRED_AT_ONCE:
+                break
+        return expired
+
     async def _tell(self, job: Job) -> None:
-        await self._statuses.put(job)
-        if self._events is not None:
-            await self._events.publish(job)
+        async def told() -> None:
+            await self._statuses.put(job)
+            if self._events is not None:
+                await self._events.publish(job)
+
+        await self._repository.while_kept(job, told)
 
 
 def _owners(caller: Caller) -> tuple[UUID, ...]:

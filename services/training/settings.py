@@ -11,9 +11,10 @@ from pydantic_settings import BaseSettings
 
 from services.kit.service_tokens import ServiceTokens
 from services.kit.settings import DatabaseSettings, ServiceSettings, WorkerSettings, service_config
+from services.kit.signed_links import SignedLinks
 from services.kit.storage import ObjectStorage
-from services.training.registry.links import ArtifactLinks
-from services.training.trainers.global_model import MODELS_DIR
+from services.training.registry.domain import LINKS_PURPOSE
+from services.training.trainers import forecaster_global, global_model
 
 _REDIS_URL = AliasChoices("SCALE_REDIS_URL")
 
@@ -30,6 +31,7 @@ class JobSettings(BaseSettings):
     queue_lease_s: float = Field(60, ge=1, description="Seconds after which a message to the workers that was lost is looked for.")
     max_queued: int = Field(500, ge=1, description="Jobs that wait for a worker; more are refused (429).")
     watch_idle_s: float = Field(300, gt=0, description="Seconds without a step after which a watch of a job ends.")
+    kept_versions: int = Field(3, ge=1, description="The latest versions of each model that are kept, beside the live and the best one.")
 
     @field_validator("storage_url")
     @classmethod
@@ -59,14 +61,14 @@ class TrainingSettings(ServiceSettings, JobSettings):
     @model_validator(mode="after")
     def _artifact_key_usable(self) -> TrainingSettings:
         try:
-            ArtifactLinks(self.artifact_secrets, lifetime_s=self.artifact_lifetime_s)
+            SignedLinks(self.artifact_secrets, purpose=LINKS_PURPOSE, lifetime_s=self.artifact_lifetime_s)
         except ValueError as error:
             raise ValueError(f"SCALE_TRAINING_ARTIFACT_KEY: {error}") from None
         return self
 
     @property
     def artifact_secrets(self) -> tuple[str, ...]:
-        """The keys for `ArtifactLinks`."""
+        """The keys for `SignedLinks`."""
         if self.artifact_key is not None:
             return tuple(part.strip() for part in self.artifact_key.get_secret_value().split(","))
         return (self.auth_secret.get_secret_value(),) if self.auth_secret is not None else ()
@@ -80,7 +82,8 @@ class TrainerSettings(BaseSettings):
     models_dir: Path | None = Field(
         None,
         validation_alias=AliasChoices("SCALE_TRAINING_MODELS_DIR", "MODELS_DIR"),
-        description="Folder of the global model that answers while the registry has none, or the one above, hypcd. Default: the project's.",
+        description="Folder of the global model that answers while the registry has none, or the one above, with hypcd and forecaster in "
+        "it. Default: the project's.",
     )
     checkpoints_dir: Path | None = Field(
         None,
@@ -92,6 +95,13 @@ class TrainerSettings(BaseSettings):
     most_payments: int = Field(20_000, ge=100, description="Payments of a user that are learned from, the newest ones.")
     agreeing_users: int = Field(3, ge=2, description="Users who must say alike of a merchant before the global model learns it.")
 
+    forecast_users: int = Field(20, ge=2, description="Users with long ledgers that everybody's forecaster learns from at least.")
+    forecast_most_users: int = Field(200, ge=2, description="How many of them, drawn by chance, at most; more take more memory.")
+    forecast_days: int = Field(
+        240, ge=60, le=36500, description="Days from a ledger's first transaction to its last that make it a long one."
+    )
+    forecast_steps: int = Field(3000, ge=100, le=100_000, description="Steps of training everybody's forecaster, all networks together.")
+
     @property
     def checkpoints_folder(self) -> Path:
         """Where a folder for each job is made."""
@@ -100,9 +110,17 @@ class TrainerSettings(BaseSettings):
     @property
     def models_folder(self) -> Path:
         """Where the global model's files lie."""
+        return self._folder_of(global_model.MODELS_DIR)
+
+    @property
+    def forecaster_folder(self) -> Path:
+        """Where the files of everybody's forecaster lie."""
+        return self._folder_of(forecaster_global.MODELS_DIR)
+
+    def _folder_of(self, shipped: Path) -> Path:
         if self.models_dir is None:
-            return MODELS_DIR
-        below = self.models_dir / MODELS_DIR.name
+            return shipped
+        below = self.models_dir / shipped.name
         return below if below.is_dir() else self.models_dir
 
 
@@ -124,13 +142,13 @@ class TrainingWorkerSettings(WorkerSettings, DatabaseSettings, JobSettings, Trai
     max_retries: int = Field(1, ge=0, description="How often a job is tried again that died or broke; what is away for a while costs none.")
     time_limit_s: float = Field(1770, gt=0, le=1790, description="Seconds that one try at a job may take. The queue kills after 1800.")
     overdue_s: float = Field(3600, gt=0, description="Seconds after its first try at which a job is given up, whoever works on it.")
-    kept_versions: int = Field(3, ge=1, description="The latest versions of each model that are kept, beside the live and the best one.")
     code_version: str | None = Field(
         None,
         min_length=1,
         max_length=200,
         description="Of the code that trains, as versions of models tell it. Default: that of the installed package.",
     )
+    kept_days: float = Field(365, gt=0, le=36500, description="Days that jobs are kept which made no version that is kept.")
     notifications_days: float = Field(90, gt=0, le=36500, description="Days that notifications are kept.")
     accuracy_objective: float = Field(
         0.70, gt=0, le=1, description="Share of the categories given that users leave as they are; below it models are trained anew."

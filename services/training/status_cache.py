@@ -41,8 +41,8 @@ return 1
 class StatusCache:
     """`JobStatuses` on Redis: JSON at `job:<id>`, with the owner in it. Without Redis nothing is kept and nothing found."""
 
-    def __init__(self, redis_url: str | None, *, open_s: int = OPEN_S, final_s: int = FINAL_S) -> None:
-        self._redis = connect_redis(redis_url) if redis_url else None
+    def __init__(self, cache_url: str | None, *, open_s: int = OPEN_S, final_s: int = FINAL_S) -> None:
+        self._redis = connect_redis(cache_url) if cache_url else None
         self._open_s = open_s
         self._final_s = final_s
         self._paused_until = 0.0

@@ -14,10 +14,12 @@ from services.training.registry.queue import DELIVER_VERSION
 from services.training.schedule import (
     CHECK_ACCURACY,
     DELIVER_VERSIONS,
+    EXPIRE_JOBS,
     EXPIRE_NOTIFICATIONS,
     REMOVE_CHECKPOINTS,
     REMOVE_ORPHANED_ARTIFACTS,
     REQUEUE_STALLED_JOBS,
+    TRAIN_FORECASTER,
     UPKEEP,
 )
 
@@ -52,6 +54,16 @@ async def _check_accuracy() -> None:
     await TrainingWorkerApp.opened().check_accuracy()
 
 
+@shared_task(name=TRAIN_FORECASTER, **task_options(UPKEEP))  # type: ignore[untyped-decorator]
+def train_forecaster() -> None:
+    """Has everybody's forecaster trained anew, once a month."""
+    run_in_background(_train_forecaster())
+
+
+async def _train_forecaster() -> None:
+    await TrainingWorkerApp.opened().train_forecaster()
+
+
 @shared_task(name=EXPIRE_NOTIFICATIONS, **task_options(UPKEEP))  # type: ignore[untyped-decorator]
 def expire_notifications() -> None:
     """Removes old notifications."""
@@ -60,6 +72,16 @@ def expire_notifications() -> None:
 
 async def _expire_notifications() -> None:
     await TrainingWorkerApp.opened().expire_notifications()
+
+
+@shared_task(name=EXPIRE_JOBS, **task_options(UPKEEP))  # type: ignore[untyped-decorator]
+def expire_jobs() -> None:
+    """Removes jobs of a year ago."""
+    run_in_background(_expire_jobs())
+
+
+async def _expire_jobs() -> None:
+    await TrainingWorkerApp.opened().expire_jobs()
 
 
 @shared_task(name=DELIVER_VERSION, **task_options(UPKEEP))  # type: ignore[untyped-decorator]

@@ -11,6 +11,7 @@ from services.kit.errors import Unavailable
 from services.training.domain import OPEN, Job, JobEvent
 from services.training.protocols import JobEvents
 
+_LATE_S = 0.5
 Find = Callable[[], Awaitable[Job]]
 """Reads the job's record. Raises NotFound for one that is not the caller's."""
 
@@ -24,6 +25,8 @@ class JobWatch:
         self._events = events
         self._poll_s = poll_s
         self._wait_s = min(wait_s, idle_s)
+        # A step is logged a moment after it is on record.
+        self._late_s = min(_LATE_S, wait_s)
         self._idle_s = idle_s
 
     async def watch(self, find: Find, *, after: str) -> AsyncIterator[JobEvent]:
@@ -33,6 +36,7 @@ class JobWatch:
         told = job if after else None
         moved_at = time.monotonic()
         wait_s = 0.0
+        late = False
         while True:
             events = await self._next(job.id, after, wait_s)
             for event in events:
@@ -41,14 +45,17 @@ class JobWatch:
                 if _over(told):
                     return
             if events:
-                moved_at = time.monotonic()
+                moved_at, late = time.monotonic(), False
                 continue
             job = await find()
             if _over(job):
                 break
+            if told is not None and _moved(told, job) and not late:
+                late, wait_s = True, self._late_s
+                continue
             if told is None or _moved(told, job):
                 yield JobEvent("", job)
-                told, moved_at = job, time.monotonic()
+                told, moved_at, late = job, time.monotonic(), False
             elif time.monotonic() - moved_at >= self._idle_s:
                 return
             wait_s = self._wait_s

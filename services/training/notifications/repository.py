@@ -24,6 +24,7 @@ SELECT_UNREAD_PAGE = f"""
      WHERE user_id = $1 AND ($3::uuid IS NULL OR id < $3) AND read_at IS NULL ORDER BY id DESC LIMIT $2
 """  # nosec B608
 _COUNT_UNREAD = "SELECT count(*) FROM (SELECT FROM training.notifications WHERE user_id = $1 AND read_at IS NULL LIMIT $2) AS unread"
+_TELL_REQUESTER = "SELECT training.tell_requester($1, $2, $3, $4, $5, $6)"
 _MARK_READ = "UPDATE training.notifications SET read_at = now() WHERE user_id = $1 AND id = ANY ($2) AND read_at IS NULL"
 _MARK_ALL_READ = "UPDATE training.notifications SET read_at = now() WHERE user_id = $1 AND read_at IS NULL"
 _EXPIRE = "SELECT training.expire_notifications($1, $2)"
@@ -31,8 +32,16 @@ _EXPIRE = "SELECT training.expire_notifications($1, $2)"
 
 async def add_notification(connection: Connection, new: NewNotification) -> None:
     """Within the transaction of what it tells of, so that the one never comes without the other."""
-    title, body = new.title.replace("\x00", "")[:200], new.body.replace("\x00", "")[:4000]
-    await connection.execute(_ADD, new.user_id, new.id, new.kind, title, body, new.subject_id)
+    await connection.execute(_ADD, new.user_id, new.id, new.kind, *_texts(new), new.subject_id)
+
+
+async def tell_requester(connection: Connection, new: NewNotification) -> None:
+    """The same of a job of nobody's, which is the notification's subject: for whoever asked for it, as the database knows it then."""
+    await connection.execute(_TELL_REQUESTER, UUID(new.subject_id), new.id, new.kind, *_texts(new), new.subject_id)
+
+
+def _texts(new: NewNotification) -> tuple[str, str]:
+    return new.title.replace("\x00", "")[:200], new.body.replace("\x00", "")[:4000]
 
 
 class PostgresNotificationsRepository:

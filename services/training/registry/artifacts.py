@@ -29,8 +29,9 @@ class Artifacts:
         self._storage = storage
         self._repository = repository
 
-    async def keep(self, new: NewVersion, content: bytes) -> None:
-        """Stores the artefact of a version to be. Raises Unavailable, with reason NO_STORAGE_ROOM where a disk is full."""
+    async def keep(self, new: NewVersion | ModelVersion, content: bytes) -> None:
+        """Stores the artefact of a version to be, or one that was lost. Raises Unavailable, with reason NO_STORAGE_ROOM where a disk is
+        full."""
         await self._storage.put_bytes(new.artifact_key, content)
 
     async def read(self, version: ModelVersion) -> bytes:

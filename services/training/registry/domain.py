@@ -8,12 +8,27 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from services.kit.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, ScaleError, invalid
-from services.training.domain import GLOBAL_MODELS, MODELS, NOBODY, Metrics, ModelVersion, Stage
+from services.kit.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    ResourceExhausted,
+    ScaleError,
+    invalid,
+)
+from services.training.domain import CATEGORIZER_GLOBAL, GLOBAL_MODELS, MODELS, NOBODY, Metrics, ModelVersion, Stage
 
 _HASH_CHARS = 8
+MAX_ARTIFACT_BYTES = 64 * 1024 * 1024
+"""Of what services register: whoever answers takes up no more."""
+REGISTRARS = {"federation_models": frozenset({CATEGORIZER_GLOBAL})}
+"""Services that make versions of global models themselves, by the name of their key."""
 ARTIFACTS = "models/"
 """The folder of all artefacts."""
+LINKS_PURPOSE = "artifact"
+"""What lies behind the addresses that are signed here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +46,8 @@ class NewVersion:
     data_cutoff_at: datetime
     code_version: str
     job_id: UUID
-    attempt: int
-    """At the job: one that is over registers nothing."""
+    attempt: int | None
+    """At the job: one that is over registers nothing. None for what another service made: it has no job here."""
 
     @property
     def version(self) -> str:
@@ -43,6 +58,22 @@ class NewVersion:
     def artifact_key(self) -> str:
         """Where its artefact lies."""
         return f"{ARTIFACTS}{self.user_id}/{self.model_type}/{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A version of a global model that another service has made."""
+
+    model_type: str
+    job_id: UUID
+    """What made it."""
+    artifact: bytes
+    metrics: Metrics
+    parent_version: str
+    data_cutoff_at: datetime
+    code_version: str
+    live: bool
+    """It answers from now on."""
 
 
 class Place(NamedTuple):
@@ -87,13 +118,13 @@ def read_path(path: str) -> Place:
 
 def surplus(versions: Sequence[ModelVersion], *, keep: int) -> list[ModelVersion]:
     """Versions of one model, newest first, that need not be kept: all but the last `keep`, the live one, the one that going back from it
-    leads to, and the one with the best accuracy of those that have one."""
+    leads to, and the best of those that were measured."""
     live = next((one for one in versions if one.stage is Stage.LIVE), None)
     kept = {one.id for one in versions[:keep]}
     if live is not None:
         before = one_before(live, versions)
         kept |= {live.id} | ({before.id} if before is not None else set())
-    measured = [(accuracy, one.number, one.id) for one in versions if (accuracy := accuracy_of(one)) is not None]
+    measured = [(worth, one.number, one.id) for one in versions if (worth := worth_of(one)) is not None]
     if measured:
         kept.add(max(measured)[2])
     return [one for one in versions if one.id not in kept]
@@ -107,10 +138,13 @@ def one_before(live: ModelVersion, versions: Sequence[ModelVersion]) -> ModelVer
     return max(earlier, key=lambda found: found[0])[1] if earlier else None
 
 
-def accuracy_of(version: ModelVersion) -> float | None:
-    """On the part held out, where it was measured."""
-    found = version.metrics.get("accuracy")
-    return float(found) if isinstance(found, int | float) else None
+def worth_of(version: ModelVersion) -> float | None:
+    """On the part held out, where it was measured, the more the better: its accuracy, or how little a forecaster loses."""
+    for name, sign in (("accuracy", 1.0), ("pinball", -1.0)):
+        found = version.metrics.get(name)
+        if isinstance(found, int | float):
+            return sign * found
+    return None
 
 
 class ArtifactGone(NotFound):
@@ -144,11 +178,27 @@ def nothing_to_roll_back(model_type: str) -> ScaleError:
     return FailedPrecondition(message, reason="NO_LIVE_MODEL", metadata={"model": model_type})
 
 
-def signature_invalid() -> ScaleError:
-    """Changed, made up, or signed with a key that is no longer believed."""
-    return PermissionDenied("This address was not handed out here; ask for the version again.", reason="SIGNATURE_INVALID")
+def may_not_register(model_type: str) -> ScaleError:
+    """Whoever asks makes no versions of this model."""
+    message = f"Versions of {model_type[:63]!r} are not registered by whoever asks here."
+    return PermissionDenied(message, reason="NOT_ITS_MODEL", metadata={"model": model_type[:63]})
 
 
-def signature_expired() -> ScaleError:
-    """It was good for some minutes."""
-    return PermissionDenied("This address has expired; ask for the version again.", reason="SIGNATURE_EXPIRED")
+def artifact_too_large(size_bytes: int) -> ScaleError:
+    """Nobody could answer with it."""
+    return ResourceExhausted(
+        f"An artefact of {size_bytes} bytes is too large: at most {MAX_ARTIFACT_BYTES}.",
+        reason="ARTIFACT_TOO_LARGE",
+        metadata={"size_bytes": str(size_bytes), "most": str(MAX_ARTIFACT_BYTES)},
+    )
+
+
+def artifact_incomplete(why: str) -> ScaleError:
+    """It was damaged on the way, or cut short."""
+    return InvalidArgument(f"The artefact is not what its header says: {why}.", reason="ARTIFACT_INCOMPLETE")
+
+
+def job_taken(job_id: UUID, model_type: str) -> ScaleError:
+    """A job makes a version of one model."""
+    message = f"Job {job_id} has made a version of {model_type}."
+    return AlreadyExists(message, reason="JOB_TAKEN", metadata={"job_id": str(job_id), "model": model_type})

@@ -32,7 +32,7 @@ class VersionsRepository(Protocol):
 
     async def add(self, new: NewVersion, *, live: bool) -> ModelVersion | None:
         """Registers a version, live in place of the present one or as a candidate; that of the same job where there is one already. None
-        when its number was taken meanwhile. Raises AttemptOver."""
+        when its number was taken meanwhile. Raises AttemptOver for one that has a job here."""
 
     async def promote(self, user_id: UUID, model_type: str, version: str) -> ModelVersion | None:
         """Makes a version live, and retires the one that was; None when there is no such version."""

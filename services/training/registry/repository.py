@@ -112,7 +112,7 @@ class PostgresVersionsRepository:
             found = await connection.fetchrow(_OF_JOB, new.user_id, new.job_id)
             if found is not None:
                 return _version(found)
-            if not await connection.fetchval(_MINE, new.user_id, new.job_id, new.attempt):
+            if new.attempt is not None and not await connection.fetchval(_MINE, new.user_id, new.job_id, new.attempt):
                 raise attempt_over(new.job_id)
             if await connection.fetchval(_NEXT_NUMBER, new.user_id, new.model_type) != new.number:
                 return None

@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 
 from services.kit.errors import Unavailable
+from services.kit.signed_links import SignedLinks, signature_invalid
 from services.training.domain import NOBODY, ModelVersion, Stage, for_admins
 from services.training.registry.artifacts import Artifacts
 from services.training.registry.domain import (
@@ -19,10 +20,8 @@ from services.training.registry.domain import (
     nothing_to_roll_back,
     owner_of,
     read_path,
-    signature_invalid,
     version_not_found,
 )
-from services.training.registry.links import ArtifactLinks
 from services.training.registry.protocols import DeliveryQueue, VersionsRepository
 
 log = structlog.get_logger()
@@ -38,7 +37,7 @@ class ModelRegistryService:
         self,
         repository: VersionsRepository,
         artifacts: Artifacts,
-        links: ArtifactLinks,
+        links: SignedLinks,
         deliveries: DeliveryQueue | None,
         *,
         from_bucket: bool = False,

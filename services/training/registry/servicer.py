@@ -13,12 +13,14 @@ from services.kit.errors import invalid
 from services.kit.pagination import PageTokens, page_size
 from services.training.domain import ModelVersion
 from services.training.registry.domain import owner_of
+from services.training.registry.incoming import read_header, read_made
+from services.training.registry.made import MadeVersions, check_may_register
 from services.training.registry.messages import version_message
 from services.training.registry.service import ModelRegistryService
 
 SERVICE = "scale.training.v1.ModelRegistryService"
-BACKGROUND_METHODS = frozenset({f"/{SERVICE}/GetLiveModelVersion"})
-"""What a service asks that answers with a global model."""
+BACKGROUND_METHODS = frozenset({f"/{SERVICE}/GetLiveModelVersion", f"/{SERVICE}/RegisterModelVersion"})
+"""What a service asks that answers with a global model, and what one says that makes them."""
 OPEN_METHODS = frozenset({f"/{SERVICE}/ReadArtifact"})
 """A signature is the permission."""
 _CHUNK_BYTES = 64 * 1024
@@ -28,8 +30,9 @@ _MAX_CHARS = {"version": 200, "path": 500, "signature": 200}
 class ModelRegistryServicer(Servicer):
     """Messages in, messages out."""
 
-    def __init__(self, service: ModelRegistryService, page_tokens: PageTokens) -> None:
+    def __init__(self, service: ModelRegistryService, made: MadeVersions, page_tokens: PageTokens) -> None:
         self._service = service
+        self._made = made
         self._page_tokens = page_tokens
 
     async def ListModelVersions(self, request: pb.ListModelVersionsRequest, _: grpc.aio.ServicerContext) -> pb.ListModelVersionsResponse:
@@ -82,6 +85,15 @@ class ModelRegistryServicer(Servicer):
         yield pb.ReadArtifactResponse(chunk=content[:_CHUNK_BYTES], content_hash=found.content_hash, size_bytes=found.size_bytes)
         for start in range(_CHUNK_BYTES, len(content), _CHUNK_BYTES):
             yield pb.ReadArtifactResponse(chunk=content[start : start + _CHUNK_BYTES])
+
+    async def RegisterModelVersion(
+        self, requests: AsyncIterator[pb.RegisterModelVersionRequest], _: grpc.aio.ServicerContext
+    ) -> pb.RegisterModelVersionResponse:
+        """What another service has made. Whether it may is known before the artefact is taken."""
+        header = await read_header(requests)
+        check_may_register(context.identity().service, header.model)
+        found = await self._made.register(await read_made(header, requests))
+        return pb.RegisterModelVersionResponse(model_version=await self._message(found))
 
     async def _message(self, found: ModelVersion) -> pb.ModelVersion:
         for_service = context.identity().role == "service"

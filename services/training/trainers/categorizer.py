@@ -43,12 +43,11 @@ class CategorizerTrainer:
     def _learn(
         self, rows: Sequence[TrainingPayment], base: LiveArtifact | None, present: LiveArtifact | None, cutoff: datetime, tell: Tell
     ) -> Trained:
-        import torch
-
+        from models.cores import use_one_core
         from models.hypcd.user_head_fit import TooFewExamples, learn_head
 
-        # A second thread would wait for the first; and the same rows shall give the same head.
-        torch.set_num_threads(1)
+        # The same rows shall give the same head.
+        use_one_core()
         model = self._global.load(base)
         try:
             learned = learn_head(

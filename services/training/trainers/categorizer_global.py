@@ -51,14 +51,13 @@ class GlobalCategorizerTrainer:
     def _learn(
         self, job: Job, said: Sequence[AgreedCorrection], base: LiveArtifact | None, cutoff: datetime, checkpoints: Path, tell: Tell
     ) -> Trained:
-        import torch
-
         from models.artifact import pack
+        from models.cores import use_one_core
         from models.hypcd.retrain import Agreed, TooFewAgree, retrain
         from models.hypcd.train import VERSION
 
-        # A second thread would wait for the first; and the same rows shall give the same model.
-        torch.set_num_threads(1)
+        # The same rows shall give the same model.
+        use_one_core()
         present = self._global.load(base)
         with tempfile.TemporaryDirectory(prefix="scale-model-") as made:
             try:

@@ -35,13 +35,16 @@ class TrainingLeftovers:
         self._notification_events = notification_events
         self._artifacts = artifacts
 
-    async def remove(self, user_id: UUID, job_ids: Sequence[UUID]) -> None:
+    async def forget_jobs(self, job_ids: Sequence[UUID]) -> None:
+        """See `Leftovers`."""
+        await self._statuses.forget(job_ids)
+        if self._events is not None:
+            await self._events.forget(job_ids)
+
+    async def remove(self, user_id: UUID) -> None:
         """See `Leftovers`."""
         await self._artifacts.erase(user_id)
         if self._queue is not None:
             await self._queue.discard(user_id)
-        await self._statuses.forget(job_ids)
-        if self._events is not None:
-            await self._events.forget(job_ids)
         if self._notification_events is not None:
             await self._notification_events.forget(user_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -11,17 +11,21 @@ from services.kit.user_data.service import UserDataRepository, UserDataService
 
 
 class JobsUserData(UserDataRepository, Protocol):
-    """What says, too, which jobs there were."""
+    """What says, too, which jobs there are."""
 
-    async def erase_jobs(self, user_id: UUID) -> tuple[list[ErasedTable], list[UUID]]:
-        """As `erase_user`, with their ids."""
+    async def erase_jobs(self, user_id: UUID, *, forget: Callable[[Sequence[UUID]], Awaitable[None]]) -> list[ErasedTable]:
+        """As `erase_user`, and `forget` is given the ids of the jobs before they are gone. Raises what it raises; after Unavailable only
+        the jobs stay, whose ids the next call needs."""
 
 
 class Leftovers(Protocol):
     """What there is of a user beside the tables."""
 
-    async def remove(self, user_id: UUID, job_ids: Sequence[UUID]) -> None:
-        """Removes it. Raises Unavailable; harmless to repeat."""
+    async def forget_jobs(self, job_ids: Sequence[UUID]) -> None:
+        """Removes what was told of jobs, which only their ids find. Raises Unavailable; harmless to repeat."""
+
+    async def remove(self, user_id: UUID) -> None:
+        """Removes the rest. Raises Unavailable; harmless to repeat."""
 
 
 class TrainingUserDataService(UserDataService):
@@ -33,6 +37,6 @@ class TrainingUserDataService(UserDataService):
         self._leftovers = leftovers
 
     async def _erase(self, user_id: UUID) -> list[ErasedTable]:
-        erased, job_ids = await self._jobs.erase_jobs(user_id)
-        await self._leftovers.remove(user_id, job_ids)
+        erased = await self._jobs.erase_jobs(user_id, forget=self._leftovers.forget_jobs)
+        await self._leftovers.remove(user_id)
         return erased

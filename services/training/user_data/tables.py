@@ -10,9 +10,11 @@ from services.kit.user_tables import UserTable
 _UNFINISHED = "staged.status IN ('pending', 'processing')"
 _STOPPED = "Your data was exported before this job was done. Start it again."
 
+JOBS = "training.training_jobs"
+
 EXPORTED = (
     UserTable(
-        "training.training_jobs",
+        JOBS,
         "training_jobs.jsonl",
         key=("id",),
         restored_as={
@@ -23,6 +25,7 @@ EXPORTED = (
             "lease_expires_at": "NULL",
             "in_queue": "false",
             "checkpoint_path": "''",
+            "requested_by": "NULL",
         },
     ),
     UserTable(
