@@ -1,0 +1,1 @@
+"""The coordinator of federated learning: who takes part, rounds, secure aggregation, the privacy ledger, versions of the model."""

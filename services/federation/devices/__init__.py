@@ -1,0 +1,1 @@
+"""Which devices may take part, and what each has spent of its privacy."""

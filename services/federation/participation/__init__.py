@@ -1,0 +1,1 @@
+"""What an enrolled device does in a round."""
