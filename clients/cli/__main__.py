@@ -13,7 +13,7 @@ from uuid import UUID
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from clients.cli import budgets, categories, database, filters, models, rules, training
+from clients.cli import anomalies, budgets, categories, database, federation, filters, models, rules, training
 from clients.cli.adding import add_transaction
 from clients.cli.balances import show_balances
 from clients.cli.categorization import classify_payment, correct_category, recategorize, say_why
@@ -24,6 +24,7 @@ from clients.cli.export import export_everything, restore_everything
 from clients.cli.figures import show_statistics, show_summary
 from clients.cli.filters import saved_filter_id, show_corrections
 from clients.cli.flows import show_cash_flow, show_recurring
+from clients.cli.forecasts import show_forecast
 from clients.cli.notifications import show_notifications
 from clients.cli.output import show_import, show_rows, show_table, show_unfinished
 from clients.cli.session import Limit, Token, Url, console, day_option, error_console, fail, open_client, show_items
@@ -183,6 +184,7 @@ app.command("export")(export_everything)
 app.command("restore")(restore_everything)
 app.command("cash-flow")(show_cash_flow)
 app.command("recurring")(show_recurring)
+app.command("forecast")(show_forecast)
 app.command("summary")(show_summary)
 app.command("stats")(show_statistics)
 app.command("erase")(erase_everything)
@@ -194,6 +196,7 @@ app.command("why")(say_why)
 app.command("correct")(correct_category)
 app.command("recategorize")(recategorize)
 app.command("notifications")(show_notifications)
+app.add_typer(anomalies.app, name="anomalies")
 app.add_typer(categories.app, name="categories")
 app.add_typer(categories.suggestions, name="suggestions")
 app.add_typer(budgets.app, name="budgets")
@@ -201,6 +204,7 @@ app.add_typer(filters.app, name="filters")
 app.add_typer(rules.app, name="rules")
 app.add_typer(training.app, name="train")
 app.add_typer(models.app, name="models")
+app.add_typer(federation.app, name="federation")
 app.add_typer(database.app, name="db")
 
 
@@ -227,6 +231,7 @@ def list_csv_profiles(
 @app.command("token")
 def print_token(
     user: Annotated[UUID | None, typer.Option(help="Whose token. Default: the demo user.")] = None,
+    admin: Annotated[bool, typer.Option("--admin", help="An administrator's.")] = False,
 ) -> None:
     """Print a development token, valid 12 hours, and nothing else."""
     from services.local import LocalHome, LocalProblem, default_home
@@ -236,7 +241,8 @@ def print_token(
         fail("`scale token` works in development only: in production your identity provider issues tokens.")
     try:
         # Not through rich, which would fold it.
-        typer.echo(development_token(LocalHome(default_home()), user or DEMO_USER))
+        role = "admin" if admin else "user"
+        typer.echo(development_token(LocalHome(default_home()), user or DEMO_USER, role=role))
     except LocalProblem as problem:
         fail(str(problem))
 

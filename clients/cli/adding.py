@@ -6,14 +6,13 @@ import re
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from clients.cli.client import ScaleClient, ScaleError
+from clients.cli.accounts import meant_account
 from clients.cli.session import Token, Url, console, day_option, open_client
 
-_ACCOUNTS_LOOKED_AT = 1000
 _AMOUNT = re.compile(r"[0-9]{1,15}(\.[0-9]{1,4})?")
 
 
@@ -47,7 +46,7 @@ def add_transaction(
     on = day_option(day, "--date") or date.today().isoformat()  # noqa: DTZ011  # the day of whoever types
     with open_client(url, token) as client:
         body = {
-            "account_id": _account(client, account)["id"],
+            "account_id": meant_account(client, account)["id"],
             "transaction_date": on,
             "amount": signed,
             "description": description,
@@ -70,22 +69,3 @@ def _signed(amount: str, income: bool) -> str:
     if not _AMOUNT.fullmatch(amount) or not Decimal(amount):
         raise typer.BadParameter(f"{amount!r} is not an amount such as 3.50", param_hint="AMOUNT")
     return amount if income else f"-{amount}"
-
-
-def _account(client: ScaleClient, wanted: str | None) -> dict[str, Any]:
-    """The account that is meant. Raises ScaleError, which names those that there are."""
-    known = list(client.items("accounts", {}, _ACCOUNTS_LOOKED_AT))
-    found = known
-    if wanted is not None:
-        plain = "".join(wanted.split()).casefold()
-        found = [one for one in known if plain in {_plain(one[key]) for key in ("id", "name", "identifier")}]
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(f"{one['name']} ({one['currency']}, {one['id']})" for one in known) or "none"
-    if wanted is None:
-        raise ScaleError(f"Say which account with --account; you have: {names}.")
-    raise ScaleError(f"{'No account' if not found else 'More than one account'} is called {wanted!r}; you have: {names}.")
-
-
-def _plain(text: str | None) -> str:
-    return "".join((text or "").split()).casefold()

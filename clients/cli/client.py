@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -120,12 +121,7 @@ class ScaleClient:
                 yield found
                 if found["state"] in FINAL_STATES:
                     return
-        while True:
-            found = self._ask_patiently(f"/api/v1/imports/{import_id}")
-            yield found
-            if found["state"] in FINAL_STATES:
-                return
-            time.sleep(_PAUSE_S)
+        yield from self.follow_state(f"/api/v1/imports/{import_id}")
 
     def follow_training(self, job_id: str) -> Iterator[dict[str, Any]]:
         """How far a job of training is, at every step that it makes (`status`, `step`, `total`, `loss`): from its stream, or by asking
@@ -146,12 +142,20 @@ class ScaleClient:
 
     def follow_job(self, job_id: str) -> Iterator[dict[str, Any]]:
         """A job of categorization twice a second, the last time when it is done."""
+        yield from self.follow_state(f"/api/v1/classify/jobs/{job_id}")
+
+    def follow_state(self, path: str) -> Iterator[dict[str, Any]]:
+        """What is at `path` twice a second, the last time when its `state` is final."""
         while True:
-            found = self._ask_patiently(f"/api/v1/classify/jobs/{job_id}")
+            found = self._ask_patiently(path)
             yield found
             if found["state"] in FINAL_STATES:
                 return
             time.sleep(_PAUSE_S)
+
+    def finished(self, path: str) -> dict[str, Any]:
+        """What is at `path` once its `state` is final."""
+        return deque(self.follow_state(path), maxlen=1).pop()
 
     def _stream(self, path: str) -> Iterator[Event]:
         """A stream's events, taken up where it was when it breaks. Raises _NoStream where there is none, or none any more."""
@@ -242,6 +246,8 @@ def explain(response: httpx.Response) -> str:
         lines.append("  --password asks for it.")
     if response.status_code == 401:
         lines.append("  `scale token` prints a fresh token; --token or SCALE_TOKEN names one.")
+    if problem.get("reason") in ("ROLE_NOT_ALLOWED", "ADMINS_ONLY"):
+        lines.append("  `scale token --admin` prints an administrator's token, in development; --token or SCALE_TOKEN names one.")
     if retry_after := response.headers.get("Retry-After"):
         lines.append(f"  Try again in {retry_after} s.")
     if request_id := problem.get("request_id") or response.headers.get("X-Request-ID"):

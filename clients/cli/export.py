@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import zipfile
 from datetime import datetime
 from pathlib import Path
@@ -30,9 +31,9 @@ def export_everything(
     if target.exists() and not force:
         fail(f"{target} is there already; --force writes over it.")
     # Under another name until it is whole: what was cut short must not be taken for an export.
-    part = target.with_name(f"{target.name}.part")
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
-        with part.open("wb") as file, open_client(url, token) as client, _progress() as progress:
+        with part.open("xb") as file, open_client(url, token) as client, _progress() as progress:
             part.chmod(0o600)
             task = progress.add_task("export", total=None)
             for block in client.download("/api/v1/export"):

@@ -13,7 +13,9 @@ from clients.cli.session import Limit, Token, Url, console, open_client
 
 app = typer.Typer(help="Versions of models: which one answers, and back to the one before.")
 
-Model = Annotated[str, typer.Option(help="categorizer, your own; or categorizer-global, which administrators decide on.")]
+Model = Annotated[
+    str, typer.Option(help="categorizer, your own; or categorizer-global or forecaster-global, which administrators decide on.")
+]
 Version = Annotated[str, typer.Argument(help="As `scale models` shows it, such as 3-1a2b3c4d.")]
 
 _CATEGORIZER = "categorizer"
@@ -26,7 +28,7 @@ def list_versions(context: typer.Context, model: Model = _CATEGORIZER, limit: Li
     context.obj = (url, token)
     if context.invoked_subcommand is not None:
         return
-    headings = {"created_at": "Day", "version": "Version", "stage": "Stage", "accuracy": "Accuracy", "parent_version": "Trained from"}
+    headings = {"created_at": "Day", "version": "Version", "stage": "Stage", "held_out": "Held out", "parent_version": "Trained from"}
     with open_client(url, token) as client:
         rows = map(_row, client.items(f"training/models/{model}/versions", {}, limit))
         show_table(console, headings, rows, nothing=f"No versions of {model} yet: `scale train --model {model}` makes one.")
@@ -67,12 +69,17 @@ def _live(client: ScaleClient, model: str) -> dict[str, Any]:
 
 def _say_live(model: str, live: Mapping[str, Any] | None) -> None:
     answers = f"version {live['version']}" if live else _SHIPPED
-    console.print(f"{model}: {answers} answers, within seconds.", markup=False, soft_wrap=True)
+    # Whoever answers everybody asks for it, every 30 seconds by default; a user's own is handed over.
+    soon = "within a minute" if model.endswith("-global") else "within seconds"
+    console.print(f"{model}: {answers} answers, {soon}.", markup=False, soft_wrap=True)
 
 
 def _row(version: Mapping[str, Any]) -> dict[str, Any]:
-    accuracy = version["metrics"].get("accuracy")
-    return {**version, "accuracy": "" if accuracy is None else f"{accuracy:.4f}"}
+    """With how it did on the part held out: a categorizer's accuracy, or how much a forecaster loses."""
+    accuracy, loss = (version["metrics"].get(name) for name in ("accuracy", "pinball"))
+    if accuracy is not None:
+        return {**version, "held_out": f"{accuracy:.4f}"}
+    return {**version, "held_out": "" if loss is None else f"loss {loss:.4f}"}
 
 
 def _client(context: typer.Context, url: str | None, token: str | None) -> ScaleClient:

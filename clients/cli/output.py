@@ -15,7 +15,7 @@ _AMOUNTS = ("amount", "received", "spent", "net", "total", "average", "minimum",
 _COUNTS = ("rows", "inserted", "duplicates", "suspected_duplicates", "zero_amount", "rejected")
 
 _MAY_FOLD = frozenset(
-    "columns header description merchant suspicion file_name name identifier category filter actions standing".split(),
+    "columns header description merchant suspicion file_name name identifier category filter actions standing reason".split(),
 )
 _LENGTHS = {"id": 36, "job_id": 36, "transaction_date": 10, "created_at": 10, "state": 9, "rows": 4, "rejected": 3, "file_name": 8}
 # An instant shows its day, the first day of a month the month.
@@ -53,7 +53,7 @@ def show_import(console: Console, found: Mapping[str, Any]) -> None:
     if detected:
         console.print("  read as", style="dim")
         for name, value in detected.items():
-            console.print(f"    {name.replace('_', ' ')}: {_plain(value)}", markup=False, soft_wrap=True)
+            console.print(f"    {name.replace('_', ' ')}: {plain(value)}", markup=False, soft_wrap=True)
     console.print(f"  import {found['id']}, account {found.get('account_id') or 'several'}", style="dim", markup=False, soft_wrap=True)
 
 
@@ -87,11 +87,12 @@ def _cell(key: str, item: Mapping[str, Any]) -> Text:
     return text
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
+    """A value of JSON in words, on one line."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} = {_plain(part)}" for name, part in value.items())
+        return ", ".join(f"{name} = {plain(part)}" for name, part in value.items())
     if isinstance(value, list):
-        return "; ".join(_plain(part) for part in value)
+        return "; ".join(plain(part) for part in value)
     if isinstance(value, float) and value.is_integer():
         return str(int(value))  # a number that came through JSON's one kind of number
     return str(value)

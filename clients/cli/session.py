@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from datetime import date
@@ -53,6 +54,13 @@ def day_option(value: str | None, option: str) -> str | None:
         return date.fromisoformat(value).isoformat()
     except ValueError:
         raise typer.BadParameter(f"{value!r} is not a day such as 2026-03-31", param_hint=option) from None
+
+
+def finite(value: float | None) -> float | None:
+    """The callback of an option with a bound, which holds no NaN back. Raises BadParameter."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number")
+    return value
 
 
 def fail(message: str, code: int = 1) -> NoReturn:

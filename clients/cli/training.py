@@ -18,7 +18,7 @@ from clients.cli.session import Limit, Token, Url, console, error_console, open_
 app = typer.Typer(help="Train a model, and look at the jobs that do.")
 
 JobId = Annotated[UUID | None, typer.Argument(help="As `scale train list` shows it. Default: the latest.", show_default=False)]
-Model = Annotated[str, typer.Option(help="categorizer, your own; or categorizer-global, for administrators.")]
+Model = Annotated[str, typer.Option(help="categorizer, your own; or, for administrators, categorizer-global or forecaster-global.")]
 
 _CATEGORIZER = "categorizer"
 _OPEN_REASON = "TRAINING_JOB_OPEN"
