@@ -23,6 +23,7 @@ from services.gateway.middleware.rate_limit import RateLimitMiddleware
 from services.gateway.middleware.request_id import RequestIdMiddleware
 from services.gateway.rate_limit import RateLimiter
 from services.gateway.settings import GatewaySettings
+from services.gateway.upload import SpoolRoom
 from services.gateway.upstreams import connect, redis_from
 from services.kit.auth import TokenVerifier
 
@@ -32,9 +33,9 @@ def build_app(settings: GatewaySettings) -> FastAPI:
 
     `app.state.draining`, set by the server on its way out, makes answers close their connections.
     """
-    redis = redis_from(settings)
+    redis, cache = redis_from(settings)
     limiter = RateLimiter(
-        redis,
+        cache,
         limit=settings.rate_limit,
         window_s=settings.rate_limit_window_s,
         timeout_s=settings.redis_timeout_s,
@@ -43,8 +44,8 @@ def build_app(settings: GatewaySettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        upstreams = app.state.upstreams = connect(settings, redis)
-        app.state.readiness = Readiness(upstreams)
+        upstreams = app.state.upstreams = connect(settings, redis, cache)
+        app.state.readiness = Readiness(upstreams, slow_redis_s=settings.redis_timeout_s)
         try:
             yield
         finally:
@@ -70,6 +71,7 @@ def build_app(settings: GatewaySettings) -> FastAPI:
     app.state.settings = settings
     app.state.draining = False
     app.state.confirmations = Confirmations(settings.confirmation_secret)
+    app.state.spool_room = SpoolRoom(settings.max_spool_bytes)
     app.state.streams = EventStreams(per_user=settings.max_streams, heartbeat_s=settings.heartbeat_s)
     add_handlers(app)
     openapi.add_routes(app)

@@ -84,13 +84,16 @@ async def classify_batch(request: Request, key: IdempotencyKey = None) -> Respon
     request_id = short_idempotency_key(request)
     body = await request.body()
     inputs = _read_batch(body) if len(body) <= _READ_AT_ONCE_BYTES else await asyncio.to_thread(_read_batch, body)
-    categorization = upstreams(request).categorization
+    services, settings = upstreams(request), request.app.state.settings
     if len(inputs) > schemas.MAX_SYNCHRONOUS:
-        started = await categorization.stream_unary(
-            "StartClassificationStream", _messages(request_id, inputs), timeout_s=request.app.state.settings.import_timeout_s
+        started = await services.categorization.stream_unary(
+            "StartClassificationStream", _messages(request_id, inputs), timeout_s=settings.import_timeout_s
         )
         return _started(request, started.job)
-    answers = [await categorization.unary("ClassifyBatch", pb.ClassifyBatchRequest(inputs=part)) for part in _parts(inputs)]
+    answers = [
+        await services.classifying_batches.unary("ClassifyBatch", pb.ClassifyBatchRequest(inputs=part), timeout_s=settings.timeout_s)
+        for part in _parts(inputs)
+    ]
     content = {"items": [shape.classification_json(one) for answer in answers for one in answer.classifications]}
     return json_answer(request, content, Cache.PREDICTION)
 

@@ -11,6 +11,8 @@ from starlette.responses import Response
 
 from scale.accounts.v1 import user_data_service_pb2 as accounts_pb
 from scale.categorization.v1 import user_data_service_pb2 as categorization_pb
+from scale.federation.v1 import user_data_service_pb2 as federation_pb
+from scale.forecasting.v1 import user_data_service_pb2 as forecasting_pb
 from scale.ingestion.v1 import user_data_service_pb2 as ingestion_pb
 from scale.training.v1 import user_data_service_pb2 as training_pb
 from services.gateway.answers import json_answer
@@ -31,7 +33,9 @@ _MESSAGES: dict[str, Any] = {
     "accounts": accounts_pb,
     "ingestion": ingestion_pb,
     "categorization": categorization_pb,
+    "forecasting": forecasting_pb,
     "training": training_pb,
+    "federation": federation_pb,
 }
 _STEP = "erase"
 _RETRY_AFTER_S = 5

@@ -70,7 +70,7 @@ def status_of(error: errors.ScaleError) -> int:
 
 # What the contracts call otherwise than REST does.
 _RENAMED = {"query": "q", "currency_code": "currency", "request_id": "Idempotency-Key", "after_event_id": "Last-Event-ID"}
-_TOLD = {"TRANSACTION_EXISTS": ("transaction_id",), "JOB_OPEN": ("job_id",), "TRAINING_JOB_OPEN": ("job_id",)}
+_TOLD = {"TRANSACTION_EXISTS": ("transaction_id",), "JOB_OPEN": ("job_id",), "TRAINING_JOB_OPEN": ("job_id",), "ROUND_OPEN": ("round_id",)}
 _CONTAINERS = ("account.", "profile.", "metadata.")
 # A payment to classify, alone or one of many.
 _PAYMENT = re.compile(r"input(s(?:\[\d+\])?)?(?:\.([\w.]+))?")

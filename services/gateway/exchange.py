@@ -29,8 +29,10 @@ OPEN_PATHS = frozenset(
 )
 """Answered without a token and not counted by the limiter. Everything else needs a token, paths that do not exist included."""
 
-SIGNED_PREFIX = "/api/v1/artifacts/"
-"""Below it a signature in the query is the permission, which the service checks. The limiter counts these, by address."""
+ARTIFACTS_PREFIX = "/api/v1/artifacts/"
+FEDERATED_MODELS_PREFIX = "/api/v1/federation/models/"
+SIGNED_PREFIXES = (ARTIFACTS_PREFIX, FEDERATED_MODELS_PREFIX)
+"""Below them a signature in the query is the permission, which the service checks. The limiter counts these, by address."""
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,9 +20,11 @@ from starlette.responses import Response
 from services.gateway.answers import json_answer
 from services.gateway.errors import Problem, problem_response
 from services.gateway.problems import NOT_READY
+from services.gateway.rungs import degradations
 from services.gateway.schemas import health as schemas
-from services.gateway.upstreams import ACCOUNTS, CATEGORIZATION, INGESTION, TRAINING, Upstreams
+from services.gateway.upstreams import ACCOUNTS, CATEGORIZATION, FORECASTING, INGESTION, ROUNDS, TRAINING, Upstreams
 from services.kit.client import ServiceClient
+from services.kit.presence import at_work
 from services.kit.server import FIGURES_KEY
 
 router = APIRouter()
@@ -31,6 +33,8 @@ _TIMEOUT_S = 1.0
 _KEEP_S = 0.5
 # Among a service's figures: what answers, where that is a model or what stands in for it.
 _MODEL = "model"
+# Services whose work in the background somebody takes, or not.
+_WITH_WORKERS = ("accounts", "ingestion", "categorization", "forecasting", "training", "federation")
 
 Report = dict[str, Any]
 
@@ -48,6 +52,8 @@ class Readiness:
     """Asks every dependency at once, at most twice a second however often somebody asks us, and never longer than a second."""
 
     upstreams: Upstreams
+    slow_redis_s: float
+    """Nobody waits longer for Redis."""
     _answer: Report = field(default_factory=dict)
     _asked_at: float = float("-inf")
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -56,17 +62,33 @@ class Readiness:
         """The body of the readiness answer."""
         async with self._lock:
             if time.monotonic() - self._asked_at > _KEEP_S:
+                workers: dict[str, bool] = {}
                 checks = {
-                    "redis": _check(lambda: _ask_redis(self.upstreams.redis)),
+                    "redis": _check(lambda: _ask_redis(self.upstreams.redis, workers)),
+                    **self._own_cache(),
                     "accounts": _check(lambda: _ask_service(self.upstreams.accounts, ACCOUNTS)),
                     "ingestion": _check(lambda: _ask_service(self.upstreams.ingestion, INGESTION)),
                     "categorization": _check(lambda: _ask_service(self.upstreams.categorization, CATEGORIZATION)),
+                    "forecasting": _check(lambda: _ask_service(self.upstreams.forecasting, FORECASTING)),
                     "training": _check(lambda: _ask_service(self.upstreams.training, TRAINING)),
+                    "federation": _check(lambda: _ask_service(self.upstreams.rounds, ROUNDS)),
                 }
                 dependencies = dict(zip(checks, await asyncio.gather(*checks.values()), strict=True))
-                self._answer = {"state": _state(dependencies), "dependencies": dependencies}
+                for service, works in workers.items():
+                    dependencies[service]["worker"] = "up" if works else "down"
+                found = degradations(dependencies, slow_redis_s=self.slow_redis_s)
+                self._answer = {
+                    "state": _state(dependencies),
+                    "rung": found[0].rung if found else "full",
+                    "degradations": [one.told for one in found],
+                    "dependencies": dependencies,
+                }
                 self._asked_at = time.monotonic()
             return self._answer
+
+    def _own_cache(self) -> dict[str, Coroutine[Any, Any, Report]]:
+        cache = self.upstreams.cache
+        return {} if cache is self.upstreams.redis else {"cache": _check(lambda: _ask_redis(cache, {}))}
 
 
 def _state(dependencies: dict[str, Report]) -> str:
@@ -96,13 +118,15 @@ async def _check(ask: Callable[[], Awaitable[Report | None]]) -> Report:
     return report
 
 
-async def _ask_redis(redis: Redis | None) -> None:
+async def _ask_redis(redis: Redis | None, workers: dict[str, bool]) -> None:
+    """Fills in which services' workers take tasks: one command that says both."""
     if redis is None:
         raise NotWell("not configured: set SCALE_REDIS_URL")
     try:
-        await redis.ping()
+        found = await at_work(redis, [f"{service}-worker" for service in _WITH_WORKERS])
     except (RedisError, OSError) as error:
         raise NotWell("no answer") from error
+    workers.update(zip(_WITH_WORKERS, found.values(), strict=True))
 
 
 async def _ask_service(client: ServiceClient, service: str) -> Report | None:
@@ -130,7 +154,9 @@ async def health(request: Request) -> Response:
 async def ready(request: Request) -> Response:
     """Whether everything that the gateway needs is up: 503 with the details when something is not.
 
-    Without Redis requests are still answered, counted per process; do not take the process out of service because of this answer.
+    Without Redis requests are still answered, counted per process; do not take the process out of service because of this answer. `rung`
+    says how far down the ladder of degradation the system stands, and `degradations` what that means for whoever calls; work in the
+    background that waits, and caches that are too slow, are no reason for a 503.
     """
     readiness: Readiness = request.app.state.readiness
     report = await readiness.report()

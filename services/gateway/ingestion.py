@@ -56,7 +56,9 @@ async def import_statement(request: Request, key: IdempotencyKey = None) -> Resp
     """
     settings: GatewaySettings = request.app.state.settings
     request_id = idempotency_key(request)
-    async with receive_upload(request, max_file_bytes=settings.max_file_bytes, idle_timeout_s=settings.receive_timeout_s) as upload:
+    async with receive_upload(
+        request, max_file_bytes=settings.max_file_bytes, idle_timeout_s=settings.receive_timeout_s, room=request.app.state.spool_room
+    ) as upload:
         if is_export(upload.head()):
             return await restore_upload(request, upload)
         form = _form(upload.fields)

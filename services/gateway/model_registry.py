@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from scale.training.v1 import model_registry_service_pb2 as pb
 from services.gateway import model_registry_json as shape
-from services.gateway.answers import Cache, json_answer, matches
-from services.gateway.exchange import SIGNED_PREFIX, exchange_of
+from services.gateway.answers import json_answer
+from services.gateway.exchange import ARTIFACTS_PREFIX
 from services.gateway.problems import CONFLICT, EVERYWHERE, NOT_FOUND
 from services.gateway.queries import query_parameters, read_query
 from services.gateway.schemas import model_registry as schemas
 from services.gateway.schemas.fields import Identifier, PageQuery
 from services.gateway.schemas.training import MODEL_PATTERN
+from services.gateway.signed_files import DOCUMENTED, SignedQuery, file_answer
 from services.gateway.upstreams import upstreams
-from services.kit.errors import ScaleError, Unavailable
 
 router = APIRouter(prefix="/api/v1", responses=EVERYWHERE)
 
-Model = Annotated[str, Path(pattern=MODEL_PATTERN, description="`categorizer`, your own; or `categorizer-global`, everybody's.")]
+Model = Annotated[
+    str, Path(pattern=MODEL_PATTERN, description="`categorizer`, your own; or everybody's, `categorizer-global` and `forecaster-global`.")
+]
 Version = Annotated[str, Path(pattern=schemas.VERSION_PATTERN, description="The version.")]
 OwnerId = Annotated[Identifier, Path(description="Whose it is; zero throughout for a global model.")]
-
-_MEDIA_TYPE = "application/octet-stream"
-_documented: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The artefact.", "content": {_MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}},
-}
-
-
-class ArtifactCutShort(Exception):
-    """Breaks the connection, and is logged: the service could not go on."""
 
 
 @router.get(
@@ -73,9 +64,10 @@ async def get_live_model_version(request: Request, model: Model) -> Response:
     responses=NOT_FOUND,
 )
 async def promote_model_version(request: Request, model: Model, version: Version) -> Response:
-    """Lets a version answer, within seconds, in place of the one that does: a candidate, or one that has answered before.
+    """Lets a version answer in place of the one that does: a candidate, or one that has answered before.
 
-    Of a global model for administrators only. Harmless to repeat.
+    Your own answers within seconds. A global model is for administrators only, and answers when each process has asked for it again, every
+    30 seconds unless the operator has set another time. Harmless to repeat.
     """
     asked = pb.PromoteModelVersionRequest(model=model, version=version)
     answer = await upstreams(request).model_registry.unary("PromoteModelVersion", asked)
@@ -84,10 +76,10 @@ async def promote_model_version(request: Request, model: Model, version: Version
 
 @router.post("/training/models/{model}/rollback", tags=["models"], response_model=schemas.RolledBack, responses=NOT_FOUND | CONFLICT)
 async def roll_back_model(request: Request, model: Model, asked: schemas.RollBack | None = None) -> Response:
-    """Lets the version before the live one answer again, within seconds; where there is none, the model that comes with SCALE.
+    """Lets the version before the live one answer again; where there is none, the model that comes with SCALE.
 
-    Of a global model for administrators only. Name the version to go back from, and a second request changes nothing; 409 with reason
-    NO_LIVE_MODEL where none is named and none is live.
+    Your own answers within seconds; a global model is for administrators only, and answers as after a promotion. Name the version to go
+    back from, and a second request changes nothing; 409 with reason NO_LIVE_MODEL where none is named and none is live.
     """
     version = asked.version if asked is not None and asked.version is not None else ""
     answer = await upstreams(request).model_registry.unary("RollBackModel", pb.RollBackModelRequest(model=model, version=version))
@@ -96,45 +88,15 @@ async def roll_back_model(request: Request, model: Model, asked: schemas.RollBac
 
 
 @router.get(
-    f"{SIGNED_PREFIX.removeprefix(router.prefix)}{{owner_id}}/{{model}}/{{version}}",
+    f"{ARTIFACTS_PREFIX.removeprefix(router.prefix)}{{owner_id}}/{{model}}/{{version}}",
     tags=["models"],
     response_class=Response,
-    responses=NOT_FOUND | _documented,
-    openapi_extra=query_parameters(schemas.ArtifactQuery),
+    responses=NOT_FOUND | DOCUMENTED,
+    openapi_extra=query_parameters(SignedQuery),
 )
 async def read_artifact(request: Request, owner_id: OwnerId, model: Model, version: Version) -> Response:
     """The artefact behind a `download_url`. Needs no token: whoever has the address may fetch it until it expires."""
-    query = read_query(request, schemas.ArtifactQuery)
+    query = read_query(request, SignedQuery)
     asked = pb.ReadArtifactRequest(path=f"{owner_id}/{model}/{version}", expires=query.expires, signature=query.signature)
     parts = upstreams(request).model_registry.unary_stream("ReadArtifact", asked, timeout_s=request.app.state.settings.timeout_s)
-    # The first part before the answer begins: a stream that has begun can no longer become a 404.
-    first = await anext(parts, None)
-    if first is None:
-        raise Unavailable("The artefact could not be read; try again.", reason="ARTIFACT_INCOMPLETE", retry_after_s=1)
-    headers = {
-        "Cache-Control": Cache.FIXED.value,
-        "Vary": "Origin",
-        "ETag": f'"{first.content_hash}"',
-        "Content-Disposition": f'attachment; filename="{model}-{version}"',
-    }
-    exchange = exchange_of(request.scope)
-    known = request.headers.get("if-none-match")
-    if known is not None and matches(known, headers["ETag"]):
-        await parts.aclose()
-        return Response(status_code=304, headers=headers)
-    headers["Content-Length"] = str(first.size_bytes)
-    if exchange.head_only:
-        await parts.aclose()
-        return Response(media_type=_MEDIA_TYPE, headers=headers)
-    exchange.streaming = True
-    return StreamingResponse(_chunks(first.chunk, parts), media_type=_MEDIA_TYPE, headers=headers)
-
-
-async def _chunks(first: bytes, parts: AsyncGenerator[Any, None]) -> AsyncGenerator[bytes, None]:
-    async with aclosing(parts):
-        yield first
-        try:
-            async for part in parts:
-                yield part.chunk
-        except ScaleError as error:
-            raise ArtifactCutShort(error.reason) from None
+    return await file_answer(request, parts, name=f"{model}-{version}")

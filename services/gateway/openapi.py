@@ -17,13 +17,16 @@ from starlette.responses import Response
 from services.gateway import (
     accounts,
     analytics,
+    anomalies,
     balances,
     budgets,
     categorization,
     edits,
     erase,
     export,
+    federation,
     flows,
+    forecasts,
     health,
     ingestion,
     model_registry,
@@ -37,7 +40,7 @@ from services.gateway import (
 )
 from services.gateway.answers import Cache, bytes_answer
 from services.gateway.errors import MEDIA_TYPE
-from services.gateway.exchange import SIGNED_PREFIX
+from services.gateway.exchange import SIGNED_PREFIXES
 
 VERSION = "1.0.0"
 DOCUMENT = Path("docs/openapi.json")
@@ -66,11 +69,17 @@ _TAGS = [
     {"name": "saved filters", "description": "Filter expressions that you keep by name."},
     {"name": "categories", "description": "The taxonomy, your own categories, and those that your payments suggest."},
     {"name": "categorization", "description": "What payments were for, why, and what you say to it."},
+    {"name": "forecasts", "description": "What you are likely to spend, to receive and to hold, with bands that hold eight cases of ten."},
+    {"name": "anomalies", "description": "What is odd in your ledger: each with its reason, and yours to dismiss."},
     {
         "name": "models",
         "description": "Versions of models: where each came from, how good it is, which one answers, and back to the one before.",
     },
     {"name": "training", "description": "Models that learn from what you say, in the background, and how far they are."},
+    {
+        "name": "federation",
+        "description": "The model that devices train together: its versions, your devices, and, for administrators, the rounds.",
+    },
     {"name": "notifications", "description": "What you should know and did not ask for."},
     {"name": "profile", "description": "Your settings."},
     {"name": "your data", "description": "What is yours to take with you, and to have erased."},
@@ -84,11 +93,17 @@ _RETRY_AFTER = {"Retry-After": {"description": "Seconds after which another try 
 _NEVER_KEPT = (
     "/api/v1/imports",
     "/api/v1/classify/jobs",
+    "/api/v1/anomalies/scans",
     "/api/v1/training/jobs",
     "/api/v1/training/models",
     "/api/v1/training/status",
     "/api/v1/training/stream",
+    "/api/v1/federation/model",
+    "/api/v1/federation/status",
+    "/api/v1/federated/model",
 )
+_BUNDLE, _STYLE = "swagger-ui-bundle.js", "swagger-ui.css"
+ASSETS = (_BUNDLE, _STYLE)
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>SCALE API</title><link rel="stylesheet" href="/docs/swagger-ui.css"></head>
@@ -115,8 +130,11 @@ def add_routes(app: FastAPI) -> None:
         ingestion,
         typed,
         categorization,
+        forecasts,
+        anomalies,
         training,
         model_registry,
+        federation,
         notifications,
         export,
         restore,
@@ -146,7 +164,7 @@ def document() -> dict[str, Any]:
 
 def _complete(operation: dict[str, Any], path: str, method: str) -> None:
     # Without a token only what health is for, and what an address with a signature stands for.
-    signed = path.startswith(SIGNED_PREFIX)
+    signed = path.startswith(SIGNED_PREFIXES)
     needs_token = "health" not in operation["tags"] and not signed
     operation["security"] = [{"token": []}] if needs_token else []
     answers = operation["responses"]
@@ -158,7 +176,8 @@ def _complete(operation: dict[str, Any], path: str, method: str) -> None:
         answers.update({str(status): {"description": text["description"]} for status, text in problems.WITH_JSON.items()})
     if (needs_token or signed) and "408" not in answers:
         answers.update({str(status): {"description": text["description"]} for status, text in problems.SLOW_DATABASE.items()})
-    if method == "get" and (needs_token or signed) and not path.startswith(_NEVER_KEPT) and not path.endswith(("/balance", "/export")):
+    kept = signed or (needs_token and not path.startswith(_NEVER_KEPT))
+    if method == "get" and kept and not path.endswith(("/balance", "/export")):
         answers["304"] = {"description": "You have it already: If-None-Match names its ETag."}
     for status, answer in answers.items():
         answer["headers"] = dict(_ANSWER_HEADERS)
@@ -181,7 +200,8 @@ def _document_bytes() -> bytes:
 
 
 @cache
-def _asset(name: str) -> bytes:
+def asset(name: str) -> bytes:
+    """One of ASSETS."""
     # Swagger UI travels with the fastapi-offline package: the page works without any other site.
     return resources.files("fastapi_offline").joinpath("static", name).read_bytes()
 
@@ -207,13 +227,13 @@ async def docs_start(request: Request) -> Response:
 @router.get("/docs/swagger-ui-bundle.js")
 async def docs_script(request: Request) -> Response:
     """Swagger UI."""
-    return bytes_answer(request, _asset("swagger-ui-bundle.js"), Cache.PUBLIC_DAY, media_type="text/javascript")
+    return bytes_answer(request, asset(_BUNDLE), Cache.PUBLIC_DAY, media_type="text/javascript")
 
 
 @router.get("/docs/swagger-ui.css")
 async def docs_style(request: Request) -> Response:
     """Its style."""
-    return bytes_answer(request, _asset("swagger-ui.css"), Cache.PUBLIC_DAY, media_type="text/css")
+    return bytes_answer(request, asset(_STYLE), Cache.PUBLIC_DAY, media_type="text/css")
 
 
 def main(arguments: list[str]) -> int:

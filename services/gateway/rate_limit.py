@@ -18,7 +18,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from services.gateway.circuit import CircuitBreaker
+from services.kit.circuit import CircuitBreaker
 from services.kit.redis import pseudonym
 
 log = structlog.get_logger()

@@ -60,7 +60,9 @@ async def restore_user(request: Request, key: IdempotencyKey = None) -> Response
     another id: then restore into an empty ledger. Posted to `/imports`, an export is brought back in the same way.
     """
     settings: GatewaySettings = request.app.state.settings
-    async with receive_upload(request, max_file_bytes=settings.max_file_bytes, idle_timeout_s=settings.receive_timeout_s) as upload:
+    async with receive_upload(
+        request, max_file_bytes=settings.max_file_bytes, idle_timeout_s=settings.receive_timeout_s, room=request.app.state.spool_room
+    ) as upload:
         if not is_export(upload.head()):
             raise invalid(
                 FILE_FIELD, "is no export of SCALE: send the zip of GET /api/v1/export, or a bank statement to POST /api/v1/imports"

@@ -160,7 +160,7 @@ class GatewayServer(uvicorn.Server):
         asyncio.get_running_loop().call_later(self._drain_s, setattr, self, "should_exit", True)
 
 
-async def serve(app: FastAPI, settings: GatewaySettings) -> None:
-    """Serves until SIGTERM or SIGINT."""
-    await GatewayServer(app, settings).serve()
+async def serve(app: FastAPI, settings: GatewaySettings, listener: socket.socket | None = None) -> None:
+    """Serves until SIGTERM or SIGINT; on a socket that listens already, where there is one."""
+    await GatewayServer(app, settings).serve([listener] if listener is not None else None)
     log.info("stopped")

@@ -17,6 +17,9 @@ class GatewaySettings(ProcessSettings):
     model_config = service_config("gateway")
 
     port: int = Field(8080, ge=1, le=65535, description="Port to listen on.")
+    processes: int = Field(
+        1, ge=1, le=64, validation_alias=AliasChoices("WEB_CONCURRENCY"), description="Processes that answer on that port, one core each."
+    )
     accounts_address: str = Field(
         "127.0.0.1:8081",
         validation_alias=AliasChoices("SCALE_ACCOUNTS_ADDRESS"),
@@ -32,10 +35,26 @@ class GatewaySettings(ProcessSettings):
         validation_alias=AliasChoices("SCALE_CATEGORIZATION_ADDRESS"),
         description="host:port of categorization, or any gRPC target.",
     )
+    forecasting_address: str = Field(
+        "127.0.0.1:8084",
+        validation_alias=AliasChoices("SCALE_FORECASTING_ADDRESS"),
+        description="host:port of forecasting, or any gRPC target.",
+    )
     training_address: str = Field(
         "127.0.0.1:8085",
         validation_alias=AliasChoices("SCALE_TRAINING_ADDRESS"),
         description="host:port of training, or any gRPC target.",
+    )
+    federation_address: str = Field(
+        "127.0.0.1:8086",
+        validation_alias=AliasChoices("SCALE_FEDERATION_ADDRESS"),
+        description="host:port of federation, or any gRPC target.",
+    )
+    categorization_batch_address: str | None = Field(
+        None, description="Where POST /classify/batch goes while it is up: replicas on GPUs. Default: where all of categorization goes."
+    )
+    forecasting_batch_address: str | None = Field(
+        None, description="Where POST /forecasts goes while it is up: replicas on GPUs. Default: where all of forecasting goes."
     )
 
     rate_limit: int = Field(100, ge=1, description="Requests per user (or address, without a token) and window.")
@@ -74,6 +93,9 @@ class GatewaySettings(ProcessSettings):
     heartbeat_s: float = Field(15, gt=0, description="How often a stream without news says that it is still there.")
     max_streams: int = Field(20, ge=1, description="Streams of events that one user may have open in one process.")
     receive_timeout_s: float = Field(30, gt=0, description="How long an upload may send nothing.")
+    max_spool_bytes: int = Field(
+        2048 * MEBIBYTE, ge=1, description="What all uploads in hand may take up together in one process; more are refused (503)."
+    )
 
     @property
     def confirmation_secret(self) -> bytes | None:
@@ -101,6 +123,14 @@ class GatewaySettings(ProcessSettings):
             if origin != "*" and (not separator or not scheme or not rest or "/" in rest):
                 raise ValueError(f"{origin!r} is not an origin such as https://app.example.com (no path, no slash at the end)")
         return value
+
+    @model_validator(mode="after")
+    def _processes_agree(self) -> GatewaySettings:
+        if self.processes > 1 and self.confirmation_secret is None:
+            raise ValueError(
+                "SCALE_GATEWAY_CONFIRMATION_KEY must be set where WEB_CONCURRENCY is above 1 and there is no SCALE_AUTH_SECRET"
+            )
+        return self
 
     @model_validator(mode="after")
     def _no_wildcard_in_production(self) -> GatewaySettings:

@@ -51,6 +51,28 @@ class Upload:
                 yield block[start : start + CHUNK_BYTES]
 
 
+class SpoolRoom:
+    """What all uploads in hand may take up together in this process: a disk that they fill is everybody's, and a pod that fills more than
+    its share of one is taken away with all that it answers."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._left = limit_bytes
+
+    def take(self, count: int) -> None:
+        """Raises Unavailable (SPOOL_FULL) where there is none left."""
+        if count > self._left:
+            raise _no_room()
+        self._left -= count
+
+    def give_back(self, count: int) -> None:
+        """That upload is gone."""
+        self._left += count
+
+
+def _no_room() -> Unavailable:
+    return Unavailable("There is no room for the upload; try again later.", reason="SPOOL_FULL", retry_after_s=60)
+
+
 def file_too_large(limit: int) -> InvalidArgument:
     """The error for a file over the limit."""
     return InvalidArgument(
@@ -61,34 +83,40 @@ def file_too_large(limit: int) -> InvalidArgument:
 
 
 @asynccontextmanager
-async def receive_upload(request: Request, *, max_file_bytes: int, idle_timeout_s: float) -> AsyncIterator[Upload]:
-    """Reads the form of a request; the spool is gone when the block ends.
+async def receive_upload(request: Request, *, max_file_bytes: int, idle_timeout_s: float, room: SpoolRoom) -> AsyncIterator[Upload]:
+    """Reads the form of a request; the spool, which takes its place in `room`, is gone when the block ends.
 
     Raises InvalidArgument (FILE_TOO_LARGE at the first byte above, or by the declared length before any is read), DeadlineExceeded when
-    nothing comes for `idle_timeout_s` seconds, HTTPException 415 for another content type.
+    nothing comes for `idle_timeout_s` seconds, Unavailable (SPOOL_FULL) when there is no room, HTTPException 415 for another content type.
     """
     boundary = _boundary(request)
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > max_file_bytes + _OVERHEAD_BYTES:
         raise file_too_large(max_file_bytes)
-    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES, prefix="scale-upload-") as spool:
-        form = _Form(boundary, max_file_bytes=max_file_bytes)
-        body = aiter(request.stream())
-        try:
-            while True:
-                async with asyncio.timeout(idle_timeout_s):
-                    block = await anext(body, None)
-                if block is None:
-                    break
-                for data in form.feed(block):
-                    await asyncio.to_thread(spool.write, data) if len(data) + form.file_bytes > _IN_MEMORY_BYTES else spool.write(data)
-        except TimeoutError:
-            raise DeadlineExceeded(f"Nothing of the upload came for {idle_timeout_s:g} s.", reason="UPLOAD_STALLED") from None
-        except ClientDisconnect:
-            raise asyncio.CancelledError from None
-        except OSError as error:
-            raise Unavailable("There is no room for the upload; try again later.", reason="SPOOL_FULL", retry_after_s=60) from error
-        yield form.finish(spool)
+    taken = 0
+    try:
+        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES, prefix="scale-upload-") as spool:
+            form = _Form(boundary, max_file_bytes=max_file_bytes)
+            body = aiter(request.stream())
+            try:
+                while True:
+                    async with asyncio.timeout(idle_timeout_s):
+                        block = await anext(body, None)
+                    if block is None:
+                        break
+                    for data in form.feed(block):
+                        room.take(len(data))
+                        taken += len(data)
+                        await asyncio.to_thread(spool.write, data) if len(data) + form.file_bytes > _IN_MEMORY_BYTES else spool.write(data)
+            except TimeoutError:
+                raise DeadlineExceeded(f"Nothing of the upload came for {idle_timeout_s:g} s.", reason="UPLOAD_STALLED") from None
+            except ClientDisconnect:
+                raise asyncio.CancelledError from None
+            except OSError as error:
+                raise _no_room() from error
+            yield form.finish(spool)
+    finally:
+        room.give_back(taken)
 
 
 def _boundary(request: Request) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import cast
+from typing import Any, cast
 
 from fastapi import Request
 from redis.asyncio import Redis
@@ -15,14 +15,22 @@ from scale.accounts.v1.edits_service_pb2_grpc import EditsServiceStub
 from scale.accounts.v1.rules_service_pb2_grpc import RulesServiceStub
 from scale.accounts.v1.saved_filters_service_pb2_grpc import SavedFiltersServiceStub
 from scale.accounts.v1.user_data_service_pb2_grpc import UserDataServiceStub as AccountsUserDataStub
+from scale.anomaly.v1.anomaly_service_pb2_grpc import AnomalyServiceStub
 from scale.categorization.v1.categorization_service_pb2_grpc import CategorizationServiceStub
 from scale.categorization.v1.user_data_service_pb2_grpc import UserDataServiceStub as CategorizationUserDataStub
+from scale.federation.v1.devices_service_pb2_grpc import DevicesServiceStub
+from scale.federation.v1.federated_model_service_pb2_grpc import FederatedModelServiceStub
+from scale.federation.v1.rounds_service_pb2_grpc import RoundsServiceStub
+from scale.federation.v1.user_data_service_pb2_grpc import UserDataServiceStub as FederationUserDataStub
+from scale.forecasting.v1.forecasting_service_pb2_grpc import ForecastingServiceStub
+from scale.forecasting.v1.user_data_service_pb2_grpc import UserDataServiceStub as ForecastingUserDataStub
 from scale.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub
 from scale.ingestion.v1.user_data_service_pb2_grpc import UserDataServiceStub as IngestionUserDataStub
 from scale.training.v1.model_registry_service_pb2_grpc import ModelRegistryServiceStub
 from scale.training.v1.notifications_service_pb2_grpc import NotificationsServiceStub
 from scale.training.v1.training_service_pb2_grpc import TrainingServiceStub
 from scale.training.v1.user_data_service_pb2_grpc import UserDataServiceStub as TrainingUserDataStub
+from services.gateway.preferred import PreferredClient
 from services.gateway.settings import GatewaySettings
 from services.kit.client import ServiceClient
 from services.kit.redis import connect_redis
@@ -35,13 +43,20 @@ RULES = "scale.accounts.v1.RulesService"
 SAVED_FILTERS = "scale.accounts.v1.SavedFiltersService"
 INGESTION = "scale.ingestion.v1.IngestionService"
 CATEGORIZATION = "scale.categorization.v1.CategorizationService"
+ANOMALIES = "scale.anomaly.v1.AnomalyService"
+FORECASTING = "scale.forecasting.v1.ForecastingService"
 TRAINING = "scale.training.v1.TrainingService"
 MODEL_REGISTRY = "scale.training.v1.ModelRegistryService"
 NOTIFICATIONS = "scale.training.v1.NotificationsService"
+ROUNDS = "scale.federation.v1.RoundsService"
+FEDERATED_MODEL = "scale.federation.v1.FederatedModelService"
+DEVICES = "scale.federation.v1.DevicesService"
 ACCOUNTS_USER_DATA = "scale.accounts.v1.UserDataService"
 INGESTION_USER_DATA = "scale.ingestion.v1.UserDataService"
 CATEGORIZATION_USER_DATA = "scale.categorization.v1.UserDataService"
+FORECASTING_USER_DATA = "scale.forecasting.v1.UserDataService"
 TRAINING_USER_DATA = "scale.training.v1.UserDataService"
+FEDERATION_USER_DATA = "scale.federation.v1.UserDataService"
 
 # Reads, and writes that say what shall be: a second one changes nothing. Creates carry a request id and are safe too.
 _ACCOUNTS_REPEATABLE = (
@@ -90,10 +105,16 @@ _CATEGORIZATION_REPEATABLE = (
     "DismissSuggestion",
     "GetModelInfo",
 )
+_ANOMALIES_REPEATABLE = ("StartScan", "GetScan", "ListAnomalies", "GetAnomaly", "DismissAnomaly", "ReopenAnomaly")
+_FORECASTING_REPEATABLE = ("CreateForecast", "GetForecast", "ListForecasts", "GetModelInfo")
 _TRAINING_REPEATABLE = ("StartTrainingJob", "GetTrainingJob", "ListTrainingJobs", "CancelTrainingJob", "WatchTrainingJob")
 # Not RollBackModel: where no version is named, a second one goes back twice.
 _MODEL_REGISTRY_REPEATABLE = ("ListModelVersions", "GetModelVersion", "GetLiveModelVersion", "PromoteModelVersion", "ReadArtifact")
 _NOTIFICATIONS_REPEATABLE = ("ListNotifications", "MarkNotificationsRead")
+_ROUNDS_REPEATABLE = ("StartRound", "AbortRound", "GetRound", "ListRounds", "GetFederationStatus")
+# Not RollBackFederatedModel: each adds a version.
+_FEDERATED_MODEL_REPEATABLE = ("GetFederatedModel", "ListFederatedModelVersions", "PromoteFederatedModel", "ReadModelPart")
+_DEVICES_REPEATABLE = ("ListDevices", "RevokeDevice")
 
 
 @dataclass(frozen=True)
@@ -108,14 +129,26 @@ class Upstreams:
     saved_filters: ServiceClient
     ingestion: ServiceClient
     categorization: ServiceClient
+    classifying_batches: PreferredClient
+    forecasting: ServiceClient
+    creating_forecasts: PreferredClient
+    anomalies: ServiceClient
     training: ServiceClient
     model_registry: ServiceClient
     notifications: ServiceClient
+    rounds: ServiceClient
+    federated_model: ServiceClient
+    devices: ServiceClient
     accounts_user_data: ServiceClient
     ingestion_user_data: ServiceClient
     categorization_user_data: ServiceClient
+    forecasting_user_data: ServiceClient
     training_user_data: ServiceClient
+    federation_user_data: ServiceClient
     redis: Redis | None
+    """Where queue and events are."""
+    cache: Redis | None
+    """Where the rate limiter counts; the same client where one server has it all."""
 
     def user_data(self) -> dict[str, ServiceClient]:
         """Of every service that stores users' data, in the order in which it is brought back; it is erased in the opposite one."""
@@ -123,25 +156,41 @@ class Upstreams:
             "accounts": self.accounts_user_data,
             "ingestion": self.ingestion_user_data,
             "categorization": self.categorization_user_data,
+            "forecasting": self.forecasting_user_data,
             "training": self.training_user_data,
+            "federation": self.federation_user_data,
         }
 
     async def close(self) -> None:
         """Closes every connection."""
         for field in fields(self):
             client = getattr(self, field.name)
-            if isinstance(client, ServiceClient):
+            if isinstance(client, ServiceClient | PreferredClient):
                 await client.close()
-        if self.redis is not None:
-            await self.redis.aclose()
+        for redis in {one for one in (self.redis, self.cache) if one is not None}:
+            await redis.aclose()
 
 
-def connect(settings: GatewaySettings, redis: Redis | None) -> Upstreams:
+def connect(settings: GatewaySettings, redis: Redis | None, cache: Redis | None = None) -> Upstreams:
     """Channels that connect at the first call and again whenever a service is back. Needs a running event loop.
 
     No circuit breaker on top: a channel without a connection fails its calls at once and tries again every second, which is back within the
     five seconds that a restart takes; a breaker with the 30 s of REL-10 would answer 503 for longer than the outage lasts.
     """
+    categorization = ServiceClient(
+        CategorizationServiceStub,
+        settings.categorization_address,
+        service=CATEGORIZATION,
+        idempotent=_CATEGORIZATION_REPEATABLE,
+        timeout_s=settings.timeout_s,
+    )
+    forecasting = ServiceClient(
+        ForecastingServiceStub,
+        settings.forecasting_address,
+        service=FORECASTING,
+        idempotent=_FORECASTING_REPEATABLE,
+        timeout_s=settings.timeout_s,
+    )
     return Upstreams(
         accounts=ServiceClient(
             AccountsServiceStub,
@@ -192,11 +241,17 @@ def connect(settings: GatewaySettings, redis: Redis | None) -> Upstreams:
             idempotent=_INGESTION_REPEATABLE,
             timeout_s=settings.timeout_s,
         ),
-        categorization=ServiceClient(
-            CategorizationServiceStub,
-            settings.categorization_address,
-            service=CATEGORIZATION,
-            idempotent=_CATEGORIZATION_REPEATABLE,
+        categorization=categorization,
+        classifying_batches=PreferredClient(
+            categorization, _on_gpus(CategorizationServiceStub, settings.categorization_batch_address, CATEGORIZATION)
+        ),
+        forecasting=forecasting,
+        creating_forecasts=PreferredClient(forecasting, _on_gpus(ForecastingServiceStub, settings.forecasting_batch_address, FORECASTING)),
+        anomalies=ServiceClient(
+            AnomalyServiceStub,
+            settings.forecasting_address,
+            service=ANOMALIES,
+            idempotent=_ANOMALIES_REPEATABLE,
             timeout_s=settings.timeout_s,
         ),
         training=ServiceClient(
@@ -220,6 +275,27 @@ def connect(settings: GatewaySettings, redis: Redis | None) -> Upstreams:
             idempotent=_NOTIFICATIONS_REPEATABLE,
             timeout_s=settings.timeout_s,
         ),
+        rounds=ServiceClient(
+            RoundsServiceStub,
+            settings.federation_address,
+            service=ROUNDS,
+            idempotent=_ROUNDS_REPEATABLE,
+            timeout_s=settings.timeout_s,
+        ),
+        federated_model=ServiceClient(
+            FederatedModelServiceStub,
+            settings.federation_address,
+            service=FEDERATED_MODEL,
+            idempotent=_FEDERATED_MODEL_REPEATABLE,
+            timeout_s=settings.timeout_s,
+        ),
+        devices=ServiceClient(
+            DevicesServiceStub,
+            settings.federation_address,
+            service=DEVICES,
+            idempotent=_DEVICES_REPEATABLE,
+            timeout_s=settings.timeout_s,
+        ),
         accounts_user_data=ServiceClient(
             AccountsUserDataStub,
             settings.accounts_address,
@@ -238,21 +314,38 @@ def connect(settings: GatewaySettings, redis: Redis | None) -> Upstreams:
             service=CATEGORIZATION_USER_DATA,
             timeout_s=settings.timeout_s,
         ),
+        forecasting_user_data=ServiceClient(
+            ForecastingUserDataStub,
+            settings.forecasting_address,
+            service=FORECASTING_USER_DATA,
+            timeout_s=settings.timeout_s,
+        ),
         training_user_data=ServiceClient(
             TrainingUserDataStub,
             settings.training_address,
             service=TRAINING_USER_DATA,
             timeout_s=settings.timeout_s,
         ),
+        federation_user_data=ServiceClient(
+            FederationUserDataStub,
+            settings.federation_address,
+            service=FEDERATION_USER_DATA,
+            timeout_s=settings.timeout_s,
+        ),
         redis=redis,
+        cache=cache,
     )
 
 
-def redis_from(settings: GatewaySettings) -> Redis | None:
-    """The client of the configured Redis, or None."""
-    if settings.redis_url is None:
-        return None
-    return connect_redis(settings.redis_url.get_secret_value(), connect_timeout_s=settings.redis_timeout_s)
+def _on_gpus(stub_class: Any, address: str | None, service: str) -> ServiceClient | None:
+    return ServiceClient(stub_class, address, service=service) if address else None
+
+
+def redis_from(settings: GatewaySettings) -> tuple[Redis | None, Redis | None]:
+    """The clients of queue and cache; the same one twice where both are one server."""
+    urls = (settings.redis_url.get_secret_value() if settings.redis_url else None, settings.cache_address)
+    clients = {url: connect_redis(url, connect_timeout_s=settings.redis_timeout_s) for url in urls if url}
+    return clients.get(urls[0] or ""), clients.get(urls[1] or "")
 
 
 def upstreams(request: Request) -> Upstreams:

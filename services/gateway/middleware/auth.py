@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.gateway.errors import problem_of, send_problem
-from services.gateway.exchange import OPEN_PATHS, SIGNED_PREFIX, exchange_of
+from services.gateway.exchange import OPEN_PATHS, SIGNED_PREFIXES, exchange_of
 from services.kit import context
 from services.kit.auth import Identity
 from services.kit.errors import PermissionDenied, ScaleError, Unauthenticated
@@ -24,7 +24,7 @@ class AuthMiddleware:
             await self._app(scope, receive, send)
             return
         exchange = exchange_of(scope)
-        if scope["path"].startswith(SIGNED_PREFIX):
+        if scope["path"].startswith(SIGNED_PREFIXES):
             # Whoever else it may be: the address says what it is good for.
             context.bind_identity(None)
             await self._app(scope, receive, send)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from opentelemetry.trace import SpanKind
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.gateway.exchange import Exchange, attach, header, route_of
 from services.gateway.middleware.access_log import write_access_line
 from services.gateway.security_headers import API_HEADERS, DOCS_HEADERS
-from services.kit import context
+from services.kit import context, tracing
 from services.kit.interceptors import valid_request_id
 from services.kit.telemetry import HTTP_LATENCY, HTTP_RUNNING
 
@@ -37,6 +38,9 @@ class RequestIdMiddleware:
         attach(scope, exchange)
         context.bind_request_id(exchange.request_id)
         context.bind_identity(None)
+        # A trace of our own: whoever asks shall not decide what is collected here.
+        caller = {"traceparent": header(scope, b"traceparent") or ""}
+        span = tracing.begin(scope["method"], SpanKind.SERVER, {"http.request.method": scope["method"]}, link=caller)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -61,5 +65,8 @@ class RequestIdMiddleware:
             if observer is None:
                 observer = self._latency[key] = HTTP_LATENCY.labels(*key)
             observer.observe(exchange.elapsed_s)
+            if span is not None:
+                span.update_name(f"{scope['method']} {key[0]}")
+                tracing.finish(span, {"http.route": key[0], "http.response.status_code": key[2]}, failed=key[2] >= 500)
             if not exchange.logged:
                 write_access_line(scope, exchange)

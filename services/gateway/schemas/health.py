@@ -47,6 +47,9 @@ class Dependency(Output):
     model: str | None = Field(
         None, description="Of a service with a model: its version, or `fallback` while rules answer in its place; absent elsewhere."
     )
+    worker: Literal["up", "down"] | None = Field(
+        None, description="Whether a worker takes the tasks of the service; absent elsewhere and while Redis does not answer."
+    )
 
 
 class Readiness(Output):
@@ -58,6 +61,8 @@ class Readiness(Output):
             "examples": [
                 {
                     "state": "ready",
+                    "rung": "full",
+                    "degradations": [],
                     "dependencies": {
                         "redis": {"status": "up", "latency_ms": 0.4},
                         "accounts": {
@@ -81,4 +86,11 @@ class Readiness(Output):
     state: Literal["ready", "degraded", "unavailable"] = Field(
         description="ready; degraded: requests are answered, without what is down; unavailable: the ledger cannot be read."
     )
+    rung: Literal["full", "uncached", "paused", "unlimited", "errors", "maintenance"] = Field(
+        description="The lowest rung of the ladder that is reached. full: nothing is lost; uncached: Redis is too slow to be waited for, "
+        "answers are right and slower; paused: nobody takes a service's work in the background, which waits; unlimited: without Redis, "
+        "requests are counted per process; errors: calls that need what is down answer 503, all others work; maintenance: no service "
+        "answers, every call is a 503."
+    )
+    degradations: list[str] = Field(description="What does not work as usual, one sentence for each rung that is reached; the worst first.")
     dependencies: dict[str, Dependency] = Field(description="By name.")

@@ -88,10 +88,3 @@ class RolledBack(Output):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"live": None}]})
 
     live: ModelVersion | None = Field(description="The version that is live now; null where the model that comes with SCALE answers.")
-
-
-class ArtifactQuery(Input):
-    """The permission that an address carries."""
-
-    expires: int = Field(ge=0, le=9_223_372_036_854_775_807, description="Until when it is good, in Unix seconds.", examples=[1769934631])
-    signature: str = Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9._-]+$", description="As it was handed out.")

@@ -36,7 +36,10 @@ _FAILURE: dict[str, Any] = {
     "message": "There is nothing to learn from yet: correct at least 20 payments first.",
     "reason": "TOO_FEW_EXAMPLES",
 }
-_MODEL = "What is trained: `categorizer`, your own, or `categorizer-global`, which everybody begins with, for administrators."
+_MODEL = (
+    "What is trained: `categorizer`, your own; or, for administrators, `categorizer-global`, which everybody begins with, or "
+    "`forecaster-global`, with which everybody's forecasts are made."
+)
 
 
 class NewTrainingJob(Input):
