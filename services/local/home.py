@@ -22,12 +22,13 @@ LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8080
 
 # Offset of each service's port from the gateway's, and of each process's metrics: a service's own + 20, its worker's + 30.
-SERVICE_OFFSETS = {"gateway": 0, "accounts": 1, "ingestion": 2, "categorization": 3, "training": 5}
+SERVICE_OFFSETS = {"gateway": 0, "accounts": 1, "ingestion": 2, "categorization": 3, "forecasting": 4, "training": 5, "federation": 6}
 METRICS_OFFSETS = {name: 20 + offset for name, offset in SERVICE_OFFSETS.items()} | {
-    f"{name}-worker": 30 + offset for name, offset in SERVICE_OFFSETS.items() if name != "gateway"
+    "beat" if name == "gateway" else f"{name}-worker": 30 + offset for name, offset in SERVICE_OFFSETS.items()
 }
 POSTGRES_OFFSET = 10
 REDIS_OFFSET = 11
+PGBOUNCER_OFFSET = 12
 # How many ports free_port_base hands out together.
 PORT_FAMILY = 50
 
@@ -64,6 +65,10 @@ class Ports:
     @property
     def redis(self) -> int:
         return self.base + REDIS_OFFSET
+
+    @property
+    def pgbouncer(self) -> int:
+        return self.base + PGBOUNCER_OFFSET
 
     def service(self, name: str) -> int:
         return self.base + SERVICE_OFFSETS[name]
@@ -201,9 +206,18 @@ class LocalHome:
     def control_socket(self) -> Path:
         """Where the supervisor listens: in the home, or in a private temporary folder where that path is too long."""
         inside = self.run / "supervisor.sock"
-        if len(os.fsencode(inside)) <= _LONGEST_SOCKET_PATH:
+        if _is_short(inside):
             return inside
-        return Path(tempfile.mkdtemp(prefix="scale-")) / "supervisor.sock"
+        # The temporary folder may lie deep itself, as on a Mac.
+        folder = Path(tempfile.mkdtemp(prefix="scale-"))
+        if not _is_short(folder / inside.name):
+            folder.rmdir()
+            folder = Path(tempfile.mkdtemp(prefix="scale-", dir="/tmp"))  # nosec B108  # mkdtemp makes it for its owner alone
+        return folder / inside.name
+
+
+def _is_short(socket: Path) -> bool:
+    return len(os.fsencode(socket)) <= _LONGEST_SOCKET_PATH
 
 
 def write_private(path: Path, content: str) -> None:

@@ -9,19 +9,23 @@ import importlib.util
 import os
 import pwd
 import secrets
+import shlex
 import shutil
 import subprocess  # nosec B404  # no shell is ever used
+import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
-from services.local.home import LOOPBACK, LocalHome, write_private
+from services.local.home import LOOPBACK, REPOSITORY, LocalHome, write_private
 from services.local.launch import end_orphans, missing_rights
 from services.local.problem import LocalProblem
 from services.local.program import STORES, Program
 
 SUPERUSER = "postgres"
 MIGRATOR = "scale_migrator"
+BACKUP_ROLE = "scale_backup"
 DATABASE = "scale"
 
 # For a small machine: memory for the working set of one household to one team, and few surprises.
@@ -51,6 +55,9 @@ _SETTINGS = {
 }
 _THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
+# Where the user wants backups. A segment is archived once it is full, or a minute old; a base backup still finds the log of its time.
+_ARCHIVING = {"archive_mode": "on", "archive_timeout": "60", "wal_keep_size": "1GB"}
+
 _PREPARE_SERVER = r"""
 \getenv migrator SCALE_MIGRATOR
 \getenv verifier SCALE_MIGRATOR_VERIFIER
@@ -61,6 +68,15 @@ ALTER ROLE :"migrator" LOGIN NOSUPERUSER NOCREATEDB CREATEROLE BYPASSRLS NOREPLI
 SELECT format('CREATE DATABASE %I OWNER %I', :'database', :'migrator')
  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database') \gexec
 """
+
+# Reads the whole cluster, as it lies on the disk, and no table: for python -m operations.backup.
+_PREPARE_BACKUP = r"""
+\getenv role SCALE_ROLE
+\getenv verifier SCALE_ROLE_VERIFIER
+SELECT format('CREATE ROLE %I', :'role') WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'role') \gexec
+ALTER ROLE :"role" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS REPLICATION PASSWORD :'verifier';
+GRANT pg_monitor TO :"role";
+"""  # nosec B105  # no password in it
 
 # Extensions that only a superuser may add, where the server has them at all.
 _PREPARE_DATABASE = r"""
@@ -77,12 +93,18 @@ SELECT format('ALTER ROLE %I PASSWORD %L', rolname, :'verifier') FROM pg_roles W
 
 
 class EmbeddedPostgres:
-    """One cluster in SCALE_HOME/postgres on one port. `durable=False` gives up crash safety for speed, for tests."""
+    """One cluster in SCALE_HOME/postgres on one port. `durable=False` gives up crash safety for speed, for tests.
 
-    def __init__(self, home: LocalHome, port: int, *, durable: bool = True) -> None:
+    `backup`: what `python -m operations.backup` needs in its environment, SCALE_BACKUP_URL among it, where the log is to be archived.
+    """
+
+    def __init__(self, home: LocalHome, port: int, *, durable: bool = True, backup: Mapping[str, str] | None = None) -> None:
         self.home = home
         self.port = port
-        self._settings = dict(_SETTINGS) if durable else _SETTINGS | _THROWAWAY
+        self._backup = dict(backup or {})
+        self._settings = _SETTINGS | ({} if durable else _THROWAWAY)
+        if self._backup:
+            self._settings |= _ARCHIVING | {"archive_command": archive_command(self.home.postgres)}
         self._bin = binaries()
 
     def url(self, role: str, database: str = DATABASE) -> str:
@@ -97,11 +119,11 @@ class EmbeddedPostgres:
         return Program(
             name="postgres",
             argv=argv,
-            environment=_environment(),
+            environment=_environment() | self._backup,
             stop_signal="INT",
             stop_wait_s=30,
             stop_stage=STORES,
-            user=_server_user(),
+            user=server_user(),
             clear_orphans_of=str(self.home.postgres),
         )
 
@@ -115,7 +137,7 @@ class EmbeddedPostgres:
         building.mkdir(mode=0o700)
         password_file = self.home.run / "initdb-password"
         write_private(password_file, self.home.secret(f"postgres:{SUPERUSER}"))
-        user = _server_user()
+        user = server_user()
         if user is not None:
             os.chown(building, user, user)
             os.chown(password_file, user, user)
@@ -160,6 +182,14 @@ class EmbeddedPostgres:
         values = {"SCALE_MIGRATOR": MIGRATOR, "SCALE_MIGRATOR_VERIFIER": verifier, "SCALE_DATABASE": DATABASE}
         self.execute(_PREPARE_SERVER, role=SUPERUSER, database="postgres", values=values)
         self.execute(_PREPARE_DATABASE, role=SUPERUSER)
+        if self._backup:
+            verifier = scram_verifier(self.home.secret(f"postgres:{BACKUP_ROLE}"))
+            self.execute(_PREPARE_BACKUP, role=SUPERUSER, values={"SCALE_ROLE": BACKUP_ROLE, "SCALE_ROLE_VERIFIER": verifier})
+
+    def prepare_archive(self) -> None:
+        """Makes the folder that the log is archived to, where the user wants that and it is one."""
+        if self._backup:
+            make_archive_folder(self._backup["SCALE_BACKUP_URL"])
 
     def set_password(self, role: str) -> None:
         """As the migration role: gives a service's role this home's password, where that role exists."""
@@ -175,6 +205,28 @@ class EmbeddedPostgres:
         if done.returncode != 0:
             raise LocalProblem(f"PostgreSQL on port {self.port} refused, as role {role}: {done.stderr.strip()}")
         return done.stdout
+
+
+def archive_command(cluster: Path) -> str:
+    """What PostgreSQL runs for each finished segment of the log of that data folder."""
+    words = [sys.executable, "-m", "operations.backup", "archive", f"{cluster}/"]
+    script = f"cd {shlex.quote(str(REPOSITORY))} && exec {shlex.join(words)}"
+    # PostgreSQL replaces %p, and takes %% for a percent sign.
+    return script.replace("%", "%%") + "%p"
+
+
+def make_archive_folder(url: str) -> None:
+    """Where backups go to a folder, the server writes its log there as the user that it runs as. Raises LocalProblem."""
+    parts = urlsplit(url)
+    if parts.scheme != "file":
+        return
+    folder, user = Path(unquote(parts.path)) / "wal", server_user()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if user is not None:
+            os.chown(folder, user, user)
+    except OSError as error:
+        raise LocalProblem(f"{folder} cannot be used for backups: {error.strerror} ({error.filename}).") from error
 
 
 def scram_verifier(password: str, iterations: int = 4096) -> str:
@@ -198,7 +250,7 @@ def binaries() -> Path:
     return folder
 
 
-def _server_user() -> int | None:
+def server_user() -> int | None:
     """Which user PostgreSQL becomes: it refuses root, so root's server runs as nobody. None: stay who we are."""
     if os.geteuid() != 0:
         return None

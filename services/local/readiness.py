@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import os
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from services.kit.tls import ClientTls
+from services.local.environment import client_tls, scheme_of
 from services.local.home import LOOPBACK, SERVICE_OFFSETS, Ports
 from services.local.problem import LocalProblem
 from services.local.supervise import Supervisor
@@ -18,16 +21,22 @@ _TOO_MANY_STARTS = 4
 _HEARTBEAT_KEEPS_S = 15
 
 
-def wait_for_services(supervisor: Supervisor, services: Sequence[str], ports: Ports, deadline: float) -> None:
-    """Waits until every service is ready; raises LocalProblem naming the one that is not, with the end of its log."""
+def wait_for_services(
+    supervisor: Supervisor, services: Sequence[str], ports: Ports, deadline: float, outer: Mapping[str, str] = os.environ
+) -> None:
+    """Waits until every service is ready; raises LocalProblem naming the one that is not, with the end of its log. `outer` is the user's
+    environment. A gateway before a part of the services is ready when it answers: it would wait for the others in vain."""
+    whole = set(services) >= set(SERVICE_OFFSETS)
     starts: dict[str, set[int]] = defaultdict(set)
     waiting = list(services)
     while waiting:
         processes = supervisor.processes()
         for service in list(waiting):
             starts[service].add(int(processes[service]["pid"]))
-            if service in SERVICE_OFFSETS:
-                ready = service_is_ready(service, ports)
+            if service == "gateway" and not whole:
+                ready = gateway_answers(ports, "/health")
+            elif service in SERVICE_OFFSETS:
+                ready = service_is_ready(service, ports, outer)
             else:
                 ready = worker_is_ready(supervisor.home.heartbeat(service), processes[service]["start"])
             if ready:
@@ -40,11 +49,12 @@ def wait_for_services(supervisor: Supervisor, services: Sequence[str], ports: Po
         time.sleep(0.05 if waiting else 0)
 
 
-def service_is_ready(service: str, ports: Ports) -> bool:
-    """One probe: GET /ready at the gateway, the gRPC health protocol at every other service."""
+def service_is_ready(service: str, ports: Ports, outer: Mapping[str, str] = os.environ) -> bool:
+    """One probe: GET /ready at the gateway, the gRPC health protocol at every other service, over TLS where it has a certificate."""
     if service == "gateway":
-        return _http_is_ready(ports.service(service))
-    return _grpc_is_serving(f"{LOOPBACK}:{ports.service(service)}")
+        return gateway_answers(ports, "/ready")
+    tls = client_tls(outer) if scheme_of(service, outer) else None
+    return _grpc_is_serving(f"{LOOPBACK}:{ports.service(service)}", tls)
 
 
 def worker_is_ready(heartbeat: Path, started: float) -> bool:
@@ -57,11 +67,12 @@ def worker_is_ready(heartbeat: Path, started: float) -> bool:
     return touched > max(started, time.time() - _HEARTBEAT_KEEPS_S)
 
 
-def _http_is_ready(port: int) -> bool:
+def gateway_answers(ports: Ports, path: str, *, timeout_s: float = 5) -> bool:
+    """Whether the gateway answers 200."""
     # Not httpx, whose every request without a session loads the certificates of all the world: 20 ms each, twenty times a second.
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
+    connection = http.client.HTTPConnection(LOOPBACK, ports.service("gateway"), timeout=timeout_s)
     try:
-        connection.request("GET", "/ready")
+        connection.request("GET", path)
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False
@@ -69,12 +80,19 @@ def _http_is_ready(port: int) -> bool:
         connection.close()
 
 
-def _grpc_is_serving(address: str) -> bool:
+def _grpc_is_serving(address: str, tls: ClientTls | None) -> bool:
     # Here, because a start of the servers alone need not pay for gRPC's import.
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-    with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+    from services.kit.credentials import channel_credentials
+
+    options = [("grpc.enable_http_proxy", 0)]
+    try:
+        opened = grpc.insecure_channel(address, options) if tls is None else grpc.secure_channel(address, channel_credentials(tls), options)
+    except ValueError as error:
+        raise LocalProblem(f"SCALE_TLS_CA_FILE, _CERT_FILE or _KEY_FILE: {error}") from error
+    with opened as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=1)
         except grpc.RpcError:

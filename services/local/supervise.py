@@ -22,7 +22,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from services.local.home import LocalHome, write_private
 from services.local.problem import LocalProblem
-from services.local.program import Program
+from services.local.program import STORES, Program
 
 # Paths are relative to the home, supervisord's working directory: it expands % in some values twice, in others once.
 _HEAD = """\
@@ -45,10 +45,16 @@ childlogdir=logs
 {user}
 """
 
+# The one of the highest priority is stopped first, all its programs at once, also when nobody is left to say so.
+_GROUP = """
+[group:{name}]
+programs={programs}
+priority={priority}
+"""
+
 _PROGRAM = """
 [program:{name}]
 command={command}
-priority={priority}
 autostart=false
 autorestart=true
 startsecs=0
@@ -69,17 +75,14 @@ class Supervisor:
         self.home = home
         self._socket = home.control_socket()
         self._process: subprocess.Popen[bytes] | None = None
-        self._stages: list[list[str]] = []
+        self._groups: dict[str, str] = {}
 
     def start(self, programs: Sequence[Program]) -> None:
         """Starts supervisord with these programs known but not running.
 
         Call it from the main thread: the kernel ties supervisord's life to the thread that started it.
         """
-        self._stages = [
-            [program.name for program in programs if program.stop_stage == stage]
-            for stage in sorted({program.stop_stage for program in programs})
-        ]
+        self._groups = {program.name: f"stage{program.stop_stage}" for program in programs}
         configuration = self.home.run / "supervisord.conf"
         write_private(configuration, self._configuration(programs))
         self._socket.unlink(missing_ok=True)
@@ -112,7 +115,11 @@ class Supervisor:
 
     def run(self, name: str) -> None:
         """Starts one program, which is then kept alive."""
-        self._call("supervisor.startProcess", name, False)
+        self._call("supervisor.startProcess", f"{self._groups[name]}:{name}", False)
+
+    def halt(self, name: str) -> None:
+        """Stops one program as an operator would; it stays down until `run`."""
+        self._call("supervisor.stopProcess", f"{self._groups[name]}:{name}", True)
 
     def processes(self) -> dict[str, dict[str, Any]]:
         """Every program by name, with supervisord's `statename`, `pid` (0: none) and `exitstatus`."""
@@ -131,10 +138,6 @@ class Supervisor:
         """Stops every program, stage by stage, then supervisord. Safe to call twice."""
         if self._process is None:
             return
-        # By itself, supervisord would stop one program after the other.
-        with suppress(OSError, xmlrpc.client.Error, http.client.HTTPException):
-            for stage in self._stages:
-                self._stop_together(stage)
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             # Bounded: supervisord kills each program that outstays its stop_wait_s. It looks around once a second, and
@@ -147,14 +150,6 @@ class Supervisor:
         self._socket.unlink(missing_ok=True)
         if self._socket.parent != self.home.run:
             self._socket.parent.rmdir()
-
-    def _stop_together(self, names: Sequence[str]) -> None:
-        for name in names:
-            with suppress(xmlrpc.client.Fault):  # it does not run
-                self._call("supervisor.stopProcess", name, False)
-        # Bounded, as the end of supervisord itself.
-        while any(process["pid"] for name, process in self.processes().items() if name in names):
-            time.sleep(0.05)
 
     def log_tail(self, name: str, lines: int = 15) -> str:
         """The end of a program's log."""
@@ -173,11 +168,13 @@ class Supervisor:
         inside = self._socket.is_relative_to(self.home.path)
         socket = self._socket.relative_to(self.home.path) if inside else self._socket
         text = _HEAD.format(socket=_escaped(str(socket)), user=user)
-        for priority, program in enumerate(programs, start=1):
+        for stage in {program.stop_stage for program in programs}:
+            names = [program.name for program in programs if program.stop_stage == stage]
+            text += _GROUP.format(name=self._groups[names[0]], programs=",".join(names), priority=STORES - stage + 1)
+        for program in programs:
             text += _PROGRAM.format(
                 name=program.name,
                 command=" ".join(_quoted(part) for part in program.command(self.home)),
-                priority=priority,
                 stop_signal=program.stop_signal,
                 stop_wait_s=program.stop_wait_s,
             )

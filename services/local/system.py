@@ -18,13 +18,16 @@ from services.local import readiness
 from services.local.environment import (
     BEAT,
     DATABASE_SERVICES,
+    backup_environment,
     migration_environment,
     outside_database_urls,
+    scheme_of,
     service_environment,
     working_directory,
 )
 from services.local.home import LOOPBACK, METRICS_OFFSETS, SERVICE_OFFSETS, LocalHome, Ports, is_free
 from services.local.leftovers import end_leftovers
+from services.local.pgbouncer import PROGRAM_SETTING, EmbeddedPgBouncer
 from services.local.postgres import MIGRATOR, SUPERUSER, EmbeddedPostgres
 from services.local.problem import LocalProblem
 from services.local.program import CALLERS, SERVERS, Program
@@ -37,6 +40,10 @@ SERVICES = (
     "accounts-worker",
     "categorization",
     "categorization-worker",
+    "federation",
+    "federation-worker",
+    "forecasting",
+    "forecasting-worker",
     "ingestion",
     "ingestion-worker",
     "training",
@@ -48,6 +55,8 @@ SERVICES = (
 SCHEDULES = (
     "services.accounts.schedule",
     "services.categorization.schedule",
+    "services.federation.schedule",
+    "services.forecasting.schedule",
     "services.ingestion.schedule",
     "services.training.schedule",
 )
@@ -75,11 +84,13 @@ class LocalSystem:
     ) -> None:
         self.home = home if isinstance(home, LocalHome) else LocalHome(home)
         self.ports = Ports(port)
-        self._environment = environment
+        self.environment = environment
         self._report = report or (lambda step, seconds: None)
         self._outside_urls = outside_database_urls(environment)
         self._outside_redis = environment.get("SCALE_REDIS_URL") or None
-        self.postgres = None if self._outside_urls else EmbeddedPostgres(self.home, self.ports.postgres, durable=durable)
+        backup = backup_environment(environment)
+        self.postgres = None if self._outside_urls else EmbeddedPostgres(self.home, self.ports.postgres, durable=durable, backup=backup)
+        self.pgbouncer = self._pgbouncer() if environment.get(PROGRAM_SETTING) else None
         self.redis = None if self._outside_redis else EmbeddedRedis(self.home, self.ports.redis, durable=durable)
         self._supervisor: Supervisor | None = None
         self._services: tuple[str, ...] = ()
@@ -97,7 +108,7 @@ class LocalSystem:
     @property
     def migrator_url(self) -> str:
         """The migration role: owns the tables, not a superuser."""
-        return self._environment.get("SCALE_DATABASE_URL") or _embedded(self.postgres).url(MIGRATOR)
+        return self.environment.get("SCALE_DATABASE_URL") or _embedded(self.postgres).url(MIGRATOR)
 
     @property
     def superuser_url(self) -> str:
@@ -105,14 +116,18 @@ class LocalSystem:
         return _embedded(self.postgres).url(SUPERUSER)
 
     def service_url(self, service: str) -> str:
-        """The database URL of one service's role."""
+        """The database URL of one service's role, past PgBouncer."""
         if self._outside_urls:
             return self._outside_urls[service]
         return _embedded(self.postgres).url(f"scale_{service}")
 
+    def _asked_at(self, service: str) -> str:
+        """Where a service's processes find their database: PgBouncer, where there is one."""
+        return self.pgbouncer.url(f"scale_{service}") if self.pgbouncer is not None else self.service_url(service)
+
     def service_address(self, service: str) -> str:
-        """host:port of a gRPC service."""
-        return f"{LOOPBACK}:{self.ports.service(service)}"
+        """host:port of a gRPC service, behind grpcs:// where it has a certificate."""
+        return f"{scheme_of(service, self.environment)}{LOOPBACK}:{self.ports.service(service)}"
 
     def pid(self, name: str) -> int:
         """The pid of postgres, redis, or one of SERVICES as it runs now; 0 while it is down."""
@@ -158,6 +173,14 @@ class LocalSystem:
             supervisor.stop()
         self.home.unlock()
 
+    def halt(self, name: str) -> None:
+        """Stops one program, which stays down until `run`: for tests of what happens meanwhile."""
+        _embedded(self._supervisor).halt(name)
+
+    def run(self, name: str) -> None:
+        """Starts a program that was halted."""
+        _embedded(self._supervisor).run(name)
+
     def watch(self) -> None:
         """Returns only by an exception (Ctrl-C). supervisord keeps the programs up, this keeps supervisord up."""
         while True:
@@ -174,7 +197,10 @@ class LocalSystem:
             with self._step("Make the database cluster") as silent:
                 silent.unless(self.postgres.create_cluster())
             self.postgres.end_orphans()
+            self.postgres.prepare_archive()
             servers.append(self.postgres.program())
+        if self.pgbouncer is not None:
+            servers.append(self.pgbouncer.program())
         if self.redis is not None:
             servers.append(self.redis.program())
         self._supervisor = Supervisor(self.home)
@@ -190,7 +216,7 @@ class LocalSystem:
             with self._step("Start " + ", ".join(self._services)):
                 for service in self._services:
                     self._supervisor.run(service)
-                readiness.wait_for_services(self._supervisor, self._services, self.ports, deadline)
+                readiness.wait_for_services(self._supervisor, self._services, self.ports, deadline, self.environment)
 
     def _wait_for_servers(self, deadline: float) -> None:
         supervisor = _embedded(self._supervisor)
@@ -198,6 +224,8 @@ class LocalSystem:
             if not self.postgres.wait_until_ready(deadline):
                 raise LocalProblem(f"PostgreSQL did not start. The end of its log:\n{supervisor.log_tail('postgres')}")
             self.postgres.prepare()
+        if self.pgbouncer is not None and not self.pgbouncer.wait_until_ready(deadline):
+            raise LocalProblem(f"PgBouncer did not start. The end of its log:\n{supervisor.log_tail('pgbouncer')}")
         if self.redis is not None and not self.redis.wait_until_ready(deadline):
             raise LocalProblem(f"Redis did not start. The end of its log:\n{supervisor.log_tail('redis')}")
 
@@ -208,7 +236,7 @@ class LocalSystem:
                 check=False,
                 args=[sys.executable, "-m", "migrations", "upgrade"],
                 cwd=working_directory(),
-                env=migration_environment(self.migrator_url, self._environment),
+                env=migration_environment(self.migrator_url, self.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -218,6 +246,14 @@ class LocalSystem:
             if self.postgres is not None:
                 for service in DATABASE_SERVICES:
                     self.postgres.set_password(f"scale_{service}")
+
+    def _pgbouncer(self) -> EmbeddedPgBouncer:
+        if self.postgres is None:
+            raise LocalProblem(f"{PROGRAM_SETTING} goes before the embedded PostgreSQL, and a server of your own is in use.")
+        roles = [f"scale_{service}" for service in DATABASE_SERVICES]
+        return EmbeddedPgBouncer(
+            self.home, self.ports.pgbouncer, postgres_port=self.ports.postgres, roles=roles, environment=self.environment
+        )
 
     def _program(self, process: str) -> Program:
         service, _, role = process.partition("-")
@@ -231,9 +267,10 @@ class LocalSystem:
                 process,
                 home=self.home,
                 ports=self.ports,
-                database_url=self.service_url(service) if service in DATABASE_SERVICES else None,
+                database_url=self._asked_at(service) if service in DATABASE_SERVICES else None,
+                session_url=self.service_url(service) if self.pgbouncer is not None and service in DATABASE_SERVICES else None,
                 redis_url=self.redis_url,
-                outer=self._environment,
+                outer=self.environment,
             ),
             directory=working_directory(),
             stop_stage=CALLERS if role or process in (BEAT, "gateway") else SERVERS,
@@ -244,6 +281,8 @@ class LocalSystem:
         wanted |= {f"metrics of {name}": self.ports.metrics(name) for name in self._services if name in METRICS_OFFSETS}
         if self.postgres is not None:
             wanted["PostgreSQL"] = self.ports.postgres
+        if self.pgbouncer is not None:
+            wanted["PgBouncer"] = self.ports.pgbouncer
         if self.redis is not None:
             wanted["Redis"] = self.ports.redis
         taken = [f"{port} ({name}{_holder(port)})" for name, port in wanted.items() if not is_free(port)]
