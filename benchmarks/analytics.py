@@ -13,23 +13,21 @@ import asyncio
 import json
 import os
 import statistics
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import date
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
-from benchmarks.running import new_user, note
+from benchmarks.running import new_user, note, running_system
 from services.accounts.analytics.domain import CategoryStatisticsFilters, MonthlySummaryFilters
 from services.accounts.analytics.repository import PostgresAnalyticsRepository
 from services.kit.cache import Cache
 from services.kit.postgres import Database
 from services.kit.settings import DatabaseSettings
-from services.local import LocalSystem, free_port_base
+from services.local import LocalSystem
 
 USERS = 100
 ROWS_PER_USER = 2_000
@@ -119,11 +117,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=30)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="scale-bench-") as name:
-        home = Path(name) / "home"
-        with LocalSystem(home, free_port_base(), report=lambda step, s: note(f"{step}: {s:.1f} s")) as system:
-            system.start(services=())
-            result = asyncio.run(measure(system, options.rounds))
+    with running_system(()) as system:
+        result = asyncio.run(measure(system, options.rounds))
     met = result["monthly_summary"]["ratio"] >= WANTED_RATIO
     print(json.dumps({"benchmark": "analytics", **result, "wanted_ratio": WANTED_RATIO, "met": met, "cores": os.cpu_count()}))
 

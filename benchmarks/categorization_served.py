@@ -3,9 +3,9 @@
     python -m benchmarks.categorization_served            # what the shipped model says of households' statements: one JSON line
     python -m benchmarks.categorization_served --write    # fits how much counts what, and writes it where the service reads it
 
-`data/statements.csv` holds made lines of statements in six languages with their primary category: `fitted` helped to weigh the evidence
-and to choose words; `kept` was looked at for figures alone; `later` was written when words and weights stood. Words and lines come from the
-same hand: figures on them say what a household may expect whose bank writes as these lines do, not more.
+`models/federated/data/statements.csv` holds made lines of statements in six languages with their primary category: `fitted` helped to weigh
+the evidence and to choose words; `kept` was looked at for figures alone; `later` was written when words and weights stood. Words and lines
+come from the same hand: figures on them say what a household may expect whose bank writes as these lines do, not more.
 
 The weights are fitted on what a network has not seen, a merchant counting once however often it was paid (another city has other
 merchants), and on the statements, which count a third: no card of a council shows a salary, a rent or a meal. What no purchase with a label
@@ -32,6 +32,7 @@ from torch import Tensor
 
 import models.hypcd
 from benchmarks.running import note
+from models.federated.holdout import STATEMENTS
 from models.hypcd import train
 from models.hypcd.corpus import CITIES, Taxonomy, city_rows, corpus, held_out, read_table, taxonomy
 from models.hypcd.fit import Fitted, fit
@@ -47,7 +48,6 @@ from services.categorization.rules_model import RulesModel
 Row = tuple[str, float, str, float]
 """Text, amount, category, weight."""
 
-STATEMENTS = Path(__file__).parent / "data" / "statements.csv"
 PARTS = ("fitted", "kept", "later")
 _STATEMENTS_SHARE = 1 / 3
 _WANTED_RIGHT = 0.9  # of the answers that are given

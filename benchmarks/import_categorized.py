@@ -28,7 +28,7 @@ from benchmarks.running import new_user, note, post_statement, running_system, s
 from services.local.system import LocalSystem
 
 WANTED_RATIO = 0.7
-_SERVICES = ("accounts", "categorization", "ingestion", "training", "gateway")
+_SERVICES = ("accounts", "categorization", "federation", "forecasting", "ingestion", "training", "gateway")
 _WARM_UP_ROWS = 2000
 _SOURCES = "SELECT COALESCE(category_source, 'none'), count(*) FROM accounts.transactions WHERE user_id = $1 GROUP BY 1"
 

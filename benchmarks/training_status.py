@@ -38,7 +38,7 @@ from services.training.repository import PostgresJobsRepository
 from services.training.service import TrainingService
 from services.training.status_cache import StatusCache
 
-SERVICES = ("accounts", "categorization", "ingestion", "training", "gateway")
+SERVICES = ("accounts", "categorization", "federation", "forecasting", "ingestion", "training", "gateway")
 """No worker: the job waits for as long as it is asked for."""
 WARM_UP = 50
 WANTED_RATIO = 0.25
