@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import time
@@ -21,6 +22,7 @@ from services.local import LocalSystem, free_port_base
 from services.local.readiness import wait_for_services
 from services.local.supervise import Supervisor
 from services.local.system import SERVICES
+from tests.support import through
 from tests.support.pieces import SHARED, piece_of
 
 # In continuous integration the same examples every time: a change is judged by what it changes. On a laptop, new ones.
@@ -57,7 +59,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what `--alone` leaves out, and puts the longest pieces of work first."""
+    """Leaves out what `--alone` leaves out, puts the longest pieces of work first, and measures no coverage of made-up examples."""
     if wanted := config.getoption("--alone"):
         chosen: dict[bool, list[pytest.Item]] = {True: [], False: []}
         for item in items:
@@ -65,6 +67,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = chosen[True]
         config.hook.pytest_deselected(items=chosen[False])
     items.sort(key=lambda item: piece_of(item.nodeid) not in SHARED.values())
+    for item in items:
+        # Thousands of examples run the same lines; to trace them takes a third of their time, and a line that they alone reach is untested.
+        if item.get_closest_marker("hypothesis"):
+            item.add_marker("no_cover")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """What was loaded and collected stays to the end of the run: to look through it for rubbish, again and again, takes an eighth of the
+    processor's time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -89,12 +103,21 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
         yield system
 
 
+def unmeasured_environment() -> dict[str, str]:
+    """For a system whose processes are killed, which writes no coverage: to count lines would only make it slow. Nobody's own settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("SCALE_", "COVERAGE_"))}
+
+
 @pytest.fixture(scope="session")
 def system_to_break(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
     """Use `breakable_system`."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SCALE_")}
+    environment = unmeasured_environment()
     environment |= {"SCALE_INGESTION_QUEUE_ABOVE_BYTES": str(QUEUE_ABOVE_BYTES), "SCALE_INGESTION_LEASE_S": "3"}
     environment |= {"SCALE_TRAINING_LEASE_S": "3", "SCALE_TRAINING_WORKER_GRACE_S": "0.5"}
+    # One round of the clock, however long the tests take; and noise that a dozen devices' model bears.
+    environment |= {"SCALE_FEDERATION_INTERVAL_HOURS": "8760", "SCALE_FEDERATION_SELECTION_S": "3"}
+    environment |= {"SCALE_FEDERATION_NOISE_MULTIPLIER": "2", "SCALE_FEDERATION_CLIP_NORM": "0.01"}
+    environment |= through.chosen(tmp_path_factory.mktemp("through"))
     system = LocalSystem(tmp_path_factory.mktemp("breakable") / "home", free_port_base(), environment=environment)
     with system:
         system.start()
@@ -107,7 +130,7 @@ def breakable_system(system_to_break: LocalSystem) -> LocalSystem:
     QUEUE_ABOVE_BYTES, and its leases are short, so that the waiting is short."""
     # What the test before has killed is back.
     supervisor = Supervisor(system_to_break.home)
-    wait_for_services(supervisor, SERVICES, system_to_break.ports, time.monotonic() + 60)
+    wait_for_services(supervisor, SERVICES, system_to_break.ports, time.monotonic() + 60, system_to_break.environment)
     return system_to_break
 
 

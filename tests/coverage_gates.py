@@ -20,7 +20,11 @@ GATES = {
     "services/accounts/": 85.0,
     "services/categorization/": 85.0,
     "services/forecasting/": 80.0,
+    "services/forecasting/anomaly/": 80.0,
     "services/training/": 80.0,
+    "services/federation/": 80.0,
+    "models/federated/": 80.0,
+    "clients/device/": 80.0,
     "": 80.0,
 }
 

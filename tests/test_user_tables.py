@@ -27,6 +27,7 @@ def _lists(owner: str) -> tuple[tuple[UserTable, ...], dict[str, str]]:
     return tables.EXPORTED, tables.LEFT_OUT
 
 
+@pytest.mark.requirement("ACC-15")
 async def test_every_table_with_a_user_id_is_exported_or_left_out_with_a_reason(as_role: AsRole) -> None:
     named: dict[str, str] = {}
     for owner in _OWNERS:

@@ -58,6 +58,7 @@ def test_growing_passes(repository: Path) -> None:
     assert passed, message
 
 
+@pytest.mark.requirement("ARC-08")
 @pytest.mark.parametrize("changed", [CONTRACT.replace("  string text = 2;\n", ""), CONTRACT.replace("string text", "int64 text")])
 def test_breaking_is_refused(repository: Path, changed: str) -> None:
     commit(repository, CONTRACT)

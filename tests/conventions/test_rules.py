@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT = '[tool.importlinter]\nroot_packages = ["services"]\n'
 
 
+@pytest.mark.requirement("GW-09", "SEC-25")
 @pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.__name__)
 def test_the_tree_keeps(rule: Callable[[Path], list[str]]) -> None:
     assert rule(ROOT) == []

@@ -57,6 +57,7 @@ async def refusal(token: str, **options: Any) -> Unauthenticated:
 # With a secret
 
 
+@pytest.mark.requirement("SEC-01")
 async def test_auth_valid_jwt() -> None:
     user_id = uuid4()
     token = signed(sub=str(user_id), aal="aal2", app_metadata={"role": "admin"})
@@ -65,11 +66,13 @@ async def test_auth_valid_jwt() -> None:
     assert caller.expires_at == pytest.approx(time.time() + 600, abs=5)
 
 
+@pytest.mark.requirement("SEC-02")
 async def test_auth_expired_jwt() -> None:
     error = await refusal(signed(exp=int(time.time()) - 60))
     assert error.reason == "TOKEN_EXPIRED"
 
 
+@pytest.mark.requirement("SEC-03")
 @pytest.mark.parametrize("header", [None, ""])
 async def test_auth_missing_jwt(header: str | None) -> None:
     with pytest.raises(Unauthenticated) as caught:
@@ -98,17 +101,20 @@ def unsigned(algorithm: str) -> str:
     return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts) + "."
 
 
+@pytest.mark.requirement("SEC-04")
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "nOnE", ""])
 async def test_alg_none(algorithm: str) -> None:
     assert (await refusal(unsigned(algorithm))).reason == "TOKEN_INVALID"
 
 
+@pytest.mark.requirement("SEC-04")
 @pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
 @pytest.mark.filterwarnings("ignore::jwt.InsecureKeyLengthWarning")
 async def test_another_algorithm_with_the_right_secret(algorithm: str) -> None:
     assert (await refusal(signed(algorithm=algorithm))).reason == "TOKEN_INVALID"
 
 
+@pytest.mark.requirement("SEC-04")
 @pytest.mark.parametrize(
     "change",
     [
@@ -143,6 +149,7 @@ async def test_rubbish(token: str) -> None:
     assert (await refusal(token)).reason == "TOKEN_INVALID"
 
 
+@pytest.mark.requirement("SEC-04")
 async def test_any_changed_character_breaks_the_signature() -> None:
     token = signed()
     for position in range(0, len(token), 7):
@@ -157,6 +164,7 @@ async def test_leeway_is_thirty_seconds() -> None:
     assert (await refusal(signed(exp=int(time.time()) - 20), auth_leeway_s=0)).reason == "TOKEN_EXPIRED"
 
 
+@pytest.mark.requirement("SEC-06")
 @pytest.mark.parametrize(
     "claim", [{"role": "admin"}, {"user_metadata": {"role": "admin"}}, {"app_metadata": "admin"}, {"app_metadata": ["admin"]}], ids=str
 )
@@ -247,6 +255,7 @@ async def test_public_keys(jwks: JwksServer, algorithm: str, key: Any) -> None:
     assert jwks.requests == 1
 
 
+@pytest.mark.requirement("SEC-04")
 async def test_public_key_used_as_hmac_secret(jwks: JwksServer) -> None:
     """The confusion attack: an HS256 token signed with the text of the public key."""
     jwks.keys = [public(RSA_KEY, "one")]

@@ -92,6 +92,7 @@ async def test_an_answer_comes_back_as_it_was(own: Cache, user_id: UUID) -> None
     assert isinstance(first.points[0], Point)
 
 
+@pytest.mark.requirement("CACHE-09")
 async def test_other_arguments_another_user_and_another_function_have_answers_of_their_own(
     own: Cache, user_id: UUID, other_user_id: UUID
 ) -> None:
@@ -144,6 +145,7 @@ async def test_what_was_computed_before_a_drop_and_comes_after_it_is_no_answer(o
     assert await ask(user_id) == "new"
 
 
+@pytest.mark.requirement("CACHE-09")
 async def test_an_answer_ends_after_its_time(own: Cache, clock: Clock, servers: LocalSystem, user_id: UUID) -> None:
     short, long = Asked(own, ttl_s=1800), Asked(own)
     for asked in (short, long):
@@ -200,6 +202,7 @@ async def test_no_users_id_lies_in_a_key(own: Cache, servers: LocalSystem, user_
         assert redis.hkeys(f"cache:probe:{pseudonym(str(user_id), KEY)}") == [b"generation"]
 
 
+@pytest.mark.requirement("DB-35")
 async def test_an_answer_of_another_form_is_asked_again(own: Cache, user_id: UUID) -> None:
     async def earlier(user_id: UUID) -> str:
         return "text"
@@ -212,6 +215,7 @@ async def test_an_answer_of_another_form_is_asked_again(own: Cache, user_id: UUI
     assert await own.cached()(later)(user_id) == 7
 
 
+@pytest.mark.requirement("CACHE-09", "CACHE-10")
 async def test_without_redis_functions_run(user_id: UUID) -> None:
     none, absent = Cache(None, name="probe"), Cache(f"redis://127.0.0.1:{free_port()}", name="probe")
     for away in (none, absent):
@@ -228,6 +232,7 @@ async def test_without_redis_functions_run(user_id: UUID) -> None:
         await away.close()
 
 
+@pytest.mark.requirement("CACHE-10")
 async def test_a_redis_that_hangs_costs_a_moment_once(user_id: UUID) -> None:
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -292,6 +297,7 @@ print(digest(((found, None, 3, "ä"), {"b": True, "a": {"z": 1, "y": 2}})))
 """
 
 
+@pytest.mark.requirement("CACHE-09")
 def test_equal_arguments_have_one_digest_in_every_process() -> None:
     digests = {
         subprocess.run(

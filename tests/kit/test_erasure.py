@@ -21,6 +21,7 @@ from tests.conftest import AsRole
 
 _ADD = "INSERT INTO accounts.profiles (user_id) VALUES ($1)"
 _COUNT = "SELECT count(*) FROM accounts.profiles"
+_KEPT = "SELECT true FROM accounts.profiles WHERE user_id = $1"
 _ERASE = "DELETE FROM accounts.profiles"
 _ENTRIES = "SELECT counts::text FROM auth.erasures WHERE user_digest = auth.user_digest() ORDER BY erased_at"
 
@@ -143,6 +144,44 @@ async def test_upkeep_without_a_token_waits_as_long_as_any_statement(database: D
         await connection.execute(_ERASE)
     async with database.transaction(user_id) as connection:
         assert await connection.execute("UPDATE accounts.profiles SET display_name = 'x'") == "UPDATE 0"
+
+
+async def test_what_is_told_of_a_row_is_told_before_an_erasure_or_never(database: Database, user_id: UUID) -> None:
+    told: list[str] = []
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def tell() -> None:
+        begun.set()
+        await go_on.wait()
+        told.append("told")
+
+    async def while_kept() -> None:
+        await database.while_kept(tell, user_id, _KEPT, user_id)
+
+    await while_kept()
+    assert not begun.is_set()
+    await write(database, user_id)
+    telling = asyncio.create_task(while_kept())
+    await begun.wait()
+    with pytest.raises(Unavailable) as busy:
+        await erase(database, user_id, lock_timeout_s=0.1)
+    assert busy.value.reason == "USER_BUSY"
+    go_on.set()
+    await telling
+    assert told == ["told"]
+    async with database.erasure(user_id, lock_timeout_s=1, statement_timeout_s=5) as connection:
+        await while_kept()  # which does not wait
+        await connection.execute(_ERASE)
+    await while_kept()
+    assert told == ["told"]
+    assert database.figures()["checked_out"] == 0
+
+
+async def test_without_the_database_nothing_is_told(servers: LocalSystem, user_id: UUID) -> None:
+    async def tell() -> None:
+        raise AssertionError
+
+    await Database(servers.service_url("accounts"), DatabaseSettings()).while_kept(tell, user_id, _KEPT, user_id)
 
 
 @pytest.mark.parametrize("role", ["accounts", "ingestion"])

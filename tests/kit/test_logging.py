@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -20,7 +19,7 @@ import structlog
 from services.kit import context
 from services.kit.auth import Identity
 from services.kit.log_lines import LineWriter
-from services.kit.logging import configure_logging, configure_sentry, scrub
+from services.kit.logging import configure_logging
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -37,6 +36,7 @@ def restored():
     context.bind_request_id("")
 
 
+@pytest.mark.requirement("OBS-01")
 @pytest.mark.usefixtures("restored")
 def test_lines_are_json_with_context_and_without_secrets(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("probe", "info")
@@ -126,34 +126,6 @@ def test_the_last_lines_of_a_process_are_not_lost(last: str, status: int) -> Non
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == status
     assert json.loads(done.stdout)["event"] == "last words"
-
-
-def test_sentry_gets_nothing_personal() -> None:
-    event: dict[str, Any] = {
-        "user": {"id": "7"},
-        "request": {"url": "http://x/y", "data": "body", "headers": {"Authorization": "x"}, "cookies": "c", "query_string": "q=a"},
-        "exception": {"values": [{"type": "E", "stacktrace": {"frames": [{"function": "f", "vars": {"amount": 1}}]}}]},
-    }
-    assert scrub(event, None) == {
-        "request": {"url": "http://x/y"},
-        "exception": {"values": [{"type": "E", "stacktrace": {"frames": [{"function": "f"}]}}]},
-    }
-    assert scrub({}, None) == {}
-
-
-def test_sentry_stays_off_without_a_dsn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sentry_sdk.init", lambda **_: pytest.fail("initialised"))
-    configure_sentry(None, "probe", "production")
-
-
-def test_sentry_is_set_up_without_personal_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: dict[str, Any] = {}
-    monkeypatch.setattr("sentry_sdk.init", lambda **options: seen.update(options))
-    configure_sentry("https://key@sentry.example/1", "probe", "production")
-    assert seen["send_default_pii"] is False
-    assert seen["include_local_variables"] is False
-    assert seen["max_request_body_size"] == "never"
-    assert seen["before_send"] is scrub
 
 
 FORKS = """

@@ -70,12 +70,15 @@ async def queue(own_redis: RedisProcess) -> AsyncIterator[TaskQueue]:
     await tasks.close()
 
 
+@pytest.mark.requirement("SEC-23")
 def test_nobody_gets_in_without_the_password(monitor: httpx.Client) -> None:
     for path in ("/", "/workers", "/tasks", "/broker", "/api/workers", "/api/tasks", "/api/queues/length"):
         for auth in (None, ("ops", "wrong"), ("", "")):
             assert monitor.get(path, auth=auth).status_code == 401, path
     assert monitor.post("/api/worker/shutdown/x").status_code == 401
     assert monitor.get("/", auth=("ops", PASSWORD)).status_code == 200
+    probed = monitor.get("/healthcheck")
+    assert (probed.status_code, probed.text) == (200, "OK"), "Kubernetes has no password, and is told nothing else"
 
 
 async def test_it_shows_what_workers_did(monitor: httpx.Client, queue: TaskQueue, environment: dict[str, str], tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ USER = UUID(int=7)
 POSITION = ("2026-01-31", "019b76da-a800-7000-8000-000000000001")
 
 
+@pytest.mark.requirement("GW-10")
 @pytest.mark.parametrize(("asked", "used"), [(0, 50), (1, 1), (50, 50), (1000, 1000), (1001, 1000), (2**31 - 1, 1000)])
 def test_page_size(asked: int, used: int) -> None:
     assert page_size(asked) == used
@@ -34,6 +35,7 @@ def test_round_trip(position: tuple[str, ...], filters: str, user_id: UUID) -> N
     assert token.replace("-", "").replace("_", "").isalnum()
 
 
+@pytest.mark.requirement("GW-10")
 def test_token_is_opaque_about_its_filters_and_bound_to_them() -> None:
     token = TOKENS.encode(user_id=USER, filters="category=groceries", position=POSITION)
     for user_id, filters in ((USER, "category=housing"), (uuid4(), "category=groceries")):
@@ -43,6 +45,7 @@ def test_token_is_opaque_about_its_filters_and_bound_to_them() -> None:
         PageTokens(b"x" * 32).decode(token, user_id=USER, filters="category=groceries")
 
 
+@pytest.mark.requirement("GW-10")
 def test_every_altered_character_is_refused() -> None:
     """GW-10: altered, shortened, lengthened, or written another way."""
     token = TOKENS.encode(user_id=USER, filters="f", position=POSITION)

@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 import uuid_utils
 
+from services.kit import context
 from services.kit.errors import Aborted, DeadlineExceeded, Unavailable
 from services.kit.postgres import Database, affected, recommended_pool_size, translate
 from services.kit.settings import DatabaseSettings
@@ -121,6 +122,7 @@ async def test_read_only_transaction_refuses_a_write(database: Database) -> None
             await connection.execute("CREATE TABLE never (n int)")
 
 
+@pytest.mark.requirement("DB-48", "GW-22")
 async def test_slow_statement_is_cancelled_and_named_and_the_pool_is_whole_again(database: Database) -> None:
     with pytest.raises(DeadlineExceeded) as caught:
         async with database.transaction(new_user(), statement_timeout_s=0.1) as connection:
@@ -145,6 +147,33 @@ async def test_cancelled_task_leaves_no_transaction_open(database: Database) -> 
     assert database.figures()["checked_out"] == 0
 
 
+@pytest.mark.parametrize("taking_s", [0, 10])
+async def test_a_copy_that_is_broken_off_is_over_at_once(database: Database, taking_s: float) -> None:
+    """While rows are taken, or waited for."""
+
+    async def copy(begun: asyncio.Event) -> None:
+        async def take(_: bytes) -> None:
+            begun.set()
+            await asyncio.sleep(taking_s)
+
+        async with database.transaction(new_user()) as connection:
+            await connection.copy_from_query(
+                "SELECT repeat('x', 500) FROM generate_series(1, 3000) AS a, generate_series(1, 3000) AS b", output=take
+            )
+
+    for _ in range(20):  # more than there are connections
+        begun = asyncio.Event()
+        task = asyncio.create_task(copy(begun))
+        await asyncio.wait_for(begun.wait(), 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, 10)
+        async with database.transaction(new_user()) as connection:
+            assert await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'") == 0
+    assert database.figures()["checked_out"] == 0
+
+
+@pytest.mark.requirement("DB-46", "DB-48", "REL-05")
 async def test_exhausted_pool_answers_within_its_timeout(database: Database) -> None:
     async def hold(release: asyncio.Event) -> None:
         async with database.transaction(new_user()) as connection:
@@ -169,6 +198,24 @@ async def test_exhausted_pool_answers_within_its_timeout(database: Database) -> 
         assert await connection.fetchval("SELECT 1") == 1
 
 
+@pytest.mark.requirement("REL-05")
+async def test_exhausted_pool_answers_while_the_caller_still_waits(server: LocalSystem) -> None:
+    """However patient the pool is: else the caller's deadline would end the call, without a word why."""
+    database = Database(server.migrator_url, DatabaseSettings(DB_POOL_SIZE=1, DB_MAX_OVERFLOW=0, DB_POOL_TIMEOUT=30))
+    await database.open()
+    async with database.transaction(new_user()):
+        context.bind_deadline(0.5)
+        started = time.monotonic()
+        with pytest.raises(Unavailable) as caught:
+            async with database.transaction(new_user()):
+                pass
+        context.bind_deadline(None)
+    assert time.monotonic() - started < 0.5
+    assert caught.value.reason == "DB_POOL_EXHAUSTED"
+    await database.close()
+
+
+@pytest.mark.requirement("DB-45")
 async def test_null_pool_keeps_no_connection(server: LocalSystem) -> None:
     database = Database(server.migrator_url, DatabaseSettings(DB_USE_NULL_POOL=True))
     await database.open()
@@ -181,6 +228,7 @@ async def test_null_pool_keeps_no_connection(server: LocalSystem) -> None:
     await database.close()
 
 
+@pytest.mark.requirement("CACHE-08", "DB-41")
 async def test_works_without_a_statement_cache_as_behind_pgbouncer(server: LocalSystem) -> None:
     database = Database(server.migrator_url, DatabaseSettings(DB_POOL_SIZE=1, DB_STATEMENT_CACHE_SIZE=0))
     await database.open()
@@ -191,6 +239,7 @@ async def test_works_without_a_statement_cache_as_behind_pgbouncer(server: Local
     await database.close()
 
 
+@pytest.mark.requirement("CACHE-08", "DB-38")
 async def test_only_one_pool_is_made(server: LocalSystem, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
     create_pool = asyncpg.create_pool
@@ -274,6 +323,7 @@ async def test_an_argument_of_the_wrong_kind_is_our_bug_and_not_an_outage(databa
     assert translate(caught.value) is None
 
 
+@pytest.mark.requirement("DB-44")
 def test_recommended_pool_size_shares_what_the_server_has() -> None:
     assert recommended_pool_size(100, 3) == 30
     assert recommended_pool_size(20, 5, reserved=5) == 3

@@ -26,6 +26,7 @@ async def logged(servers: LocalSystem, user_id: UUID, statement: str, *arguments
     return [dict(line) for line in lines if line["event"] in {"slow query", "query"}]
 
 
+@pytest.mark.requirement("DB-63")
 async def test_a_slow_statement_is_one_line_with_its_duration_and_text_and_no_value(servers: LocalSystem, user_id: UUID) -> None:
     statement = "SELECT pg_sleep(0.2),\n       $1::text"
     (line,) = await logged(servers, user_id, statement, "what nobody may read", DB_SLOW_QUERY_THRESHOLD=0.1)
@@ -38,11 +39,13 @@ async def test_quick_statements_are_not_logged(servers: LocalSystem, user_id: UU
     assert await logged(servers, user_id, "SELECT 1") == []
 
 
+@pytest.mark.requirement("DB-63")
 async def test_switched_off_slow_ones_are_not_logged_either(servers: LocalSystem, user_id: UUID) -> None:
     settings: dict[str, Any] = {"DB_SLOW_QUERY_THRESHOLD": 0.1, "DB_ENABLE_QUERY_LOGGING": False}
     assert await logged(servers, user_id, "SELECT pg_sleep(0.2)", **settings) == []
 
 
+@pytest.mark.requirement("DB-63")
 async def test_echo_logs_every_statement_and_the_user_is_in_none(servers: LocalSystem, user_id: UUID) -> None:
     lines = await logged(servers, user_id, "SELECT $1::int", 7, DB_ECHO=True, DB_ENABLE_QUERY_LOGGING=False)
     assert [(line["event"], line["statement"]) for line in lines][-3:] == [

@@ -13,11 +13,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import psutil
 import pytest
 
+from services.kit import context
 from services.kit.errors import Unavailable
 from services.kit.queue import (
     TaskQueue,
@@ -134,6 +136,7 @@ def worker(redis: RedisProcess, tmp_path: Path) -> Iterator[Worker]:
     made.kill_all()
 
 
+@pytest.mark.requirement("TRN-07")
 async def test_high_before_medium_before_low(queue: TaskQueue, worker: Worker) -> None:
     """TRN-07: enqueued in the wrong order while no worker runs. And what nobody took in time is left undone."""
     await queue.enqueue("probe.note", ["late"], queue="ingest", priority="high", expires_s=0.01)
@@ -187,9 +190,12 @@ async def test_a_task_that_outlasts_the_grace_goes_back(queue: TaskQueue, worker
     assert await queue.length("ingest") == 1
 
 
+@pytest.mark.requirement("OBS-03")
 async def test_time_limit_ends_a_task_for_good(queue: TaskQueue, worker: Worker) -> None:
     """And what follows is done by a new child. A task that fails is done, too; one that found something away is tried again."""
     worker.start()
+    request_id = str(uuid4())
+    context.bind_request_id(request_id)
     for task in ("probe.flaky", "probe.slow", "probe.fail", "probe.note"):
         await queue.enqueue(task, ["x"], queue="ingest")
     await worker.until(lambda: worker.traces("note") == ["x"] and len(worker.traces("flaky")) == 3)
@@ -199,6 +205,12 @@ async def test_time_limit_ends_a_task_for_good(queue: TaskQueue, worker: Worker)
     assert "Trying to re-establish" not in worker.log()
     assert "Hard time limit" in worker.log()
     assert "RuntimeError: no x" in worker.log()
+    # Of children that end, of repeats, and of the parent that speaks for a child that is gone: each line says whose it is.
+    for said in ("Hard time limit", "RuntimeError: no x", '"task":"probe.flaky"', '"task":"probe.note"'):
+        lines = [json.loads(line) for line in worker.log().splitlines() if said in line]
+        assert lines
+        assert {line["request_id"] for line in lines} == {request_id}, said
+    assert 'scale_tasks_lost_total{queue="ingest",reason="timeout",task="probe.slow"} 1.0' in worker.metrics()
 
 
 async def test_a_killed_child_loses_no_task_and_no_figure(queue: TaskQueue, worker: Worker) -> None:

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from services.kit.errors import InvalidArgument
-from services.kit.record_batches import TEXT, check_columns, read_record_batch
+from services.kit.record_batches import TEXT, check_columns, read_record_batch, write_record_batch
 
 MAX_BYTES = 100_000
 BATCH = pa.RecordBatch.from_pydict({"number": list(range(200)), "text": ["x" * 100] * 200})
@@ -29,6 +29,11 @@ def refused(data: bytes) -> str:
 
 def test_one_batch_is_read() -> None:
     assert read_record_batch(stream(BATCH), max_bytes=MAX_BYTES).equals(BATCH)
+
+
+@pytest.mark.parametrize("batch", [BATCH, BATCH.slice(50, 7), BATCH.slice(0, 0)])
+def test_what_is_written_is_read(batch: pa.RecordBatch) -> None:
+    assert read_record_batch(write_record_batch(batch), max_bytes=MAX_BYTES).equals(batch)
 
 
 def test_what_is_not_one_whole_batch_is_refused() -> None:

@@ -217,6 +217,7 @@ async def until(database: Database, user_id: UUID, *, standby: bool) -> None:
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.requirement("ACC-05", "DB-47")
 async def test_only_reads_that_say_so_go_to_the_standby(database: ReplicatedDatabase, user_id: UUID) -> None:
     await until(database, user_id, standby=True)
     assert not await served_by_standby(database, user_id, read_only=True)
@@ -226,6 +227,7 @@ async def test_only_reads_that_say_so_go_to_the_standby(database: ReplicatedData
             await connection.execute("CREATE TABLE never (n int)")
 
 
+@pytest.mark.requirement("DB-47")
 async def test_a_standby_that_falls_behind_is_left_until_it_has_caught_up(pair: Pair, database: ReplicatedDatabase, user_id: UUID) -> None:
     await until(database, user_id, standby=True)
     await pair.ask_standby("SELECT pg_wal_replay_pause()")
@@ -236,6 +238,7 @@ async def test_a_standby_that_falls_behind_is_left_until_it_has_caught_up(pair: 
     await until(database, user_id, standby=True)
 
 
+@pytest.mark.requirement("DB-47")
 async def test_a_standby_that_dies_costs_no_read_and_comes_back_by_itself(pair: Pair, database: ReplicatedDatabase, user_id: UUID) -> None:
     await until(database, user_id, standby=True)
     started = asyncio.Event()

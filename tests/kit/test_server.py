@@ -17,6 +17,7 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from scale.accounts.v1 import accounts_service_pb2 as pb
+from scale.accounts.v1 import transaction_pb2
 from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceServicer, AccountsServiceStub, add_AccountsServiceServicer_to_server
 from services.kit import context, errors
 from services.kit.auth import Identity, mint_token
@@ -46,6 +47,7 @@ class Probe(AccountsServiceServicer):
         self.calls = 0
         self.delay_s = 0.0
         self.seen: list[tuple[str, UUID]] = []
+        self.seconds_left: list[float | None] = []
         self.callers: list[Identity | None] = []
         self.cancelled = asyncio.Event()
 
@@ -53,6 +55,7 @@ class Probe(AccountsServiceServicer):
         """Unary."""
         self.calls += 1
         self.seen.append((context.request_id(), context.identity().user_id))
+        self.seconds_left.append(context.seconds_left())
         if self.failures_left:
             self.failures_left -= 1
             raise errors.Unavailable("not yet")
@@ -133,9 +136,18 @@ async def pair() -> AsyncIterator[Pair]:
         yield made
 
 
+@pytest.mark.requirement("ARC-07", "GW-02", "OBS-03")
 async def test_caller_and_request_id_travel(pair: Pair) -> None:
     await pair.call()
     assert pair.probe.seen == [(context.request_id(), pair.user_id)]
+
+
+async def test_a_service_knows_how_long_its_caller_waits(pair: Pair) -> None:
+    await pair.client.unary("GetProfile", pb.GetProfileRequest(), timeout_s=60)
+    (left,) = pair.probe.seconds_left
+    assert left is not None
+    assert 0 < left <= 61  # gRPC rounds a deadline up on its way
+    assert context.seconds_left() is None  # nobody waits for a test
 
 
 async def test_a_request_id_is_made_when_none_comes(pair: Pair) -> None:
@@ -144,6 +156,7 @@ async def test_a_request_id_is_made_when_none_comes(pair: Pair) -> None:
     assert UUID(pair.probe.seen[0][0]).version == 7
 
 
+@pytest.mark.requirement("SEC-26")
 async def test_no_token_and_forged_tokens_are_refused(pair: Pair) -> None:
     context.bind_identity(None)
     with pytest.raises(errors.Unauthenticated, match="needs an Authorization header"):
@@ -172,6 +185,53 @@ async def test_what_is_open_knows_no_caller() -> None:
         context.bind_identity(None)
         with pytest.raises(errors.Unauthenticated):
             await pair.call()
+
+
+class Doorkeeper(grpc.aio.ServerInterceptor):
+    """A service's own interceptor, which lets in one request of two."""
+
+    def __init__(self) -> None:
+        self.callers: list[UUID] = []
+
+    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        inner = await continuation(handler_call_details)
+
+        async def answer(request: Any, call: Any) -> Any:
+            self.callers.append(context.identity().user_id)
+            if len(self.callers) % 2 == 0:
+                raise errors.PermissionDenied("every second one", reason="NOT_NOW")
+            return await inner.unary_unary(request, call)
+
+        return grpc.unary_unary_rpc_method_handler(answer, inner.request_deserializer, inner.response_serializer)
+
+
+async def test_a_services_own_interceptor_knows_the_caller_and_its_errors_arrive_whole() -> None:
+    keeper = Doorkeeper()
+    async with running(interceptors=[keeper]) as pair:
+        await pair.call()
+        with pytest.raises(errors.PermissionDenied) as caught:
+            await pair.call()
+        assert caught.value.reason == "NOT_NOW"
+        assert keeper.callers == [pair.user_id] * 2
+        assert pair.probe.calls == 1
+
+
+async def test_messages_are_as_large_as_the_service_takes_them(pair: Pair) -> None:
+    large = pb.UpdateProfileRequest(profile=transaction_pb2.Profile(display_name="x" * 5_000_000))
+    with pytest.raises(errors.ScaleError, match="larger than max"):
+        await pair.client.unary("UpdateProfile", large)
+    context.bind_identity(None)
+    async with running(max_message_bytes=8 * 1024 * 1024) as other:
+        metadata = (("authorization", f"Bearer {mint_token(SECRET, user_id=other.user_id)}"),)
+        # The kit's own client sends no more than other services take.
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{other.server.port}") as channel:
+            stub = AccountsServiceStub(channel)
+            await stub.UpdateProfile(large, metadata=metadata)
+            larger = pb.UpdateProfileRequest(profile=transaction_pb2.Profile(display_name="x" * 9_000_000))
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await stub.UpdateProfile(larger, metadata=metadata)
+        assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert other.probe.calls == 1
 
 
 async def test_errors_arrive_whole(pair: Pair) -> None:
@@ -234,6 +294,7 @@ async def test_idempotent_calls_are_repeated_others_are_not(pair: Pair) -> None:
     assert pair.probe.calls == 4
 
 
+@pytest.mark.requirement("GW-23")
 async def test_every_call_has_a_deadline(pair: Pair) -> None:
     pair.probe.delay_s = 30
     with pytest.raises(errors.DeadlineExceeded):
@@ -351,6 +412,7 @@ async def test_reflection_lists_the_service(pair: Pair) -> None:
         assert NAME in [service.name for service in answer.list_services_response.service]
 
 
+@pytest.mark.requirement("REL-25")
 async def test_draining_finishes_what_runs_and_says_so() -> None:
     async with running() as pair:
         pair.probe.delay_s = 0.5
@@ -365,6 +427,34 @@ async def test_draining_finishes_what_runs_and_says_so() -> None:
             await pair.call("UpdateProfile")
 
 
+async def test_what_calls_wait_for_is_ended_before_they_are_waited_for() -> None:
+    ended: list[str] = []
+
+    async def before_stop() -> None:
+        if not ended:
+            ended.append((await health(made, NAME))[0])
+
+    async with running(before_stop=before_stop) as made:
+        await made.server.stop()
+        assert ended == ["NOT_SERVING"]
+
+
+async def test_more_calls_than_a_server_takes_are_refused_at_once() -> None:
+    async with running(max_calls=2) as pair:
+        act_as(pair.user_id)
+        pair.probe.delay_s = 1.0
+        waiting = [asyncio.create_task(pair.call()) for _ in range(2)]
+        while pair.probe.calls < 2:
+            await asyncio.sleep(0.01)
+        with pytest.raises(errors.ScaleError, match="RESOURCE_EXHAUSTED"):
+            await pair.call()
+        await asyncio.gather(*waiting)
+        pair.probe.delay_s = 0.0
+        await pair.call()
+        assert pair.probe.calls == 3
+
+
+@pytest.mark.requirement("SEC-11")
 async def test_messages_over_4_mib_are_refused(pair: Pair) -> None:
     async def requests() -> AsyncIterator[Any]:
         yield pb.AppendTransactionsRequest(record_batch=b"x" * (4 * 1024 * 1024 + 1))

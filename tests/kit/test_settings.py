@@ -36,6 +36,7 @@ def test_own_and_shared_names(environment: pytest.MonkeyPatch) -> None:
     assert SECRET not in repr(settings)
 
 
+@pytest.mark.requirement("DB-42", "DB-43")
 def test_pool_defaults_by_environment(environment: pytest.MonkeyPatch) -> None:
     settings = load_settings(Settings)
     assert (settings.min_connections, settings.max_connections) == (20, 30)
@@ -44,6 +45,9 @@ def test_pool_defaults_by_environment(environment: pytest.MonkeyPatch) -> None:
     assert (settings.min_connections, settings.max_connections) == (5, 10)
     environment.setenv("DB_MAX_OVERFLOW", "0")
     assert load_settings(Settings).max_connections == 5
+    environment.setenv("DB_POOL_SIZE", "20")
+    environment.setenv("DB_MAX_OVERFLOW", "30")
+    assert (load_settings(Settings).min_connections, load_settings(Settings).max_connections) == (20, 50)
 
 
 def test_page_token_key(environment: pytest.MonkeyPatch) -> None:
@@ -59,6 +63,7 @@ def test_page_token_key(environment: pytest.MonkeyPatch) -> None:
         load_settings(Settings)
 
 
+@pytest.mark.requirement("ARC-11")
 @pytest.mark.parametrize(
     ("changes", "line"),
     [

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import psutil
 import pytest
 
-from services.kit.errors import NotFound, Unavailable
+from services.kit.errors import AlreadyExists, NotFound, Unavailable
 from services.kit.storage import ObjectStorage
 
 SIZE = 11_000_000  # more than two pieces
@@ -126,6 +126,31 @@ async def test_folders_go_with_their_last_object(tmp_path: Path, upload: Path) -
     await storage.put_file("uploads/user/one", upload)
     await storage.delete("uploads/user/one")
     assert list((tmp_path / "objects").iterdir()) == []
+
+
+async def test_one_that_is_there_already_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever put it may have been killed before it was, and who comes again forgets what it was made of."""
+    storage = ObjectStorage(tmp_path.as_uri())
+    await storage.put_bytes("log/one", b"1", new=True)
+    synced, sync = [], os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(AlreadyExists):
+        await storage.put_bytes("log/one", b"1", new=True)
+    assert synced == [(tmp_path / name).stat().st_ino for name in ("log/one", "log", ".")]
+
+
+async def test_a_new_object_goes_over_none(tmp_path: Path) -> None:
+    storage = ObjectStorage(f"file://{tmp_path}/objects")
+    written = await asyncio.gather(*(storage.put_bytes("one", content, new=True) for content in (b"1", b"2")), return_exceptions=True)
+    assert [type(each) for each in written if each] == [AlreadyExists]
+    assert [b"".join([chunk async for chunk in storage.read("one")])] == [
+        b"12"[index : index + 1] for index in (0, 1) if not written[index]
+    ]
 
 
 FULL = """

@@ -8,7 +8,7 @@ import pytest
 
 from services.kit.postgres import Database
 from services.kit.settings import WorkerSettings
-from services.kit.worker_app import WorkerApp
+from services.kit.worker_app import BareWorkerApp, WorkerApp
 
 
 class Noted:
@@ -54,6 +54,22 @@ async def test_each_worker_has_its_own_from_open_to_close() -> None:
     assert app.noted.steps == ["opened", "released", "closed"]
     with pytest.raises(RuntimeError):
         One.opened()
+
+
+async def test_one_without_a_database_is_let_go_of_as_well() -> None:
+    class Bare(BareWorkerApp[WorkerSettings]):
+        def __init__(self, settings: WorkerSettings) -> None:
+            self.released = False
+
+        async def release(self) -> None:
+            self.released = True
+
+    await Bare.open(WorkerSettings())
+    app = Bare.opened()
+    await Bare.close()
+    assert app.released
+    with pytest.raises(RuntimeError):
+        Bare.opened()
 
 
 async def test_the_database_is_closed_whatever_else_does_not_let_go() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -101,9 +102,16 @@ def test_a_taken_port_is_named_with_what_to_set(tmp_path: Path) -> None:
             LocalSystem(tmp_path, base, environment={}).start(services=())
 
 
-def test_a_long_path_gets_its_control_socket_elsewhere(tmp_path: Path) -> None:
+def test_a_long_path_gets_its_control_socket_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deep = tmp_path / ("x" * 120)
     elsewhere = LocalHome(deep).control_socket()
     assert len(str(elsewhere)) < 100
+    elsewhere.parent.rmdir()
+    with monkeypatch.context() as patched:
+        deep.mkdir()
+        patched.setattr(tempfile, "tempdir", str(deep))
+        elsewhere = LocalHome(deep / "home").control_socket()
+    assert len(str(elsewhere)) < 100
+    assert list(deep.iterdir()) == []
     elsewhere.parent.rmdir()
     assert LocalHome(Path("/tmp/h")).control_socket() == Path("/tmp/h/run/supervisor.sock")

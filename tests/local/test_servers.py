@@ -153,7 +153,9 @@ def test_servers_of_ones_own_are_used_and_none_is_started(system: LocalSystem, t
         "SCALE_ACCOUNTS_DATABASE_URL": system.service_url("accounts"),
         "SCALE_INGESTION_DATABASE_URL": system.service_url("ingestion"),
         "SCALE_CATEGORIZATION_DATABASE_URL": system.service_url("categorization"),
+        "SCALE_FORECASTING_DATABASE_URL": system.service_url("forecasting"),
         "SCALE_TRAINING_DATABASE_URL": system.service_url("training"),
+        "SCALE_FEDERATION_DATABASE_URL": system.service_url("federation"),
         "SCALE_REDIS_URL": system.redis_url,
     }
     with LocalSystem(tmp_path, free_port_base(), environment=outside) as second:

@@ -65,6 +65,7 @@ async def fill(connection: asyncpg.Connection, user_id: UUID, factor: int = 1) -
     await connection.execute(PAIR, user_id, await add("2026-03-01", -3, "housing"), await add("2026-03-02", 3, "income"), "suggested")
 
 
+@pytest.mark.requirement("ACC-06", "CACHE-08", "DB-31", "DB-32", "DB-33")
 async def test_users_read_their_own_figures_and_they_agree_with_those_made_now(
     service: asyncpg.Connection, user_id: UUID, other_user_id: UUID
 ) -> None:
@@ -99,6 +100,7 @@ async def test_users_read_their_own_figures_and_they_agree_with_those_made_now(
         assert await service.fetch(f"SELECT * FROM accounts.{figures.name}") == []
 
 
+@pytest.mark.requirement("C-20", "DB-31")
 async def test_no_service_reads_a_materialised_view(as_role: AsRole, user_id: UUID) -> None:
     async with as_role("migrator", None) as connection:
         kept = [name for (name,) in await connection.fetch("SELECT format('%I.%I', schemaname, matviewname) FROM pg_matviews")]
@@ -131,6 +133,7 @@ async def test_what_a_refresh_cannot_see_is_made_again(service: asyncpg.Connecti
     assert await service.fetchval("SELECT count(*) FROM accounts.category_stats WHERE currency = 'GBP'") == 0
 
 
+@pytest.mark.requirement("DB-31")
 async def test_readers_and_a_refresh_do_not_wait_for_each_other(
     service: asyncpg.Connection, second: asyncpg.Connection, user_id: UUID
 ) -> None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -20,6 +21,9 @@ from migrations.index_check import compare_indexes, documented_indexes
 from migrations.layout import VERSION_SCHEMA
 from migrations.runner import LOCK_KEY, MigrationError, alembic_config, asyncpg_dsn, newest_revision, upgrade
 from migrations.taxonomy import read_taxonomy
+from services.kit.errors import Unavailable
+from services.kit.postgres import Database
+from services.kit.settings import DatabaseSettings
 from services.local import LocalSystem
 from services.local.postgres import MIGRATOR
 
@@ -75,6 +79,7 @@ async def upgrade_to(url: str, revision: str, config: Config) -> None:
     await engine.dispose()
 
 
+@pytest.mark.requirement("DB-10", "DB-69")
 async def test_upgrade_twice_changes_nothing_the_second_time(empty: str) -> None:
     assert await upgrade(empty) == newest_revision()
     first = await describe(empty)
@@ -82,6 +87,8 @@ async def test_upgrade_twice_changes_nothing_the_second_time(empty: str) -> None
     assert await describe(empty) == first
 
 
+@pytest.mark.requirement("DB-10")
+@pytest.mark.requirement("Q-31")
 async def test_upgrade_at_once_from_three_places(empty: str) -> None:
     assert await asyncio.gather(*(upgrade(empty) for _ in range(3))) == [newest_revision()] * 3
 
@@ -94,6 +101,24 @@ async def test_upgrade_waits_for_a_running_one(empty: str) -> None:
     assert not waiting.done()
     await holder.close()
     assert await asyncio.wait_for(waiting, 30) == newest_revision()
+
+
+@pytest.mark.requirement("Q-31")
+async def test_a_service_that_came_first_waits_for_the_schema_and_needs_no_restart(empty: str, servers: LocalSystem, user_id: UUID) -> None:
+    database = Database(on_database(servers.service_url("accounts"), urlsplit(empty).path[1:]), DatabaseSettings(DB_POOL_SIZE=1))
+    await database.open()
+
+    async def ask() -> int:
+        async with database.transaction(user_id) as connection:
+            found: int = await connection.fetchval("SELECT count(*) FROM accounts.transactions")
+            return found
+
+    with pytest.raises(Unavailable) as refused:
+        await ask()
+    assert (refused.value.reason, refused.value.retry_after_s) == ("DB_SCHEMA_MISSING", 5)
+    await upgrade(empty)
+    assert await ask() == 0
+    await database.close()
 
 
 async def test_upgrade_gives_up_on_a_table_that_stays_locked(empty: str) -> None:
@@ -199,6 +224,7 @@ async def test_command_line(servers: LocalSystem) -> None:
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
+@pytest.mark.requirement("DB-28", "DOC-12")
 async def test_check_names_what_differs(servers: LocalSystem, tmp_path: Path) -> None:
     document = tmp_path / "database.md"
     documented = documented_indexes(ROOT / "docs" / "database.md")
@@ -218,6 +244,7 @@ async def test_check_names_what_differs(servers: LocalSystem, tmp_path: Path) ->
         await compare_indexes(servers.migrator_url, tmp_path / "absent.md")
 
 
+@pytest.mark.requirement("DB-27")
 async def test_index_is_built_concurrently_outside_a_transaction(empty: str, tmp_path: Path) -> None:
     """A later revision on a live table: the runner must let it leave the transaction."""
     await upgrade(empty)

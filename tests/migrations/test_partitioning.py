@@ -181,6 +181,7 @@ def database(converted: tuple[OtherDatabase, dict[str, list[str]]]) -> OtherData
     return converted[0]
 
 
+@pytest.mark.requirement("DB-49")
 async def test_conversion_keeps_every_value_of_every_row(converted: tuple[OtherDatabase, dict[str, list[str]]]) -> None:
     database, before = converted
     assert len(before["transactions"]) == 2 * ROWS
@@ -195,6 +196,7 @@ async def test_a_second_run_changes_nothing_whatever_the_setting_says(database: 
     assert await shape(database.migrator_url) == before
 
 
+@pytest.mark.requirement("DB-51")
 async def test_keys_hold_the_day_and_the_documented_indexes_are_there(database: OtherDatabase) -> None:
     async with connected(database.migrator_url) as connection:
         keys = {
@@ -229,6 +231,7 @@ async def test_days_that_no_service_can_read_are_kept_out_of_every_partition(dat
                 await connection.execute(f"UPDATE accounts.transactions SET transaction_date = '{day}' WHERE import_line = 5")
 
 
+@pytest.mark.requirement("DB-49", "DB-50")
 async def test_months_follow_each_other_without_a_gap_and_two_are_ahead(database: OtherDatabase) -> None:
     async with connected(database.migrator_url) as connection:
         partitions = {record["name"]: record for record in await connection.fetch(PARTITIONS)}
@@ -246,6 +249,7 @@ async def test_months_follow_each_other_without_a_gap_and_two_are_ahead(database
     assert partitions["transactions_later"]["bounds"].endswith("TO (MAXVALUE)")
 
 
+@pytest.mark.requirement("DB-54")
 async def test_every_partition_is_vacuumed_closely_and_closed_to_services(database: OtherDatabase) -> None:
     async with connected(database.migrator_url) as connection:
         for partition in await connection.fetch(PARTITIONS):
@@ -324,6 +328,7 @@ async def explained(connection: asyncpg.Connection, statement: str, *arguments: 
     return [record[0] for record in await connection.fetch(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {statement}", *arguments)]
 
 
+@pytest.mark.requirement("DB-49")
 async def test_months_outside_of_a_range_are_not_looked_at(database: OtherDatabase) -> None:
     async with as_service(database, FIRST) as connection:
         first = await connection.fetchval("SELECT date_trunc('month', current_date)::date - 60")
@@ -366,6 +371,7 @@ async def test_one_row_is_found_by_an_index_of_each_month(database: OtherDatabas
 # Months to come
 
 
+@pytest.mark.requirement("DB-50")
 async def test_months_are_made_once_by_whoever_asks(plain: OtherDatabase) -> None:
     await upgrade(plain.migrator_url, partitioned=True)
     before = await contents(plain.migrator_url)

@@ -23,6 +23,7 @@ NEW_ACCOUNT = """
 """
 
 
+@pytest.mark.requirement("DB-08", "SEC-12")
 async def test_every_user_table_forces_row_level_security(as_role: AsRole) -> None:
     async with as_role("migrator", None) as connection:
         tables = await connection.fetch(USER_TABLES)
@@ -46,6 +47,7 @@ async def test_every_user_table_forces_row_level_security(as_role: AsRole) -> No
             assert policy["using"] == policy["with_check"]
 
 
+@pytest.mark.requirement("ARC-16")
 async def test_every_key_starts_with_the_user(as_role: AsRole) -> None:
     async with as_role("migrator", None) as connection:
         for table in await connection.fetch(USER_TABLES):
@@ -58,6 +60,7 @@ async def test_every_key_starts_with_the_user(as_role: AsRole) -> None:
             assert {record["key"] for record in firsts if record["first"] != "user_id"} == set()
 
 
+@pytest.mark.requirement("SEC-13")
 async def test_roles_are_no_superusers_and_own_nothing(as_role: AsRole) -> None:
     async with as_role("migrator", None) as connection:
         for role in SERVICE_ROLES:
@@ -84,6 +87,8 @@ async def test_roles_are_no_superusers_and_own_nothing(as_role: AsRole) -> None:
         ("training", "accounts.transactions"),
         ("training", "categorization.corrections"),
         ("categorization", "training.training_jobs"),
+        ("forecasting", "accounts.transactions"),
+        ("accounts", "forecasting.forecasts"),
         ("accounts", "migrations.alembic_version"),
         ("ingestion", "migrations.alembic_version"),
     ],
@@ -94,7 +99,7 @@ async def test_a_service_cannot_read_what_is_not_its_own(as_role: AsRole, user_i
             await connection.fetch(f"SELECT * FROM {table}")
 
 
-@pytest.mark.parametrize("role", ["accounts", "ingestion", "categorization", "training"])
+@pytest.mark.parametrize("role", ["accounts", "ingestion", "categorization", "forecasting", "training"])
 async def test_a_service_cannot_make_objects(as_role: AsRole, user_id: UUID, role: str) -> None:
     for schema in (role, "public", "auth"):
         async with as_role(role, user_id) as connection:
@@ -109,6 +114,7 @@ async def test_a_service_cannot_change_the_taxonomy(as_role: AsRole, user_id: UU
             await connection.execute("UPDATE accounts.categories SET name = 'Mine'")
 
 
+@pytest.mark.requirement("SEC-13")
 async def test_a_service_cannot_switch_the_policies_off(as_role: AsRole, user_id: UUID) -> None:
     async with as_role("accounts", user_id) as connection:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -119,6 +125,7 @@ async def test_a_service_cannot_switch_the_policies_off(as_role: AsRole, user_id
             await connection.fetch("SELECT * FROM accounts.accounts")
 
 
+@pytest.mark.requirement("DB-08", "SEC-12")
 async def test_users_see_and_change_only_their_own(as_role: AsRole, user_id: UUID, other_user_id: UUID) -> None:
     async with as_role("accounts", user_id) as connection:
         account = await connection.fetchval(NEW_ACCOUNT, user_id)
@@ -136,6 +143,7 @@ async def test_users_see_and_change_only_their_own(as_role: AsRole, user_id: UUI
         assert await connection.fetchval("SELECT id FROM accounts.accounts") == account
 
 
+@pytest.mark.requirement("SEC-12")
 @pytest.mark.parametrize("nobody", [True, False])
 async def test_rows_of_another_user_cannot_be_inserted(as_role: AsRole, user_id: UUID, other_user_id: UUID, nobody: bool) -> None:
     async with as_role("accounts", None if nobody else other_user_id) as connection:

@@ -19,6 +19,7 @@ COLUMNS = """
 """
 
 
+@pytest.mark.requirement("DB-01", "DB-53")
 async def test_transactions_has_the_required_columns(as_role: AsRole) -> None:
     async with as_role("migrator", None) as connection:
         columns = dict(await connection.fetch(COLUMNS, "accounts", "transactions"))
@@ -36,6 +37,7 @@ async def test_transactions_has_the_required_columns(as_role: AsRole) -> None:
     assert wanted.items() <= columns.items()
 
 
+@pytest.mark.requirement("DB-03")
 async def test_uploaded_files_has_the_required_columns(as_role: AsRole) -> None:
     async with as_role("migrator", None) as connection:
         columns = dict(await connection.fetch(COLUMNS, "ingestion", "uploaded_files"))
@@ -44,6 +46,39 @@ async def test_uploaded_files_has_the_required_columns(as_role: AsRole) -> None:
     assert columns["created_at"] == "timestamp with time zone"
 
 
+@pytest.mark.requirement("DB-02")
+async def test_training_jobs_has_the_required_columns(as_role: AsRole) -> None:
+    async with as_role("migrator", None) as connection:
+        columns = dict(await connection.fetch(COLUMNS, "training", "training_jobs"))
+    wanted = {"id": "uuid", "user_id": "uuid", "status": "text", "model_type": "text", "metrics": "jsonb", "checkpoint_path": "text"}
+    assert wanted.items() <= columns.items()
+    assert columns["created_at"] == columns["updated_at"] == "timestamp with time zone"
+
+
+@pytest.mark.requirement("DB-04", "DB-05", "DB-06")
+async def test_the_other_tables_that_requirements_name_are_there(as_role: AsRole) -> None:
+    async with as_role("migrator", None) as connection:
+        found = {record[0] for record in await connection.fetch("SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'p')")}
+    wanted = """
+        accounts.categories accounts.user_categories accounts.accounts accounts.budgets categorization.corrections forecasting.anomalies
+        forecasting.forecasts training.model_versions training.notifications federation.model_versions federation.rounds
+    """
+    assert set(wanted.split()) - found == set()
+
+
+@pytest.mark.requirement("DB-02", "TRN-01")
+async def test_a_job_has_no_status_but_the_known_ones(as_role: AsRole, user_id: UUID) -> None:
+    insert = """
+        INSERT INTO training.training_jobs (user_id, id, request_id, model_type, trigger, in_queue, completed_at, status)
+        VALUES ($1, gen_random_uuid(), $2, 'categorizer', 'user', false, now(), $2)
+    """
+    async with as_role("training", user_id) as connection:
+        await connection.execute(insert, user_id, "completed")
+        with pytest.raises(asyncpg.CheckViolationError, match="status"):
+            await connection.execute(insert, user_id, "training")
+
+
+@pytest.mark.requirement("DB-54")
 async def test_autovacuum_follows_imports_closely(as_role: AsRole) -> None:
     async with as_role("migrator", None) as connection:
         options = await connection.fetchval("SELECT reloptions FROM pg_class WHERE oid = 'accounts.transactions'::regclass")
@@ -69,6 +104,7 @@ REQUIRED_INDEXES = {
 }
 
 
+@pytest.mark.requirement("DB-11", "DB-12", "DB-13", "DB-16", "DB-17", "DB-18", "DB-19", "DB-20", "DB-22", "DB-24", "DB-26")
 async def test_required_indexes_exist(as_role: AsRole) -> None:
     async with as_role("migrator", None) as connection:
         found = dict(await connection.fetch("SELECT indexname::text, indexdef FROM pg_indexes WHERE schemaname = 'accounts'"))
@@ -89,6 +125,7 @@ INSERT = """
 """
 
 
+@pytest.mark.requirement("ING-13")
 async def test_type_follows_the_sign_and_cannot_be_set(as_role: AsRole, user_id: UUID) -> None:
     async with as_role("accounts", user_id) as connection:
         account = await connection.fetchval(NEW_ACCOUNT, user_id)

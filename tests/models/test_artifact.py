@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from models import artifact
-from models.artifact import MAX_BYTES, ArtifactError, load, pack, read_manifest, save, unpack
+from models.artifact import MAX_BYTES, ArtifactError, load, pack, read_manifest, save, unpack, verify
 
 
 @pytest.fixture
@@ -36,6 +36,7 @@ def test_what_was_saved_is_read(folder: Path) -> None:
     assert (manifest.version, manifest.facts) == ("test-1", {"data": {"rows": 3}})
     content = load(manifest, "a.pt")
     assert (content["weights"].tolist(), content["names"]) == ([0, 1, 2], ["x"])
+    assert verify(folder) == "test-1"
 
 
 def test_the_same_content_makes_the_same_bytes(tmp_path: Path) -> None:
@@ -58,6 +59,8 @@ def test_a_damaged_file_is_refused(folder: Path, harm: Callable[[Path], object],
     harm(folder / "a.pt")
     with pytest.raises(ArtifactError, match=reason):
         load(read_manifest(folder), "a.pt")
+    with pytest.raises(ArtifactError, match=reason):
+        verify(folder)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from models.artifact import ArtifactError, save
+from models.artifact import MANIFEST, ArtifactError, check, load, read_manifest, save
 from models.hypcd.ball import expmap0
 from models.hypcd.classifier import ANCHORS_FILE, MODEL_FILE, Classifier, Heads, Items, packed, unpacked
 from models.hypcd.network import Config, Encoder
 
+SHIPPED = Path(__file__).resolve().parents[2] / "models" / "hypcd"
 CONFIG = Config(bucket_bits=12, gram_width=32, hidden=16, dimension=8)
 DETAILED = ("income_salary", "groceries_supermarket", "transport_fuel", "transport_taxi")
 PRIMARIES = ("income", "groceries", "transport")
@@ -63,6 +65,40 @@ def test_an_item_has_the_same_answer_alone_and_in_any_order(classifier: Classifi
         np.testing.assert_allclose(alone.points[0], together.points[place], rtol=1e-5, atol=1e-6)
     turned = classifier.predict(Items(*(column[::-1] for column in COLUMNS)))
     np.testing.assert_allclose(turned.probabilities[::-1], together.probabilities, rtol=1e-4, atol=1e-6)
+
+
+def test_models_of_one_encoder_and_the_same_categories_have_one_ball(tmp_path: Path) -> None:
+    made = files()
+
+    def saved(name: str, files: dict[str, dict[str, Any]]) -> Classifier:
+        save(tmp_path / name, name, files, {})
+        return Classifier.load(tmp_path / name)
+
+    one = saved("one", made)
+    moved = {**made[ANCHORS_FILE], "anchors": made[ANCHORS_FILE]["anchors"] * 0.5, "temperature": 0.7}
+    same = saved("same", {**made, ANCHORS_FILE: moved})
+    renamed = saved("renamed", {**made, ANCHORS_FILE: {**made[ANCHORS_FILE], "detailed": [*DETAILED[:3], "transport_tram"]}})
+    other = saved("other", {**made, MODEL_FILE: {**made[MODEL_FILE], "state": packed(Encoder(CONFIG).state_dict())}})
+    assert one.ball == same.ball
+    assert len({one.ball, renamed.ball, other.ball}) == 3
+    # What was fitted on one goes with the other; older heads name the model itself.
+    assert same.has_ball(one.ball)
+    assert one.has_ball("one")
+    assert not same.has_ball("one")
+    assert not other.has_ball(one.ball)
+    assert not one.has_ball("")
+
+
+def test_heads_that_name_the_shipped_model_go_with_all_that_have_its_ball(tmp_path: Path) -> None:
+    shipped = Classifier.load(SHIPPED)
+    heads = load(read_manifest(SHIPPED), ANCHORS_FILE)
+    (tmp_path / MODEL_FILE).write_bytes(check(read_manifest(SHIPPED), MODEL_FILE))
+    save(tmp_path, "hypcd-1+fed2", {ANCHORS_FILE: {**heads, "anchors": heads["anchors"] * 0.9}}, {})
+    manifest = json.loads((tmp_path / MANIFEST).read_text())
+    manifest["files"][MODEL_FILE] = json.loads((SHIPPED / MANIFEST).read_text())["files"][MODEL_FILE]
+    (tmp_path / MANIFEST).write_text(json.dumps(manifest))
+    assert Classifier.load(tmp_path).has_ball("hypcd-1")
+    assert Classifier.load(tmp_path).ball == shipped.ball
 
 
 def test_no_items_no_answers(classifier: Classifier) -> None:

@@ -36,6 +36,13 @@ from models.knowledge.rules import NO_ANSWER, classify, classify_many, vocabular
         ("Zahnarztpraxis Dr. Weh", -90, "health_dentist"),
         ("Kfz-Versicherung 123", -300, "insurance_vehicle"),
         ("Unfallversicherung", -30, "insurance_other"),
+        ("Zahnaerztehaus", -30, "health_dentist"),
+        ("Hotelversicherung", -30, "insurance_other"),
+        ("Muellabfuhr", -30, "utilities_waste"),
+        # The longest phrase, wherever it stands, also where the text ends before a longer one does.
+        ("Uber", -9, "transport_taxi"),
+        ("Uber eats help", -9, "dining_delivery"),
+        ("cafe off licence and news", -9, "groceries_convenience"),
         ("RETRAIT DAB 1234", -50, "financial_cash"),
         ("NETFLIX.COM", -12.99, "entertainment_streaming"),
         # A shop that sells everything says less than the word beside it.
@@ -103,3 +110,4 @@ def test_every_row_of_the_vocabulary_is_well_formed():
             words = row["keywords"].split(";")
             assert all(word == word.strip() and word.strip("*") for word in words), row["category"]
             assert len(words) == len(set(words)), row["category"]
+            assert all(len(word.strip("*")) >= 4 for word in words if "*" in word), f"{row['category']}: a shorter beginning says nothing"

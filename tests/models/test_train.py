@@ -85,6 +85,7 @@ def test_calibration_finds_the_temperature_and_the_threshold() -> None:
     assert (probabilities.argmax(axis=1) == truth)[given].mean() == pytest.approx(0.9, abs=0.01)
 
 
+@pytest.mark.requirement("CAT-15", "CI-09")
 def test_the_artefacts_that_ship_are_small_and_know_the_taxonomy() -> None:
     assert sum((ROOM / name).stat().st_size for name in ("hypcd_model.pt", "anchors.pt")) <= 5 * 1024 * 1024
     classifier = Classifier.load(ROOM)

@@ -117,7 +117,7 @@ def test_what_answers_now_is_asked_only_what_it_has_not_seen(model: Classifier, 
     other = learn_head(rows, model, known, OPTIONS)
     assert other.held_out == 12
     assert other.present == judge(known, rows.take(np.arange(80)), rows.take(np.arange(88, 100)), model)
-    # One of another global model says nothing of this one's points.
+    # One that names another ball says nothing of this one's points.
     assert learn_head(rows, model, replace(known, base_version="base-0"), OPTIONS).present == learned.present
 
 

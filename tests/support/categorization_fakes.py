@@ -55,8 +55,10 @@ class WordModel:
     degraded = False
     threshold = 0.5
 
-    def __init__(self, version: str = "hypcd-test+1") -> None:
+    def __init__(self, version: str = "hypcd-test+1", ball: str = "") -> None:
+        """Without `ball` it has one of its own."""
         self.version = version
+        self.ball = ball or version
         self.passes: list[int] = []
         self.placed: list[int] = []
 
@@ -73,6 +75,9 @@ class WordModel:
     def place(self, columns: Columns) -> Floats:
         self.placed.append(len(columns))
         return self._points(columns)
+
+    def has_ball(self, name: str) -> bool:
+        return name in (self.ball, self.version)
 
     def groups(self, points: Floats, taken: Floats | None, *, least_members: int) -> Sequence[Group]:
         """Those with the same points, but for what an average leaves of them."""

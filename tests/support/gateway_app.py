@@ -86,6 +86,16 @@ class Gateway:
         return self.subjects["CategorizationService"]
 
     @property
+    def forecasting(self) -> FakeSubject:
+        """The service that says what comes."""
+        return self.subjects["ForecastingService"]
+
+    @property
+    def anomalies(self) -> FakeSubject:
+        """The service that says what is odd."""
+        return self.subjects["AnomalyService"]
+
+    @property
     def training(self) -> FakeSubject:
         """The service that trains models."""
         return self.subjects["TrainingService"]
@@ -99,6 +109,21 @@ class Gateway:
     def notifications(self) -> FakeSubject:
         """The service of what users should know."""
         return self.subjects["NotificationsService"]
+
+    @property
+    def rounds(self) -> FakeSubject:
+        """The service of rounds of federated learning."""
+        return self.subjects["RoundsService"]
+
+    @property
+    def federated_model(self) -> FakeSubject:
+        """The service of the model that devices train together."""
+        return self.subjects["FederatedModelService"]
+
+    @property
+    def devices(self) -> FakeSubject:
+        """The service of the devices that do."""
+        return self.subjects["DevicesService"]
 
     @property
     def user_data(self) -> dict[str, FakeUserData]:
@@ -168,7 +193,9 @@ async def start_gateway(redis_url: str) -> AsyncIterator[StartGateway]:
             accounts_up: bool = True,
             ingestion_up: bool = True,
             categorization_up: bool = True,
+            forecasting_up: bool = True,
             training_up: bool = True,
+            federation_up: bool = True,
             well: Any = None,
             model: str = MODEL,
             **changes: Any,
@@ -178,8 +205,15 @@ async def start_gateway(redis_url: str) -> AsyncIterator[StartGateway]:
                 name: (FakeUserData if service.name == "UserDataService" else FakeSubject)(service) for name, service in SUBJECTS.items()
             }
             addresses = {}
-            categorization, training = subjects["CategorizationService"], subjects["TrainingService"]
-            fakes = ((accounts, accounts_up), (ingestion, ingestion_up), (categorization, categorization_up), (training, training_up))
+            categorization = subjects["CategorizationService"]
+            fakes = (
+                (accounts, accounts_up),
+                (ingestion, ingestion_up),
+                (categorization, categorization_up),
+                (subjects["ForecastingService"], forecasting_up),
+                (subjects["TrainingService"], training_up),
+                (subjects["RoundsService"], federation_up),
+            )
             for fake, up in fakes:
                 port, process = free_port(), process_of(fake)
                 addresses[f"{process}_address"] = f"127.0.0.1:{port}"

@@ -39,7 +39,7 @@ from services.ingestion.domain import (
 )
 from services.ingestion.import_run import ImportRuns
 from services.ingestion.import_watch import ImportWatch
-from services.ingestion.protocols import Categorizer
+from services.ingestion.protocols import Categorizer, LedgerWatcher
 from services.ingestion.repository.csv_profiles import MAX_PROFILES
 from services.ingestion.service import IngestionService
 from services.ingestion.statement_import import Reader
@@ -372,6 +372,7 @@ def service_of(
     queued_imports: int = 200,
     categorizer: Categorizer | None = None,
     classify_timeout_s: float = 5,
+    watcher: LedgerWatcher | None = None,
 ) -> IngestionService:
     """The rules, around fakes; without a queue."""
     runs = ImportRuns(
@@ -382,6 +383,7 @@ def service_of(
         parallel_imports=parallel_imports,
         categorizer=categorizer,
         classify_timeout_s=classify_timeout_s,
+        watcher=watcher,
     )
     return IngestionService(
         repository=repository,

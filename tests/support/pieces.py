@@ -6,6 +6,7 @@ from __future__ import annotations
 SHARED = {
     "tests/e2e/": "system",
     "tests/e2e/test_erase.py": "breakable_system",
+    "tests/e2e/test_federation.py": "breakable_system",
     "tests/e2e/test_large_import.py": "breakable_system",
     "tests/chaos/test_kill_during_import.py": "breakable_system",
     "tests/chaos/test_kill_during_training.py": "breakable_system",

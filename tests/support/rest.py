@@ -76,6 +76,31 @@ class RestUser:
         assert job["status"] == "completed", job
         return dict(job)
 
+    def forecast(self, asked: dict[str, Any], *, seconds: float = 90) -> dict[str, Any]:
+        """A forecast, when it is made."""
+        begun = self.http.post("/forecasts", json=asked, headers={"Prefer": "wait=10"})
+        assert begun.status_code in (200, 202), begun.text
+        return self.finished(begun, seconds=seconds)
+
+    def looked_through(self, *, seconds: float = 90) -> dict[str, Any]:
+        """A scan of the ledger as it is now, when it is done."""
+        # One that is open already may have read what was there before.
+        for _ in range(2):
+            begun = self.http.post("/anomalies/scans")
+            assert begun.status_code == 202, begun.text
+            scan = self.finished(begun, seconds=seconds)
+        return scan
+
+    def finished(self, begun: httpx.Response, *, seconds: float = 90) -> dict[str, Any]:
+        """What is at the address in Location, once it has succeeded."""
+        path = begun.headers["location"].removeprefix("/api/v1")
+        deadline = time.monotonic() + seconds
+        while (found := self.http.get(path).json())["state"] in ("pending", "running"):
+            assert time.monotonic() < deadline, found
+            time.sleep(0.1)
+        assert found["state"] == "succeeded", found
+        return dict(found)
+
     def close(self) -> None:
         """Closes the connections."""
         self.http.close()

@@ -66,10 +66,11 @@ class FakeNotificationEvents:
 
 
 class FakeStatuses:
-    """`JobStatuses`."""
+    """`JobStatuses`. `down`: nothing can be removed."""
 
     def __init__(self) -> None:
         self.copies: dict[UUID, Job] = {}
+        self.down = False
 
     async def put(self, job: Job) -> None:
         self.copies[job.id] = job
@@ -79,6 +80,8 @@ class FakeStatuses:
         return found if found is not None and found.user_id == user_id else None
 
     async def forget(self, job_ids: Sequence[UUID]) -> None:
+        if self.down and job_ids:
+            raise DOWN
         for job_id in job_ids:
             self.copies.pop(job_id, None)
 
@@ -112,11 +115,14 @@ class FakeTrainer:
     calls: int = 0
     at_step: Callable[[int], object] = lambda step: None
     stopped_by: BaseException | None = None
+    collected: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the first report is made: from there on it says nothing for `pause_s`."""
 
     async def train(self, job: Job, report: Report) -> Trained:
         self.calls += 1
         try:
             await report(Progress(0, self.steps, None, "collecting"))
+            self.collected.set()
             for step in range(1, self.steps + 1):
                 await asyncio.sleep(self.pause_s)
                 self.at_step(step)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from services.kit.settings import load_settings
-from services.training.domain import CATEGORIZER, CATEGORIZER_GLOBAL, Job, Progress, Trained
+from services.training.domain import MODELS, Job, Progress, Trained
 from services.training.protocols import Report
 from services.training.settings import TrainingWorkerSettings
 from services.training.worker import work
@@ -46,4 +46,4 @@ class TracingTrainer:
 
 if __name__ == "__main__":
     trainer = TracingTrainer()
-    work(load_settings(TrainingWorkerSettings), {CATEGORIZER: trainer, CATEGORIZER_GLOBAL: trainer})
+    work(load_settings(TrainingWorkerSettings), dict.fromkeys(MODELS, trainer))

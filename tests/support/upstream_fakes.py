@@ -28,8 +28,13 @@ from scale.accounts.v1 import (
 from scale.accounts.v1 import transaction_pb2 as nouns
 from scale.accounts.v1 import user_data_service_pb2 as accounts_user_data_pb
 from scale.accounts.v1.accounts_service_pb2_grpc import AccountsServiceServicer, add_AccountsServiceServicer_to_server
+from scale.anomaly.v1 import anomaly_service_pb2
 from scale.categorization.v1 import categorization_service_pb2
 from scale.categorization.v1 import user_data_service_pb2 as categorization_user_data_pb
+from scale.federation.v1 import devices_service_pb2, federated_model_service_pb2, rounds_service_pb2
+from scale.federation.v1 import user_data_service_pb2 as federation_user_data_pb
+from scale.forecasting.v1 import forecasting_service_pb2
+from scale.forecasting.v1 import user_data_service_pb2 as forecasting_user_data_pb
 from scale.ingestion.v1 import ingestion_service_pb2 as ingestion_pb
 from scale.ingestion.v1 import user_data_service_pb2 as ingestion_user_data_pb
 from scale.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceServicer, add_IngestionServiceServicer_to_server
@@ -49,20 +54,29 @@ SUBJECTS = {
         rules_service_pb2,
         saved_filters_service_pb2,
         categorization_service_pb2,
+        forecasting_service_pb2,
+        anomaly_service_pb2,
         training_service_pb2,
         notifications_service_pb2,
         model_registry_service_pb2,
+        rounds_service_pb2,
+        federated_model_service_pb2,
+        devices_service_pb2,
     )
     for name, service in module.DESCRIPTOR.services_by_name.items()
 } | {
     "AccountsUserDataService": accounts_user_data_pb.DESCRIPTOR.services_by_name["UserDataService"],
     "IngestionUserDataService": ingestion_user_data_pb.DESCRIPTOR.services_by_name["UserDataService"],
     "CategorizationUserDataService": categorization_user_data_pb.DESCRIPTOR.services_by_name["UserDataService"],
+    "ForecastingUserDataService": forecasting_user_data_pb.DESCRIPTOR.services_by_name["UserDataService"],
     "TrainingUserDataService": training_user_data_pb.DESCRIPTOR.services_by_name["UserDataService"],
+    "FederationUserDataService": federation_user_data_pb.DESCRIPTOR.services_by_name["UserDataService"],
 }
-"""Services whose methods take one message, by short name: the other ones of the accounts process, those of categorization and of training,
-and those that every process has, by process."""
-OPEN_METHODS = frozenset({"/scale.training.v1.ModelRegistryService/ReadArtifact"})
+"""Services whose methods take one message, by short name: the other ones of the accounts process, those of categorization,
+forecasting, training and federation, and those that every process has, by process."""
+OPEN_METHODS = frozenset(
+    {"/scale.training.v1.ModelRegistryService/ReadArtifact", "/scale.federation.v1.FederatedModelService/ReadModelPart"}
+)
 SECRET = "a-secret-of-at-least-thirty-two-characters"
 FIGURES = {"pool_size": 5, "checked_in": 4, "checked_out": 1, "overflow": 0, "pool_class": "Pool"}
 
@@ -455,7 +469,8 @@ class FakeIngestion(_Fake, IngestionServiceServicer):
 
 def process_of(fake: Any) -> str:
     """The process that a fake's service belongs to, such as accounts."""
-    return str(fake.full_name.split(".")[1])
+    domain = str(fake.full_name.split(".")[1])
+    return {"anomaly": "forecasting"}.get(domain, domain)
 
 
 def fake_server(

@@ -14,6 +14,10 @@ from services.accounts import schedule as accounts_schedule
 from services.accounts import tasks as of_accounts
 from services.categorization import schedule as categorization_schedule
 from services.categorization import tasks as of_categorization
+from services.federation import schedule as federation_schedule
+from services.federation import tasks as of_federation
+from services.forecasting import schedule as forecasting_schedule
+from services.forecasting import tasks as of_forecasting
 from services.ingestion import schedule as ingestion_schedule
 from services.ingestion import tasks as of_ingestion
 from services.kit.queue import (
@@ -41,6 +45,7 @@ def probe() -> Celery:
     return make_celery("probe", NOWHERE, services=["probe"])
 
 
+@pytest.mark.requirement("TRN-04", "TRN-05", "TRN-06")
 @pytest.mark.parametrize(
     ("queue", "rules", "priority", "time_limit_s", "max_retries"),
     [
@@ -73,7 +78,14 @@ def tasks_of(module: Any) -> Iterator[Task]:
 
 @pytest.mark.parametrize(
     ("service", "module"),
-    [("accounts", of_accounts), ("categorization", of_categorization), ("ingestion", of_ingestion), ("training", of_training)],
+    [
+        ("accounts", of_accounts),
+        ("categorization", of_categorization),
+        ("federation", of_federation),
+        ("forecasting", of_forecasting),
+        ("ingestion", of_ingestion),
+        ("training", of_training),
+    ],
 )
 def test_every_task_of_a_service_goes_where_its_worker_listens(service: str, module: Any) -> None:
     for task in tasks_of(module):
@@ -92,6 +104,8 @@ def test_every_task_of_a_service_goes_where_its_worker_listens(service: str, mod
     [
         (of_accounts, accounts_schedule),
         (of_categorization, categorization_schedule),
+        (of_federation, federation_schedule),
+        (of_forecasting, forecasting_schedule),
         (of_ingestion, ingestion_schedule),
         (of_training, training_schedule),
     ],
@@ -101,6 +115,22 @@ def test_what_the_clock_asks_for_is_there(module: Any, schedule: Any) -> None:
     assert {every.task: every.queue for every in schedule.SCHEDULE}.items() <= routes.items()
 
 
+@pytest.mark.requirement("ANO-03", "FCT-05", "TRN-05")
+@pytest.mark.parametrize("task", [of_forecasting.make_forecast, of_forecasting.scan_ledger])
+def test_forecasts_and_scans_are_inference_of_medium_priority(task: Task) -> None:
+    """FCT-05, ANO-03, TRN-05: 10 minutes, 2 retries."""
+    assert (task.time_limit, task.max_retries) == (600, 2)
+    assert task.route == {"queue": inference_of("forecasting"), "priority": PRIORITIES["medium"]}
+
+
+@pytest.mark.requirement("FED-13", "TRN-06")
+def test_a_round_is_of_low_priority_and_has_fifteen_minutes_and_one_more_try() -> None:
+    """FED-13, TRN-06."""
+    task: Task = of_federation.run_round
+    assert (task.time_limit, task.max_retries) == (900, 1)
+    assert task.route == {"queue": "fl", "priority": PRIORITIES["low"]}
+
+
 def test_no_two_services_share_a_queue_of_inference() -> None:
     """A worker throws away tasks that it does not know."""
     assert inference_of("categorization") != inference_of("forecasting")
@@ -108,6 +138,7 @@ def test_no_two_services_share_a_queue_of_inference() -> None:
     assert set(probe().amqp.queues) == {*WORK, upkeep_of("probe")}
 
 
+@pytest.mark.requirement("TRN-07")
 def test_high_is_served_first_on_redis() -> None:
     """TRN-07, C-40."""
     assert PRIORITIES == {"high": 0, "medium": 3, "low": 9}
@@ -116,11 +147,13 @@ def test_high_is_served_first_on_redis() -> None:
     assert options["queue_order_strategy"] == "priority"
 
 
+@pytest.mark.requirement("TRN-27")
 def test_no_message_is_handed_out_while_its_task_may_run() -> None:
     """TRN-27."""
     assert max(rules.time_limit_s for rules in [*QUEUES.values(), LONG_INFERENCE]) < VISIBILITY_TIMEOUT_S
 
 
+@pytest.mark.requirement("TRN-28")
 async def test_the_length_of_a_queue_counts_every_priority(own_redis: RedisProcess) -> None:
     """TRN-28: what waits with low priority stands in another list of Redis than the queue's name."""
     queue = TaskQueue(own_redis.url, services=["probe"])
