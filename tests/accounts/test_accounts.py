@@ -21,6 +21,7 @@ from services.accounts.service import AccountsService, slug_of
 from services.kit.errors import AlreadyExists, InvalidArgument, NotFound
 
 
+@pytest.mark.requirement("ACC-11")
 async def test_create_account_keeps_every_value(service: AccountsService, user_id: UUID) -> None:
     new = NewAccount("Savings", "GBP", "gb33 bukb 2020 1555", AccountType.SAVINGS, Decimal("-12.3456"))
     made = await service.create_account(user_id, new, "one")
@@ -92,6 +93,7 @@ async def test_list_accounts_by_pages(service: AccountsService, user_id: UUID, o
         await service.list_accounts(user_id, requested_size=1, token=token, include_inactive=False)
 
 
+@pytest.mark.requirement("ACC-11")
 async def test_update_account(service: AccountsService, user_id: UUID, other_user_id: UUID) -> None:
     made, _ = await service.ensure_account(user_id, NewAccount("Everyday", "EUR"))
     other, _ = await service.ensure_account(user_id, NewAccount("Card", "EUR"))

@@ -62,6 +62,7 @@ async def test_an_account_without_rows_holds_its_opening_balance(
     assert await listed(balances, other_user_id) == []
 
 
+@pytest.mark.requirement("ACC-05", "REL-19")
 async def test_what_was_posted_counts_in_the_very_next_call(ledger: AccountsService, balances: BalancesService, user_id: UUID) -> None:
     """ACC-05."""
     account = await open_account(ledger, user_id, opening="100")

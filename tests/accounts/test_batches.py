@@ -45,6 +45,7 @@ def test_all_layouts_of_text_are_one(text: pa.DataType) -> None:
     assert read_batch(record_batch(rows, schema), after_line=0).equals(read_batch(record_batch(rows), after_line=0))
 
 
+@pytest.mark.requirement("DB-35")
 @pytest.mark.parametrize(
     ("column", "value"),
     [

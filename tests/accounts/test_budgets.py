@@ -73,6 +73,7 @@ async def refused(adding: Any, reason: str) -> AlreadyExists:
 # What may stand beside what
 
 
+@pytest.mark.requirement("ACC-09")
 async def test_create_budget_keeps_every_value(budgets: BudgetsService, user_id: UUID, other_user_id: UUID) -> None:
     made = await add(budgets, user_id, JANUARY, amount=Decimal("400.1234"), roll_over=True)
     assert made.id.version == 7
@@ -89,6 +90,7 @@ async def test_create_budget_once_per_request(budgets: BudgetsService, user_id: 
     assert (await budgets.create_budget(other_user_id, FEBRUARY, "one")).period_start == FEBRUARY.period_start
 
 
+@pytest.mark.requirement("ACC-09")
 @pytest.mark.parametrize(
     ("start", "end"),
     [("2026-01-31", "2026-02-28"), ("2025-12-01", "2026-01-01"), ("2026-01-10", "2026-01-10"), ("2025-01-01", "2027-01-01")],
@@ -170,6 +172,7 @@ async def test_budgets_that_cannot_be(budgets: BudgetsService, user_id: UUID) ->
         assert caught.value.fields[0].field == field
 
 
+@pytest.mark.requirement("ACC-09")
 async def test_update_and_delete(budgets: BudgetsService, user_id: UUID, other_user_id: UUID) -> None:
     made = await add(budgets, user_id, JANUARY)
     changes = BudgetChanges(Decimal(5), date(2026, 1, 2), date(2026, 1, 3), True)
@@ -219,6 +222,7 @@ async def test_list_budgets_by_pages(budgets: BudgetsService, user_id: UUID, oth
 # What became of them
 
 
+@pytest.mark.requirement("ACC-10")
 async def test_only_ones_own_posted_debits_of_the_period_count(
     budgets: BudgetsService, ledger: AccountsService, user_id: UUID, other_user_id: UUID
 ) -> None:
@@ -246,6 +250,7 @@ async def test_only_ones_own_posted_debits_of_the_period_count(
     assert (await used(budgets, other_user_id, theirs)).spent == 999
 
 
+@pytest.mark.requirement("ACC-10")
 @pytest.mark.parametrize(
     ("amount", "spent", "percent"),
     [("10", "150", "1500.00"), ("0", "5", "0"), ("10", "0.0001", "0.00"), ("3", "1", "33.33"),

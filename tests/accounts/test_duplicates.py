@@ -98,6 +98,7 @@ async def test_a_known_row_under_an_id_that_the_ledger_lacks_teaches_it(ledger: 
     assert counts(await ledger.add(paid("Coffee", source_id="C"), paid("Tea", source_id="B"))) == (1, 1, 0)
 
 
+@pytest.mark.requirement("ING-08")
 async def test_case_2_two_equal_rows_are_both_kept_and_stay_two_under_an_overlapping_export(ledger: Ledger) -> None:
     assert counts(await ledger.add(paid("Tea", day=DAY - timedelta(1)), paid("Coffee"), paid("Coffee"))) == (3, 0, 0)
     later = [paid("Coffee"), paid("Coffee"), paid("Lunch", "-11.50", DAY + timedelta(1))]

@@ -46,5 +46,6 @@ async def test_the_clock_makes_what_is_due(answer: int | Exception, said: list[s
     assert partitions.asked == [2]
 
 
+@pytest.mark.requirement("DB-50")
 def test_the_clock_asks_every_hour() -> None:
     assert [(every.seconds, every.queue) for every in SCHEDULE if every.task == CREATE_PARTITIONS] == [(3600, UPKEEP)]

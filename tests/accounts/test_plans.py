@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -36,6 +37,8 @@ from services.accounts.edits.repository.changing import CHANGE, RESTORE, Argumen
 from services.accounts.edits.repository.edits import SELECT_PAGE as SELECT_EDITS
 from services.accounts.edits.repository.held import HOLD_CATEGORY
 from services.accounts.filters import parse
+from services.accounts.history.domain import DailySumsFilters, HistoryFilters
+from services.accounts.history.repository import SELECT_DAILY_SUMS, SELECT_TRANSACTIONS, daily_sums_arguments, transactions_arguments
 from services.accounts.repository import PostgresAccountsRepository
 from services.accounts.repository.conditions import NO_MEANINGS, filter_condition, read_meanings
 from services.accounts.repository.filters import page_statement
@@ -182,6 +185,7 @@ def rows_read(plan: dict[str, Any]) -> int:
     return sum(node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in nodes(plan) if "Relation Name" in node)
 
 
+@pytest.mark.requirement("DB-18", "DB-29", "DB-65", "PERF-17")
 @pytest.mark.parametrize("depth", [0, DAYS // 2, DAYS - 5])
 async def test_keyset_page_reads_a_page_at_any_depth(ledger: Ledger, depth: int) -> None:
     after = TransactionPosition(FIRST_DAY + timedelta(days=DAYS - depth), uuid7()) if depth else None
@@ -196,6 +200,7 @@ async def test_keyset_page_reads_a_page_at_any_depth(ledger: Ledger, depth: int)
         assert "ROW(transaction_date, id) <" in scan["Index Cond"]
 
 
+@pytest.mark.requirement("ACC-04", "CAT-21", "DB-11", "DB-16", "DB-20", "DB-22", "DB-65")
 @pytest.mark.parametrize(
     ("filters", "index", "at_most"),
     [
@@ -251,6 +256,7 @@ async def test_rare_rows_are_found_among_the_users_own(ledger: Ledger, filters: 
     assert all("user_id" in node["Index Cond"] for node in nodes(plan) if "Index Name" in node)
 
 
+@pytest.mark.requirement("ACC-14")
 async def test_words_of_a_user_are_looked_for_among_the_users_own(ledger: Ledger) -> None:
     ledger.user_id = ledger.users.small
     plan = await ledger.explain(SELECT_WORDS, ledger.user_id, 4, 9, ".,")
@@ -305,6 +311,7 @@ async def test_lines_of_an_import_come_from_their_index(ledger: Ledger) -> None:
     assert rows_read(plan) <= 50
 
 
+@pytest.mark.requirement("ACC-14", "DB-17", "DB-25", "DB-26", "ING-17")
 @pytest.mark.parametrize(
     ("condition", "index"),
     [
@@ -317,6 +324,7 @@ async def test_gin_indexes_serve_who_is_above_the_policies(ledger: Ledger, condi
     assert index in indexes(json.loads(plan)[0]["Plan"])
 
 
+@pytest.mark.requirement("DB-19", "DB-21")
 async def test_amount_index_serves_who_is_above_the_policies(ledger: Ledger) -> None:
     plan = await ledger.migrator.fetchval(
         "EXPLAIN (FORMAT JSON) SELECT id FROM accounts.transactions WHERE user_id = $1 AND amount > 496.2",
@@ -348,6 +356,7 @@ async def test_pages_of_saved_filters_are_read_by_name(ledger: Ledger) -> None:
 # Deep pages
 
 
+@pytest.mark.requirement("DB-29")
 async def test_page_1000_costs_as_much_as_page_1_while_rows_come_in(servers: LocalSystem, ledger: Ledger) -> None:
     """Without a gap or a repeat, and with an expression that narrows."""
     database = Database(servers.service_url("accounts"), DatabaseSettings(DB_POOL_SIZE=2))
@@ -457,6 +466,7 @@ async def test_balances_read_the_users_rows_once(ledger: Ledger, on_date: date |
     assert rows_looked_at(scans) <= rows
 
 
+@pytest.mark.requirement("DB-23")
 @pytest.mark.parametrize(
     ("statement", "arguments", "index"),
     [
@@ -589,6 +599,55 @@ async def test_recurring_payments_are_looked_for_in_the_users_rows_of_two_years(
     assert "Seq Scan" not in kinds(plan)
     assert rows_read(plan) <= ROWS * 762 // DAYS
     assert all("user_id" in node["Index Cond"] for node in nodes(plan) + nodes(latest) if "Index Name" in node)
+
+
+def literally(statement: str, arguments: tuple[object, ...]) -> str:
+    """As COPY is asked: with the arguments in the text, by which the planner goes."""
+    texts = ["NULL" if one is None else f"ARRAY{one!r}" if isinstance(one, list) else f"'{one}'" for one in arguments]
+    return re.sub(r"\$(\d+)", lambda found: texts[int(found[1]) - 1], statement)
+
+
+MONTH = {"date_from": FIRST_DAY, "date_to": FIRST_DAY + timedelta(30)}
+
+
+@pytest.mark.parametrize("include_transfers", [False, True])
+@pytest.mark.parametrize(
+    ("filters", "categories", "rows"),
+    [
+        ({}, None, FEW_ROWS),
+        ({"category": "income"}, ["income", "income_salary"], FEW_ROWS // 500 + 1),
+        ({"category": "uncategorized"}, None, FEW_ROWS),
+        ({"currency": "EUR", **MONTH}, None, 31 * FEW_ROWS // DAYS),
+    ],
+)
+async def test_daily_sums_read_the_users_rows_once(
+    ledger: Ledger, filters: dict[str, Any], categories: list[str] | None, rows: int, include_transfers: bool
+) -> None:
+    ledger.user_id = ledger.users.small
+    wanted = DailySumsFilters(include_transfers=include_transfers, **filters)
+    plan = await ledger.explain(literally(SELECT_DAILY_SUMS, daily_sums_arguments(ledger.user_id, wanted, categories)))
+    scans = [node for node in nodes(plan) if node.get("Relation Name") == "transactions"]
+    assert scans
+    assert all("user_id" in node["Index Cond"] for node in nodes(plan) if "Index Name" in node)
+    assert "Seq Scan" not in {node["Node Type"] for node in scans}
+    assert rows_looked_at(scans) <= rows
+
+
+@pytest.mark.parametrize("include_transfers", [False, True])
+@pytest.mark.parametrize("days", [31, DAYS])
+async def test_transactions_are_streamed_in_the_order_of_the_index(ledger: Ledger, days: int, include_transfers: bool) -> None:
+    """The large user's, too: nothing is sorted, so that nothing has to wait for the last row or goes to the disk."""
+    filters = HistoryFilters(FIRST_DAY, FIRST_DAY + timedelta(days - 1), include_transfers=include_transfers)
+    for user_id, rows in ((ledger.users.small, FEW_ROWS), (ledger.users.large, ROWS)):
+        ledger.user_id = user_id
+        plan = await ledger.explain(literally(SELECT_TRANSACTIONS, transactions_arguments(user_id, filters)))
+        scans = [node for node in nodes(plan) if node.get("Relation Name") == "transactions"]
+        assert all("user_id" in node["Index Cond"] for node in nodes(plan) if "Index Name" in node)
+        assert rows_looked_at(scans) <= rows * days // DAYS
+        assert include_transfers or all("hashed SubPlan" in node["Filter"] for node in scans)
+        if user_id == ledger.users.large:
+            assert [node["Index Name"] for node in scans] == ["idx_transactions_pagination"]
+            assert "Sort" not in kinds(plan)
 
 
 # Of every user, so that only a user-led index finds one's own among them.

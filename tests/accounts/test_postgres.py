@@ -169,6 +169,7 @@ async def test_the_bulk_path_has_a_timeout_of_its_own(
     assert await count(postgres, user_id) == 0
 
 
+@pytest.mark.requirement("DB-41")
 async def test_works_without_prepared_statements(servers: LocalSystem, user_id: UUID) -> None:
     """As behind a pooler that hands a connection to somebody else after each transaction."""
     database = Database(servers.service_url("accounts"), DatabaseSettings(DB_USE_NULL_POOL=True, DB_STATEMENT_CACHE_SIZE=0))
@@ -179,6 +180,7 @@ async def test_works_without_prepared_statements(servers: LocalSystem, user_id: 
     await database.close()
 
 
+@pytest.mark.requirement("SEC-25")
 async def test_values_that_look_like_sql_are_values(service: AccountsService, user_id: UUID, account: Account) -> None:
     evil = "'; DROP TABLE accounts.transactions; -- {} $1 %s"
     await service.append_transactions(
@@ -190,6 +192,7 @@ async def test_values_that_look_like_sql_are_values(service: AccountsService, us
     assert await service.list_transactions(user_id, TransactionFilters(category=evil), requested_size=0, token="") == ([], "")
 
 
+@pytest.mark.requirement("DB-36", "DB-41", "SEC-25")
 def test_only_placeholders_reach_the_statement(user_id: UUID) -> None:
     """The text depends on which filters are there, never on what they hold."""
     evil = "x' OR 1=1 --"
@@ -211,6 +214,7 @@ def test_only_placeholders_reach_the_statement(user_id: UUID) -> None:
     assert "LIMIT $" in first
 
 
+@pytest.mark.requirement("DB-34")
 async def test_a_page_costs_a_fixed_number_of_statements(
     postgres: PostgresAccountsRepository, user_id: UUID, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +253,7 @@ async def test_rows_are_invisible_in_sql_too(
         assert await connection.fetchval(seen) == 1
 
 
+@pytest.mark.requirement("DB-13")
 async def test_two_rows_of_one_import_may_not_share_a_fingerprint(postgres: PostgresAccountsRepository, user_id: UUID) -> None:
     service = AccountsService(postgres, PageTokens(b"a page token key for tests only!"))
     account, _ = await service.ensure_account(user_id, NewAccount("Everyday", "EUR"))

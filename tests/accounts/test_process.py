@@ -63,6 +63,7 @@ def wait_until_serving(channel: grpc.Channel) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.requirement("ARC-03", "REL-25")
 def test_serves_alone_and_drains_on_sigterm(process: subprocess.Popen[str], environment: dict[str, str], user_id: UUID) -> None:
     with grpc.insecure_channel(f"127.0.0.1:{environment['SCALE_ACCOUNTS_PORT']}") as channel:
         wait_until_serving(channel)
@@ -77,6 +78,7 @@ def test_serves_alone_and_drains_on_sigterm(process: subprocess.Popen[str], envi
     assert json.loads(output.splitlines()[-1])["event"] == "stopped"
 
 
+@pytest.mark.requirement("ARC-11")
 def test_says_which_setting_is_wrong(environment: dict[str, str]) -> None:
     del environment["SCALE_ACCOUNTS_DATABASE_URL"]
     environment["SCALE_ACCOUNTS_IMPORT_IDLE_TIMEOUT_S"] = "0"

@@ -48,6 +48,7 @@ def lines(page: TransactionPage) -> list[int]:
     return [one.transaction_date.day for one in page]
 
 
+@pytest.mark.requirement("ACC-14")
 @pytest.mark.usefixtures("ledger")
 @pytest.mark.parametrize(
     ("query", "expected"),

@@ -46,13 +46,14 @@ from tests.support.service_keys import service_tokens
 
 SECRET = "a signing secret for the tests alone, long enough"
 WORKER = service_tokens()
+TRAINING = service_tokens("training")
 
 
 @pytest.fixture
 async def address(servers: LocalSystem, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     """host:port of the service, put together as its own process does it."""
     monkeypatch.setenv("SCALE_AUTH_SECRET", SECRET)
-    monkeypatch.setenv("SCALE_SERVICE_PUBLIC_KEYS", WORKER.public_key)
+    monkeypatch.setenv("SCALE_SERVICE_PUBLIC_KEYS", f"{WORKER.public_key},{TRAINING.public_key}")
     monkeypatch.setenv("SCALE_ENVIRONMENT", "development")
     monkeypatch.setenv("SCALE_DRAIN_S", "0")
     monkeypatch.setenv("SCALE_ACCOUNTS_DATABASE_URL", servers.service_url("accounts"))

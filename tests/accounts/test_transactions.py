@@ -65,6 +65,7 @@ EVERYTHING = [
 ]  # fmt: skip
 
 
+@pytest.mark.requirement("ACC-04", "GW-11")
 @pytest.mark.usefixtures("ledger")
 @pytest.mark.parametrize(
     ("filters", "expected"),
@@ -143,6 +144,7 @@ async def pages(service: AccountsService, user_id: UUID, size: int) -> list[list
             return walked
 
 
+@pytest.mark.requirement("GW-09")
 @pytest.mark.usefixtures("ledger")
 @pytest.mark.parametrize("size", [1, 3, 4, 8, 9])
 async def test_keyset_pagination_walks_everything_once(service: AccountsService, user_id: UUID, size: int) -> None:
@@ -151,6 +153,7 @@ async def test_keyset_pagination_walks_everything_once(service: AccountsService,
     assert all(len(page) == size for page in walked[:-1])
 
 
+@pytest.mark.requirement("GW-09")
 async def test_keyset_pagination_under_concurrent_inserts(service: AccountsService, user_id: UUID, account: Account) -> None:
     """Rows that come in between appear where they belong, and none of the old ones is lost or doubled."""
     old = [row(account.id, line, transaction_date=date(2026, 1, 1 + line % 5)) for line in range(1, 61)]

@@ -23,8 +23,10 @@ from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
 
 from services.accounts.app import SERVICE_NAMES
+from services.accounts.batches import MAX_BATCH_BYTES
 from services.kit.auth import mint_token
 from services.kit.errors import NotFound, ScaleError
+from services.kit.record_batches import read_record_batch
 from services.kit.status import from_rpc_error
 from services.local import LocalSystem
 from tests.accounts.test_servicer import SECRET, Client, address, batch, channel, end, metadata
@@ -38,7 +40,7 @@ METHODS: dict[str, MethodDescriptor] = {
     name: method
     for service in SERVICE_NAMES
     for name, method in Default().FindServiceByName(service).methods_by_name.items()
-    if name.startswith(("List", "Get", "Preview", "Evaluate"))
+    if name.startswith(("List", "Get", "Preview", "Evaluate", "Stream"))
 }
 """Of the process, those that read."""
 LISTS: dict[str, list[Ask]] = {
@@ -56,6 +58,8 @@ LISTS: dict[str, list[Ask]] = {
     "ListEdits": [{}],
     "ListRules": [{}],
     "ListSavedFilters": [{}],
+    "StreamDailySums": [{}, {"category": "mine", "include_transfers": True}],
+    "StreamTransactions": [{}],
     "GetProfile": [{}],
     "EvaluateRules": [{"inputs": [{"description": "shop", "amount": {"currency_code": "EUR", "units": -1}}]}],
 }
@@ -72,6 +76,7 @@ ONES = {
 """What is asked for each id that a list gave, of the caller and of the other user."""
 LEFT_OUT = {
     "ListImportLines": "of an import that the caller names",
+    "ListLongHistories": "names users, to training alone: tests of histories ask it",
     "PreviewRule": "counts what ListTransactions lists by the same filter",
 }
 # Of no user: all figures are made anew at once.
@@ -91,17 +96,20 @@ class User:
     async def ask(self, method: str, request: Ask) -> dict[str, Any]:
         """The answer as JSON, without what is common to all users. Raises ScaleError."""
         described = METHODS[method]
-        call = self._channel.unary_unary(
+        kind = self._channel.unary_stream if described.server_streaming else self._channel.unary_unary
+        call = kind(
             f"/{described.containing_service.full_name}/{method}",
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=GetMessageClass(described.output_type).FromString,
         )
         message = ParseDict(dict(request), GetMessageClass(described.input_type)())
         try:
-            answer = await call(message, metadata=(("authorization", f"Bearer {self._token}"),), timeout=20)
+            answer = call(message, metadata=(("authorization", f"Bearer {self._token}"),), timeout=20)
+            if described.server_streaming:
+                return {"batches": [read_record_batch(one.record_batch, max_bytes=MAX_BATCH_BYTES).to_pylist() async for one in answer]}
+            found = MessageToDict(await answer, preserving_proto_field_name=False)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error, service="accounts") from error
-        found = MessageToDict(answer, preserving_proto_field_name=False)
         return {name: value for name, value in found.items() if name not in COMMON}
 
     async def everything(self) -> dict[str, Any]:

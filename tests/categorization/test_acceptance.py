@@ -8,6 +8,7 @@ from services.categorization.acceptance import WINDOW_S, Acceptance, accepted_ra
 from services.categorization.domain import Source
 
 
+@pytest.mark.requirement("CAT-17")
 @pytest.mark.parametrize(
     ("classified", "corrected", "ratio"), [(0, 0, None), (0, 3, None), (100, 31, 0.69), (100, 0, 1.0), (10, 10, 0.0), (10, 11, 0.0)]
 )

@@ -50,6 +50,7 @@ def asked(stack: Stack) -> list[str]:
     return methods
 
 
+@pytest.mark.requirement("CACHE-03", "CAT-12")
 async def test_the_second_answer_asks_for_no_categories(cached: Stack, redis: Redis) -> None:
     """CAT-12."""
     methods = asked(cached)
@@ -62,6 +63,7 @@ async def test_the_second_answer_asks_for_no_categories(cached: Stack, redis: Re
     assert str(cached.user_id) not in str(await redis.keys("*"))
 
 
+@pytest.mark.requirement("CACHE-13", "CAT-13", "REL-19")
 async def test_a_new_category_is_there_within_a_second(cached: Stack) -> None:
     """CAT-13."""
     await cached.classify("REWE")
@@ -74,6 +76,7 @@ async def test_a_new_category_is_there_within_a_second(cached: Stack) -> None:
     assert (answer.category, answer.primary_category) == ("climbing", "entertainment")
 
 
+@pytest.mark.requirement("CACHE-04", "CAT-11")
 async def test_the_models_anchors_are_there_from_the_start_until_another_version(cached: Stack, redis: Redis, tmp_path: Path) -> None:
     """CAT-11."""
     key = f"{PREFIX}hypcd-test+1"

@@ -62,6 +62,7 @@ def end(count: int) -> pb.ClassifyStreamRequest:
     return pb.ClassifyStreamRequest(end=pb.ClassifyStreamEnd(input_count=count))
 
 
+@pytest.mark.requirement("CAT-04", "CAT-05")
 async def test_classify_batch_no_n_plus_1(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """CAT-04."""
     await stack.correct("cafe", "dining")

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 USER, MODEL = pb.CLASSIFICATION_SOURCE_USER, pb.CLASSIFICATION_SOURCE_MODEL
 
 
+@pytest.mark.requirement("CAT-07")
 async def test_classify_feedback_updates_db(stack: Stack, as_role: AsRole) -> None:
     """CAT-07: the row of the correction, and the transaction's category."""
     (transaction_id,) = await stack.add_rows(["REWE MARKT 4711"])
@@ -51,6 +52,7 @@ async def test_one_correction_changes_the_next_answer_for_that_merchant_and_that
     assert await other.classify("REWE MARKT 815") == before
 
 
+@pytest.mark.requirement("CAT-08", "REL-18")
 async def test_the_last_word_on_a_transaction_wins_and_the_one_before_is_taken_back(stack: Stack, as_role: AsRole) -> None:
     """CAT-08."""
     (transaction_id,) = await stack.add_rows(["REWE MARKT 4711"])

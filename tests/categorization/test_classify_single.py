@@ -18,6 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 USER, RULE, MODEL = pb.CLASSIFICATION_SOURCE_USER, pb.CLASSIFICATION_SOURCE_RULE, pb.CLASSIFICATION_SOURCE_MODEL
 
 
+@pytest.mark.requirement("CAT-02", "CAT-03")
 async def test_classify_single(stack: Stack) -> None:
     """CAT-03."""
     answer = await stack.classify("REWE MARKT 4711", day=date(2026, 5, 4))

@@ -41,6 +41,7 @@ async def figures(stack: Stack) -> dict[str, object]:
     return {key: json.loads(value) for key, value in await call.trailing_metadata() or () if key == FIGURES_KEY}[FIGURES_KEY]
 
 
+@pytest.mark.requirement("CAT-09", "CAT-10", "REL-06")
 @pytest.mark.parametrize("content", [None, b"{}", b'{"format": 1, "version": "1", "files": {}}'])
 async def test_classify_works_with_an_empty_or_corrupt_folder(
     servers: LocalSystem, ledger: Ledger, tmp_path: Path, content: bytes | None, capfd: pytest.CaptureFixture[str]

@@ -20,7 +20,7 @@ from services.categorization.domain import Anchor, Classification, Payment
 from services.categorization.jobs.domain import Job, JobKind, JobState
 from services.categorization.jobs.queue import QUEUE, RedisJobQueue
 from services.categorization.jobs.repository import PostgresJobsRepository
-from services.categorization.jobs.runs import MAX_TRIES, JobRuns
+from services.categorization.jobs.runs import JobRuns
 from services.categorization.jobs.service import JobsService
 from services.categorization.jobs.work import ClassificationWork, RecategorizationWork
 from services.categorization.learned import LearnedUsers
@@ -29,6 +29,7 @@ from services.categorization.repository.words import revise, say
 from services.categorization.rules_model import RulesModel
 from services.categorization.service import CategorizationService
 from services.kit.errors import AlreadyExists, FailedPrecondition, NotFound, ResourceExhausted, Unavailable
+from services.kit.job_runs import MAX_TRIES
 from services.kit.postgres import Database
 from services.kit.queue import TaskQueue
 from services.kit.settings import DatabaseSettings
@@ -285,6 +286,7 @@ async def test_answers_are_kept_for_some_days(bench: Bench) -> None:
 # The ledger anew
 
 
+@pytest.mark.requirement("CAT-08")
 async def test_recategorization_leaves_what_somebody_has_said(bench: Bench) -> None:
     """CAT-08: the user, a rule, the bank's file."""
     said = {source: bench.ledger.add(shop("REWE", in_ledger=True), "housing", source) for source in ("user", "rule", "file")}
@@ -366,6 +368,7 @@ async def test_rules_in_the_models_place_do_not_undo_what_it_said(bench: Bench) 
 # The queue
 
 
+@pytest.mark.requirement("CAT-06")
 async def test_one_message_with_the_options_of_the_queue(own_redis: RedisProcess, user_id: UUID) -> None:
     """CAT-06: one message, high priority; 5 minutes and 2 retries. What waits for other services' models is none of ours."""
     queue, job_id = RedisJobQueue(own_redis.url), uuid_utils.compat.uuid7()

@@ -119,6 +119,21 @@ async def test_a_model_of_the_users_own_is_read_once_and_goes_with_its_global_mo
     assert (third.version, _likeliest(third), len(read)) == ("categorizer/2-def", "dining_cafe", 2)
 
 
+async def test_another_model_with_the_same_ball_puts_nothing_aside(user_id: UUID) -> None:
+    """As federated training makes them: the encoder stays, and with it where payments lie."""
+    words, base, federated = FakeWords(), WordModel(ball="ball"), WordModel("hypcd-test+1+fed2", ball="ball")
+    learned = LearnedUsers(words, load_head=load_head, most_anchors=100)  # type: ignore[arg-type]
+    words.say(user_id, "a", "b")
+    words.put_model(user_id, head_artifact("housing_rent", "ball"), "ball")
+    _, found = await learned.ask(user_id)
+    assert found.anchors(found.model(base)) is not None
+    assert found.anchors(found.model(federated)) is found.anchors(found.model(base))
+    assert (base.placed, federated.placed) == ([2], [])
+    own = found.model(federated)
+    assert (own.version, _likeliest(own), own.ball) == ("categorizer/1-abc", "housing_rent", "ball")
+    assert own.has_ball("ball")
+
+
 def _likeliest(model: Model) -> str:
     assert isinstance(model, PersonalModel)
     opinion = model.opine(COFFEE)

@@ -174,6 +174,7 @@ async def test_the_networks_artefacts_are_loaded(tmp_path: Path, opened: Open) -
     assert await predictor.run(lambda model: model.groups(np.zeros((3, info.dimension), np.float32), None, least_members=5)) == []
 
 
+@pytest.mark.requirement("CAT-09", "CAT-10")
 @pytest.mark.parametrize("name", [MODEL_FILE, ANCHORS_FILE, MANIFEST])
 @pytest.mark.parametrize("harm", [Path.unlink, truncate, flip])
 async def test_artefacts_that_are_damaged_are_found_out_and_heal(

@@ -12,6 +12,7 @@ from services.categorization.settings import MODELS_DIR, CategorizationWorkerSet
 from tests.support.service_keys import service_key
 
 
+@pytest.mark.requirement("CAT-15")
 def test_the_model_that_comes_with_the_project_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SCALE_CATEGORIZATION_MODELS_DIR", "MODELS_DIR"):
         monkeypatch.delenv(name, raising=False)
@@ -19,6 +20,7 @@ def test_the_model_that_comes_with_the_project_is_the_default(monkeypatch: pytes
     assert MODELS_DIR.is_dir()
 
 
+@pytest.mark.requirement("CAT-15")
 @pytest.mark.parametrize("name", ["SCALE_CATEGORIZATION_MODELS_DIR", "MODELS_DIR"])
 def test_another_folder_is_given_itself_or_by_the_one_above(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
     monkeypatch.setenv(name, str(tmp_path))

@@ -61,6 +61,7 @@ async def test_the_shipped_rules_speak_where_the_model_is_not_sure(shipped: Stac
     assert answers[2].abstained
 
 
+@pytest.mark.requirement("ARC-13", "CAT-16")
 async def test_an_answer_comes_within_half_a_second(shipped: Stack) -> None:
     """CAT-16, in processor time: the machine may be busy."""
     await shipped.classify("LIDL")

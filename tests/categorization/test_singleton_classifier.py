@@ -11,6 +11,7 @@ from tests.categorization.conftest import Stack, payment
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
+@pytest.mark.requirement("CAT-01")
 async def test_classifier_singleton(stack: Stack) -> None:
     """100 calls at once, of many users, and one load."""
     callers = [stack.other_user() for _ in range(10)]

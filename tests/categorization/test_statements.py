@@ -1,6 +1,6 @@
 """Lines as households' statements print them, in six languages: the right primary category or none, never a sure mistake.
 
-`benchmarks/data/statements.csv` has them; by `kept` and `later` nothing was weighed. Floors are a little below what was measured.
+`models/federated/data/statements.csv` has them; by `kept` and `later` nothing was weighed. Floors are a little below what was measured.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from benchmarks.categorization_served import PARTS, STATEMENTS, household, serve, statements
+from benchmarks.categorization_served import PARTS, household, serve, statements
+from models.federated.holdout import STATEMENTS
 from models.hypcd.classifier import Classifier, Items
 from models.hypcd.corpus import read_table, taxonomy
 from models.knowledge.pooling import with_rules

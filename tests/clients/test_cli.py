@@ -290,6 +290,14 @@ def test_token_prints_the_token_and_nothing_else(scale: Scale, tmp_path: Path) -
     assert claims["exp"] - claims["iat"] == 12 * 3600
 
 
+def test_token_of_an_administrator(scale: Scale, tmp_path: Path) -> None:
+    home = LocalHome(tmp_path)
+    home.create()
+    home.secret("jwt")
+    token = scale("token", "--admin", SCALE_HOME=str(tmp_path)).output.strip()
+    assert jwt.decode(token, options={"verify_signature": False})["app_metadata"] == {"role": "admin"}
+
+
 def test_token_is_for_the_demo_user_by_default(scale: Scale, tmp_path: Path) -> None:
     home = LocalHome(tmp_path)
     home.create()

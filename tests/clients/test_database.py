@@ -70,6 +70,7 @@ def diagnosed(url: str) -> dict[str, dict[str, Any]]:
     return {check["name"]: check for check in json.loads(scale("diagnose", "--json", "--database", url))["checks"]}
 
 
+@pytest.mark.requirement("DB-55", "DB-56", "DB-57", "DB-58", "DB-59", "DB-61", "DB-62")
 def test_every_question_is_answered_or_says_why_not(database: OtherDatabase) -> None:
     found = diagnosed(database.migrator_url)
     assert list(found) == [check.name for check in CHECKS]
@@ -81,6 +82,7 @@ def test_every_question_is_answered_or_says_why_not(database: OtherDatabase) -> 
         assert (answer["ok"] is None) is informs, answer
 
 
+@pytest.mark.requirement("DB-55", "DB-61", "DB-62")
 def test_with_statement_statistics_the_slow_ones_are_named(database: OtherDatabase) -> None:
     execute(database.migrator_url, STATISTICS)
     try:
@@ -99,6 +101,7 @@ def test_with_statement_statistics_the_slow_ones_are_named(database: OtherDataba
     assert len(found["statements_by_mean_time"]["rows"]) == 10
 
 
+@pytest.mark.requirement("DB-54", "DB-60")
 def test_settings_and_autovacuum_are_as_required(database: OtherDatabase) -> None:
     found = diagnosed(database.migrator_url)
     assert [(row["name"], row["setting"]) for row in found["settings"]["rows"]] == [
@@ -113,6 +116,7 @@ def test_settings_and_autovacuum_are_as_required(database: OtherDatabase) -> Non
         execute(database.migrator_url, "ALTER TABLE accounts.transactions SET (autovacuum_vacuum_scale_factor = 0.05)")
 
 
+@pytest.mark.requirement("DB-62")
 def test_a_statement_that_runs_long_is_named_without_its_values(database: OtherDatabase) -> None:
     async def ask() -> dict[str, Any]:
         running = await asyncpg.connect(database.migrator_url)
@@ -135,6 +139,7 @@ def judged(name: str, rows: list[dict[str, Any]]) -> bool | None:
     return check.judge(rows)
 
 
+@pytest.mark.requirement("DB-56", "DB-57")
 @pytest.mark.parametrize(
     ("name", "good", "bad"),
     [
@@ -151,6 +156,7 @@ def test_each_answer_is_judged_by_its_target(name: str, good: dict[str, Any], ba
     assert (judged(name, [good]), judged(name, [bad])) == (True, False)
 
 
+@pytest.mark.requirement("DB-59", "OBS-18")
 def test_unused_indexes_are_flagged_after_a_week_and_never_unique_ones(database: OtherDatabase) -> None:
     rows = {row["index"]: row for row in diagnosed(database.migrator_url)["unused_indexes"]["rows"]}
     assert "accounts.idx_transactions_user_amount" in rows
@@ -165,6 +171,7 @@ def test_for_people_it_is_tables_and_one_line_on_the_pool(database: OtherDatabas
     assert "at most 63 of 200 connections" in shown
 
 
+@pytest.mark.requirement("DB-70", "PERF-06")
 def test_generated_users_have_a_ledger_that_the_service_reads(database: OtherDatabase) -> None:
     url = database.migrator_url
     shown = scale("generate", "--users", "2", "--rows", "300", "--years", "2", "--yes", "--database", url)
@@ -194,6 +201,7 @@ def test_generated_users_have_a_ledger_that_the_service_reads(database: OtherDat
     assert noted[0][0] >= 2
 
 
+@pytest.mark.requirement("DB-70")
 def test_the_same_seed_gives_the_same_rows(database: OtherDatabase) -> None:
     url = database.migrator_url
     for _ in range(2):

@@ -35,6 +35,18 @@ def test_no_versions_say_how_to_get_one(scale: Scale, gateway: FakeGateway) -> N
     assert output.strip() == "No versions of categorizer-global yet: `scale train --model categorizer-global` makes one."
 
 
+def test_versions_of_a_forecaster_tell_what_they_lose(scale: Scale, gateway: FakeGateway) -> None:
+    items = [LIVE | {"metrics": {"users": 25, "pinball": 0.302}}]
+    gateway.answer("GET /api/v1/training/models/forecaster-global/versions", {"items": items, "next_page_token": None})
+    assert "loss 0.3020" in scale("models", "--model", "forecaster-global").output
+
+
+def test_everybodys_model_answers_when_everybody_has_asked(scale: Scale, gateway: FakeGateway) -> None:
+    gateway.answer("POST /api/v1/training/models/forecaster-global/versions/2-5e6f7a8b/promote", EARLIER)
+    result = scale("models", "promote", "2-5e6f7a8b", "--model", "forecaster-global")
+    assert result.output.strip() == "forecaster-global: version 2-5e6f7a8b answers, within a minute."
+
+
 def test_a_version_is_promoted(scale: Scale, gateway: FakeGateway) -> None:
     gateway.answer(f"POST {MODELS}/versions/2-5e6f7a8b/promote", EARLIER)
     result = scale("models", "promote", "2-5e6f7a8b")

@@ -136,6 +136,7 @@ async def test_utilizations_with_their_age(gateway: Gateway, fake: FakeSubject) 
     ]
 
 
+@pytest.mark.requirement("GW-06")
 @pytest.mark.parametrize(
     ("body", "field"),
     [

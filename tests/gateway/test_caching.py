@@ -49,6 +49,7 @@ HEADERS = [
 ]
 
 
+@pytest.mark.requirement("ACC-03", "ACC-13", "CACHE-01", "CACHE-02", "CAT-19", "GW-12", "GW-14")
 @pytest.mark.parametrize(("path", "policy", "tagged"), HEADERS)
 async def test_cache_headers(gateway: Gateway, path: str, policy: str, tagged: bool) -> None:
     """ACC-03, ACC-13, GW-14, CACHE-01."""
@@ -62,6 +63,7 @@ async def test_cache_headers(gateway: Gateway, path: str, policy: str, tagged: b
         assert "public" not in policy
 
 
+@pytest.mark.requirement("ACC-03")
 async def test_etag_gives_304_until_something_changes(gateway: Gateway) -> None:
     first = await gateway.get("/api/v1/transactions")
     again = await gateway.get("/api/v1/transactions", headers={"If-None-Match": first.headers["etag"]})

@@ -154,6 +154,7 @@ async def test_an_answer_of_the_rules_and_an_abstention_say_so(gateway: Gateway,
     assert not fake.requests[0].input.HasField("transaction_date")
 
 
+@pytest.mark.requirement("CACHE-01", "CAT-14")
 async def test_predictions_are_never_kept(gateway: Gateway, fake: FakeSubject) -> None:
     """CAT-14."""
     answers = [
@@ -214,6 +215,7 @@ async def test_a_batch_is_one_call_and_keeps_its_order(gateway: Gateway, fake: F
     assert [one.description for one in request.inputs] == [item["description"] for item in items]
 
 
+@pytest.mark.requirement("ARC-13", "CAT-06")
 async def test_more_than_a_thousand_items_are_a_job(gateway: Gateway, fake: FakeSubject) -> None:
     for _ in range(2):
         answer = await gateway.post("/api/v1/classify/batch", json={"items": [PAYMENT] * 1001}, headers={HEADER: "once"})

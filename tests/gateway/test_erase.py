@@ -12,6 +12,8 @@ from pydantic import SecretStr
 
 from scale.accounts.v1 import user_data_service_pb2 as accounts_pb
 from scale.categorization.v1 import user_data_service_pb2 as categorization_pb
+from scale.federation.v1 import user_data_service_pb2 as federation_pb
+from scale.forecasting.v1 import user_data_service_pb2 as forecasting_pb
 from scale.ingestion.v1 import user_data_service_pb2 as ingestion_pb
 from scale.training.v1 import user_data_service_pb2 as training_pb
 from services.gateway.confirmations import LIFETIME_S, Confirmations
@@ -23,18 +25,23 @@ from tests.support.upstream_fakes import SECRET, FakeSubject
 
 @pytest.fixture
 def services(gateway: Gateway) -> list[FakeSubject]:
-    """Training's, categorization's, ingestion's, then the ledger's."""
+    """Federation's, training's, forecasting's, categorization's, ingestion's, then the ledger's."""
     return with_rows(gateway)
 
 
 def with_rows(gateway: Gateway) -> list[FakeSubject]:
-    found = [gateway.subjects[f"{name}UserDataService"] for name in ("Training", "Categorization", "Ingestion", "Accounts")]
+    names = ("Federation", "Training", "Forecasting", "Categorization", "Ingestion", "Accounts")
+    found = [gateway.subjects[f"{name}UserDataService"] for name in names]
+    phones = [federation_pb.ErasedTable(table="devices", row_count=6)]
+    found[0].answers["EraseUser"] = federation_pb.EraseUserResponse(tables=phones)
     models = [training_pb.ErasedTable(table="model_versions", row_count=4)]
-    found[0].answers["EraseUser"] = training_pb.EraseUserResponse(tables=models)
+    found[1].answers["EraseUser"] = training_pb.EraseUserResponse(tables=models)
+    odd = [forecasting_pb.ErasedTable(table="anomalies", row_count=5)]
+    found[2].answers["EraseUser"] = forecasting_pb.EraseUserResponse(tables=odd)
     tables = [categorization_pb.ErasedTable(table="anchors", row_count=3)]
-    found[1].answers["EraseUser"] = categorization_pb.EraseUserResponse(tables=tables)
-    found[2].answers["EraseUser"] = ingestion_pb.EraseUserResponse(tables=[ingestion_pb.ErasedTable(table="imports", row_count=2)])
-    found[3].answers["EraseUser"] = accounts_pb.EraseUserResponse(tables=[accounts_pb.ErasedTable(table="accounts", row_count=1)])
+    found[3].answers["EraseUser"] = categorization_pb.EraseUserResponse(tables=tables)
+    found[4].answers["EraseUser"] = ingestion_pb.EraseUserResponse(tables=[ingestion_pb.ErasedTable(table="imports", row_count=2)])
+    found[5].answers["EraseUser"] = accounts_pb.EraseUserResponse(tables=[accounts_pb.ErasedTable(table="accounts", row_count=1)])
     return found
 
 
@@ -54,7 +61,9 @@ def user(gateway: Gateway) -> SignedIn:
 
 
 ROWS = {
+    "federation": {"devices": 6},
     "training": {"model_versions": 4},
+    "forecasting": {"anomalies": 5},
     "categorization": {"anchors": 3},
     "ingestion": {"imports": 2},
     "accounts": {"accounts": 1},
@@ -74,11 +83,11 @@ async def test_the_first_step_erases_nothing_and_the_second_one_everything(
     assert (offer.status_code, offer.headers["cache-control"]) == (200, "no-store")
     assert offer.json()["rows"] == ROWS
     assert offer.json()["expires_at"].endswith("Z")
-    assert orders(services) == [[True]] * 4
+    assert orders(services) == [[True]] * len(ROWS)
     done = await user.erase(json={"confirmation": offer.json()["confirmation"]})
     assert (done.status_code, done.json()) == (200, {"erased": ROWS})
     assert done.headers["cache-control"] == "no-store"
-    assert orders(services) == [[True, False]] * 4
+    assert orders(services) == [[True, False]] * len(ROWS)
     assert {caller for service in services for caller in service.callers} == {gateway.user_id}
 
 
@@ -93,11 +102,11 @@ async def test_a_confirmation_of_somebody_else_or_of_nobody_erases_nothing(
     for wrong_type in (7, ["x"], {"a": 1}):
         assert_problem(await user.erase(json={"confirmation": wrong_type}), 422)
     assert_problem(await user.erase(json={"confirm": "yes"}), 422)
-    assert orders(services) == [[True]] * 4
+    assert orders(services) == [[True]] * len(ROWS)
 
 
 async def test_a_service_that_is_down_is_named_and_the_rest_is_done(user: SignedIn, services: list[FakeSubject]) -> None:
-    _, _, ingestion, _ = services
+    ingestion = services[4]
     offer = (await user.erase()).json()
     ingestion.error = Unavailable("down", reason="DB_UNAVAILABLE")
     problem = assert_problem(await user.erase(json={"confirmation": offer["confirmation"]}), 503, "ERASURE_INCOMPLETE")
@@ -113,7 +122,7 @@ async def test_what_is_being_written_is_waited_for_by_the_caller(user: SignedIn,
     offer = (await user.erase()).json()
     services[0].error = Unavailable("an import", reason="USER_BUSY", retry_after_s=5)
     assert_problem(await user.erase(json={"confirmation": offer["confirmation"]}), 503, "USER_BUSY")
-    assert orders(services)[1:] == [[True]] * 3
+    assert orders(services)[1:] == [[True]] * (len(ROWS) - 1)
 
 
 async def test_who_has_started_anew_is_not_erased_by_an_older_token(user: SignedIn, services: list[FakeSubject]) -> None:
@@ -122,7 +131,7 @@ async def test_who_has_started_anew_is_not_erased_by_an_older_token(user: Signed
     refused = await user.erase(json={"confirmation": offer["confirmation"]})
     assert_problem(refused, 401, "USER_ERASED")
     assert refused.headers["www-authenticate"] == 'Bearer error="invalid_token"'
-    assert orders(services)[1:] == [[True]] * 3
+    assert orders(services)[1:] == [[True]] * (len(ROWS) - 1)
 
 
 # Confirmations

@@ -25,7 +25,9 @@ LEDGER = b'date,amount,description\n2026-01-01,-1.2500,"a ""b"", c"\n' + b"2026-
 ACCOUNTS = {"transactions.csv": LEDGER, "rules.jsonl": b""}
 INGESTION = {"imports.jsonl": b'{"id":"1"}\n'}
 CATEGORIZATION = {"anchors.jsonl": b'{"subject":"1"}\n'}
+FORECASTING = {"anomalies.jsonl": b'{"id":"1"}\n'}
 TRAINING = {"training_jobs.jsonl": b'{"id":"1"}\n'}
+FEDERATION = {"devices.jsonl": b'{"id":"1"}\n'}
 
 
 @pytest.fixture
@@ -34,7 +36,9 @@ async def gateway(start_gateway: StartGateway) -> Gateway:
     started.user_data["accounts"].files = ACCOUNTS
     started.user_data["ingestion"].files = INGESTION
     started.user_data["categorization"].files = CATEGORIZATION
+    started.user_data["forecasting"].files = FORECASTING
     started.user_data["training"].files = TRAINING
+    started.user_data["federation"].files = FEDERATION
     return started
 
 
@@ -56,7 +60,8 @@ async def test_export_holds_every_file_and_says_what_is_in_it(gateway: Gateway) 
         assert opened.testzip() is None
         names = opened.namelist()
         files = ["accounts/transactions.csv", "accounts/rules.jsonl", "ingestion/imports.jsonl"]
-        files += ["categorization/anchors.jsonl", "training/training_jobs.jsonl"]
+        files += ["categorization/anchors.jsonl", "forecasting/anomalies.jsonl", "training/training_jobs.jsonl"]
+        files += ["federation/devices.jsonl"]
         assert names == ["README.txt", *files, "manifest.json"]
         assert opened.read("accounts/transactions.csv") == LEDGER
         manifest = json.loads(opened.read("manifest.json"))
@@ -96,7 +101,7 @@ async def served(gateway: Gateway) -> AsyncIterator[str]:
 
 
 async def test_a_service_that_dies_breaks_the_connection(gateway: Gateway) -> None:
-    for name in ("accounts", "ingestion", "categorization", "training"):
+    for name in ("accounts", "ingestion", "categorization", "forecasting", "training", "federation"):
         fake = gateway.user_data[name]
         fake.broken_off = Unavailable("gone")
         async with served(gateway) as url, httpx.AsyncClient(trust_env=False) as client:
@@ -125,7 +130,9 @@ async def test_restore_gives_each_service_its_files_and_notes_it_as_an_import(ga
         assert gateway.user_data["accounts"].restored == ACCOUNTS
         assert gateway.user_data["ingestion"].restored == INGESTION
         assert gateway.user_data["categorization"].restored == CATEGORIZATION
+        assert gateway.user_data["forecasting"].restored == FORECASTING
         assert gateway.user_data["training"].restored == TRAINING
+        assert gateway.user_data["federation"].restored == FEDERATION
         assert gateway.user_data["accounts"].ended
         begun, finished = gateway.ingestion.requests[-2:]
         assert begun.file_hash == hashlib.sha256(content).hexdigest()
@@ -133,7 +140,7 @@ async def test_restore_gives_each_service_its_files_and_notes_it_as_an_import(ga
         assert (finished.success.row_count, finished.success.inserted_count) == (3, 2)
         assert [one.table for one in finished.success.tables] == [
             "accounts.transactions", "accounts.rules", "ingestion.imports", "categorization.anchors",
-            "training.training_jobs",
+            "forecasting.anomalies", "training.training_jobs", "federation.devices",
         ]  # fmt: skip
 
 

@@ -67,6 +67,7 @@ async def test_options_reach_the_service(gateway: Gateway) -> None:
     assert (gateway.ingestion.metadata.currency, gateway.ingestion.metadata.account_id) == ("", "")
 
 
+@pytest.mark.requirement("GW-06", "ING-10")
 @pytest.mark.parametrize(
     ("form", "field"),
     [
@@ -88,6 +89,7 @@ async def test_import_pydantic_validation(gateway: Gateway, form: dict[str, Any]
     assert gateway.ingestion.metadata is None
 
 
+@pytest.mark.requirement("ING-10")
 async def test_row_errors_keep_their_lines(gateway: Gateway) -> None:
     gateway.ingestion.error = errors.InvalidArgument(
         "line 2: date: is not a day", reason="NO_ROWS", fields=[errors.FieldError("date", "is not a day", 2)]
@@ -107,6 +109,7 @@ async def test_idempotency_key_is_passed_and_a_repeat_is_marked(gateway: Gateway
     assert_problem(await upload(gateway, headers={"Idempotency-Key": "x" * 256}), 422)
 
 
+@pytest.mark.requirement("ARC-13")
 async def test_unfinished_import_is_202(gateway: Gateway) -> None:
     unfinished = statement_import(state=pb.IMPORT_STATE_RUNNING, account_id="")
     unfinished.ClearField("complete_time")

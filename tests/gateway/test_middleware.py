@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID, uuid4
 
+import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
@@ -19,10 +20,12 @@ from tests.support.gateway_app import Gateway, StartGateway, bearer
 ORDER: list[object] = [RequestIdMiddleware, CorsMiddleware, RateLimitMiddleware, AuthMiddleware, AccessLogMiddleware]
 
 
+@pytest.mark.requirement("GW-01")
 async def test_stack_order(gateway: Gateway) -> None:
     assert [stage.cls for stage in gateway.app.user_middleware][: len(ORDER)] == ORDER
 
 
+@pytest.mark.requirement("GW-02", "GW-03", "OBS-03")
 async def test_request_id_of_the_caller_is_kept_and_passed_on(gateway: Gateway) -> None:
     mine = str(uuid4())
     response = await gateway.get("/api/v1/transactions", headers={"X-Request-ID": mine})
@@ -30,6 +33,7 @@ async def test_request_id_of_the_caller_is_kept_and_passed_on(gateway: Gateway) 
     assert gateway.accounts.request_ids == [mine]
 
 
+@pytest.mark.requirement("GW-02", "GW-03")
 async def test_request_id_is_made_when_it_is_no_uuid(gateway: Gateway) -> None:
     for sent in ({}, {"X-Request-ID": "not-a-uuid"}, {"X-Request-ID": "a" * 5000}):
         response = await gateway.get("/api/v1/transactions", headers=sent)
@@ -37,6 +41,7 @@ async def test_request_id_is_made_when_it_is_no_uuid(gateway: Gateway) -> None:
     assert len(set(gateway.accounts.request_ids)) == 3
 
 
+@pytest.mark.requirement("GW-17", "OBS-02")
 async def test_every_request_has_one_log_line(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(rate_limit=3)
     gateway.accounts.error = None
@@ -61,6 +66,7 @@ async def test_every_request_has_one_log_line(start_gateway: StartGateway) -> No
     assert "secret-search" not in str(lines)
 
 
+@pytest.mark.requirement("ING-16")
 async def test_password_of_a_workbook_is_not_logged(gateway: Gateway) -> None:
     with capture_logs() as lines:
         form = {"password": "swordfish"}
@@ -89,6 +95,7 @@ async def test_head_answers_like_get_without_a_body(gateway: Gateway) -> None:
     assert (await gateway.request("HEAD", "/api/v1/ingestion/import")).status_code == 405
 
 
+@pytest.mark.requirement("GW-26")
 async def test_no_cookies_and_no_server_header(gateway: Gateway) -> None:
     for path in ("/api/v1/transactions", "/health", "/docs", "/nowhere"):
         response = await gateway.get(path)

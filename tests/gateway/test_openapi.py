@@ -8,18 +8,20 @@ from typing import Any
 import pytest
 
 from services.gateway import openapi
-from services.gateway.exchange import SIGNED_PREFIX
+from services.gateway.exchange import SIGNED_PREFIXES
 from tests.support.gateway_app import Gateway, api_routes
 
 DOCUMENT = openapi.document()
 OPERATIONS = [(path, method, operation) for path, methods in DOCUMENT["paths"].items() for method, operation in methods.items()]
 
 
+@pytest.mark.requirement("DOC-18", "GW-25")
 def test_committed_document_is_current() -> None:
     committed = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
     assert openapi.main(["--check", str(committed)]) == 0, "run: make openapi"
 
 
+@pytest.mark.requirement("GW-25")
 def test_check_finds_drift(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "docs" / "openapi.json"
     assert openapi.main(["--check", str(target)]) == 1
@@ -30,6 +32,7 @@ def test_check_finds_drift(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "make openapi" in capsys.readouterr().err
 
 
+@pytest.mark.requirement("GW-12")
 @pytest.mark.parametrize("name", sorted(DOCUMENT["components"]["schemas"]))
 def test_every_schema_has_descriptions_and_an_example(name: str) -> None:
     schema = DOCUMENT["components"]["schemas"][name]
@@ -39,6 +42,7 @@ def test_every_schema_has_descriptions_and_an_example(name: str) -> None:
         assert described.get("description"), field
 
 
+@pytest.mark.requirement("GW-12")
 @pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS, ids=lambda value: value if isinstance(value, str) else "")
 def test_every_operation_is_described(path: str, method: str, operation: dict[str, Any]) -> None:
     assert operation["summary"]
@@ -47,7 +51,7 @@ def test_every_operation_is_described(path: str, method: str, operation: dict[st
     for parameter in operation.get("parameters", ()):
         assert parameter["description"], parameter["name"]
     statuses = {int(status) for status in operation["responses"]}
-    if path.startswith(SIGNED_PREFIX):
+    if path.startswith(SIGNED_PREFIXES):
         assert operation["security"] == []
         assert statuses >= {403, 404, 408, 422, 429, 500, 503, 504}
     elif path.startswith("/api/v1/") and "health" not in path:
@@ -74,6 +78,7 @@ async def test_every_route_is_described(gateway: Gateway) -> None:
     assert routes == {(path, method) for path, method, _ in OPERATIONS}
 
 
+@pytest.mark.requirement("GW-12")
 async def test_document_and_page_are_served(gateway: Gateway) -> None:
     assert (await gateway.client.get("/openapi.json")).json() == DOCUMENT
     page = await gateway.client.get("/docs")

@@ -48,6 +48,7 @@ def test_process_window_slides() -> None:
     assert len(allowed) >= 400 / (60 + 60 / SLOTS) * 10 - 10
 
 
+@pytest.mark.requirement("SEC-07")
 def test_process_window_across_a_minute_boundary() -> None:
     """A counter per calendar minute would let twice the limit through here."""
     clock = Clock()
@@ -70,6 +71,7 @@ def test_process_window_keeps_callers_apart_and_bounded(monkeypatch: pytest.Monk
     assert len(window._slots) == 3
 
 
+@pytest.mark.requirement("CACHE-05", "SEC-07")
 async def test_redis_window_counts_and_expires(redis_url: str) -> None:
     user = str(uuid4())
     subject = limiter(redis_url, limit=3)
@@ -83,6 +85,7 @@ async def test_redis_window_counts_and_expires(redis_url: str) -> None:
     await redis.aclose()
 
 
+@pytest.mark.requirement("CACHE-05", "SEC-07")
 async def test_redis_window_slides(redis_url: str) -> None:
     """With a window of two seconds: what was used late in one is still counted in the next."""
     user, subject = str(uuid4()), limiter(redis_url, limit=4, window_s=2)
@@ -118,6 +121,7 @@ async def test_redis_down_counts_in_the_process_and_warns_once() -> None:
     assert len([line for line in lines if line["log_level"] == "warning"]) == 1
 
 
+@pytest.mark.requirement("REL-07")
 async def test_black_holed_redis_costs_little() -> None:
     """It accepts connections and never answers: five requests wait at most 50 ms each, the others nothing."""
     with socket.socket() as hole:
@@ -151,6 +155,7 @@ async def test_redis_back_is_used_again(own_redis: RedisProcess, monkeypatch: py
     await redis.aclose()
 
 
+@pytest.mark.requirement("PERF-16")
 async def test_limiter_p95_below_5_ms(redis_url: str) -> None:
     """The best of twenty rounds, because the machine may be busy with something else."""
     subject = limiter(redis_url, limit=100_000)

@@ -98,6 +98,7 @@ async def test_apply_and_undo_rule(gateway: Gateway, fake: FakeSubject) -> None:
     assert (await gateway.post(f"/api/v1/rules/{RULE_ID}/undo")).json() == {"restored": 2, "kept": 1}
 
 
+@pytest.mark.requirement("GW-06")
 @pytest.mark.parametrize(
     ("path", "body"),
     [

@@ -84,6 +84,7 @@ async def running(redis_url: str) -> AsyncIterator[Process]:
             await process.wait()
 
 
+@pytest.mark.requirement("REL-25")
 async def test_sigterm_under_load_loses_no_request(running: Process) -> None:
     """Clients that come back on a new connection when asked to, until the door is closed: not one answer is missing or broken."""
     running.accounts.delay_s = 0.05
@@ -143,6 +144,7 @@ async def test_sigterm_ends_streams_and_does_not_wait_for_them(running: Process)
     assert await asyncio.wait_for(running.process.wait(), 4) == 0
 
 
+@pytest.mark.requirement("GW-23")
 async def test_hanging_up_cancels_the_call(running: Process) -> None:
     running.accounts.delay_s = 60
     with pytest.raises(httpx.ReadTimeout):

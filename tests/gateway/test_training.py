@@ -49,6 +49,7 @@ def fake(gateway: Gateway) -> FakeSubject:
     return found
 
 
+@pytest.mark.requirement("ARC-13", "TRN-03")
 async def test_a_job_is_begun_in_the_background(gateway: Gateway, fake: FakeSubject) -> None:
     for _ in range(2):
         answer = await gateway.post("/api/v1/training/jobs", json=BODY, headers={HEADER: "once"})
@@ -97,6 +98,7 @@ async def test_what_the_service_refuses_is_passed_on(gateway: Gateway, fake: Fak
     assert_problem(await gateway.post("/api/v1/training/jobs", json={"model": "categorizer-global"}), 403, "ROLE_NOT_ALLOWED")
 
 
+@pytest.mark.requirement("TRN-03")
 @pytest.mark.parametrize("path", JOB_PATHS)
 async def test_where_a_job_stands(gateway: Gateway, fake: FakeSubject, path: str) -> None:
     answer = await gateway.get(path)
@@ -115,6 +117,7 @@ async def test_where_a_job_stands(gateway: Gateway, fake: FakeSubject, path: str
     assert found["error"] == {"message": "The disk is full.", "reason": "NO_STORAGE_ROOM"}
 
 
+@pytest.mark.requirement("TRN-13")
 async def test_somebody_elses_job_is_not_there(gateway: Gateway, fake: FakeSubject) -> None:
     fake.error = NotFound("There is no such job.", reason="TRAINING_JOB_NOT_FOUND")
     for path in (*JOB_PATHS, f"/api/v1/training/stream/{JOB}"):

@@ -32,6 +32,7 @@ async def training(start_gateway: StartGateway) -> Gateway:
     return gateway
 
 
+@pytest.mark.requirement("GW-20", "TRN-03", "TRN-14", "TRN-26")
 async def test_every_step_comes_when_it_is_made(training: Gateway) -> None:
     """TRN-14, GW-20."""
     async with served(training) as url, stream(training, url, PATH) as events:
@@ -80,6 +81,7 @@ async def test_a_job_that_makes_nothing_says_so(training: Gateway, found: pb.Tra
     assert [(event["event"], event["data"]) for event in came] == [("failed", expected)]
 
 
+@pytest.mark.requirement("GW-20", "TRN-16")
 async def test_last_event_id_is_passed_on(training: Gateway) -> None:
     async with served(training) as url, stream(training, url, PATH, **{"Last-Event-ID": "5-0"}) as events:
         assert [event["event"] async for event in events][-1] == "complete"
@@ -96,6 +98,7 @@ async def test_whoever_has_seen_the_last_event_is_told_not_to_come_back(training
                 assert [(event["event"], event["id"]) async for event in events] == [("complete", "7-0")]
 
 
+@pytest.mark.requirement("TRN-15")
 async def test_two_gateways_stream_the_same_job(training: Gateway, start_gateway: StartGateway) -> None:
     """TRN-15: no gateway knows of the other one."""
     second = await start_gateway(training_address=training.settings.training_address)
@@ -109,6 +112,7 @@ async def test_two_gateways_stream_the_same_job(training: Gateway, start_gateway
         assert came == ["4-0", "5-0", None, "7-0"]
 
 
+@pytest.mark.requirement("TRN-17")
 async def test_a_reader_that_is_slow_gets_the_end(training: Gateway) -> None:
     """TRN-17: what waits for it is bounded, and it does not hold up the service."""
     steps = [step(f"{number}-0", processing(number)) for number in range(1, 2000)]

@@ -17,6 +17,7 @@ TRANSFER_ID = "019b76da-a800-7000-8000-0000000000f0"
 ACCOUNT_ID = "019b76da-a800-7000-8000-00000000000a"
 
 
+@pytest.mark.requirement("ACC-01", "GW-21")
 async def test_list_transactions(gateway: Gateway) -> None:
     response = await gateway.get("/api/v1/transactions")
     assert response.status_code == 200
@@ -67,6 +68,7 @@ async def test_mistyped_words_are_named(gateway: Gateway) -> None:
     assert body == {"items": [], "next_page_token": None, "corrected_words": [{"word": "paymnet", "searched_for": ["payment"]}]}
 
 
+@pytest.mark.requirement("GW-11")
 async def test_every_filter_reaches_the_service(gateway: Gateway) -> None:
     parameters = {
         "page_size": "20",
@@ -108,6 +110,7 @@ async def test_page_size_is_capped(gateway: Gateway, asked: str, sent: int) -> N
     assert gateway.accounts.requests[0].page_size == sent
 
 
+@pytest.mark.requirement("GW-06")
 @pytest.mark.parametrize(
     ("query", "field"),
     [
@@ -244,6 +247,7 @@ async def test_change_account(gateway: Gateway) -> None:
         assert_problem(await gateway.patch(f"/api/v1/accounts/{uuid4()}", json=body), 422)
 
 
+@pytest.mark.requirement("ACC-02", "GW-21")
 async def test_profile(gateway: Gateway) -> None:
     for path in ("/api/v1/profile", "/api/v1/accounts/profile"):
         body = (await gateway.get(path)).json()

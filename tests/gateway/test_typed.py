@@ -18,6 +18,7 @@ MADE = "019b76da-a800-7000-8000-000000000001"
 LEAST = {"account_id": ACCOUNT, "transaction_date": "2026-01-31", "amount": "-3.50", "description": "Coffee"}
 
 
+@pytest.mark.requirement("ACC-17")
 @pytest.mark.parametrize("path", ["/api/v1/transactions", "/api/v1/accounts/transactions"])
 async def test_everything_is_passed_on(gateway: Gateway, path: str) -> None:
     more = {

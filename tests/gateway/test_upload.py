@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from services.gateway.upload import CHUNK_BYTES, receive_upload
-from services.kit.errors import DeadlineExceeded, InvalidArgument
+from services.gateway.upload import CHUNK_BYTES, SpoolRoom, receive_upload
+from services.kit.errors import DeadlineExceeded, InvalidArgument, Unavailable
 
 BOUNDARY = b"----boundary"
 
@@ -42,10 +42,32 @@ def request(blocks: Iterable[bytes], *, content_type: str | None = None, length:
 
 async def read(body: bytes, *, block: int = 65_536, limit: int = 1_000_000, **options) -> tuple[str, bytes, dict[str, str]]:
     blocks = [body[start : start + block] for start in range(0, len(body), block)]
-    async with receive_upload(request(blocks, **options), max_file_bytes=limit, idle_timeout_s=5) as upload:
+    async with receive_upload(request(blocks, **options), max_file_bytes=limit, idle_timeout_s=5, room=SpoolRoom(10**9)) as upload:
         content = b"".join([chunk async for chunk in upload.chunks()])
         assert upload.size_bytes == len(content)
         return upload.file_name, content, upload.fields
+
+
+async def test_uploads_in_hand_share_one_room_which_each_gives_back_however_it_ends() -> None:
+    room = SpoolRoom(1500)
+    body = form(part("file", b"x" * 1000, "x.csv"))
+
+    def receive(limit: int = 1000):
+        return receive_upload(request([body]), max_file_bytes=limit, idle_timeout_s=5, room=room)
+
+    async with receive():
+        with pytest.raises(Unavailable) as refused:
+            async with receive():
+                pytest.fail("there is no room for both")
+        assert refused.value.reason == "SPOOL_FULL"
+    with pytest.raises(InvalidArgument):
+        async with receive(limit=999):
+            pytest.fail("it is too large")
+    with pytest.raises(ZeroDivisionError):
+        async with receive():
+            raise ZeroDivisionError
+    async with receive() as upload:
+        assert upload.size_bytes == 1000
 
 
 async def test_fields_in_any_order() -> None:
@@ -68,13 +90,14 @@ def test_file_survives_any_split(content: bytes, block: int) -> None:
 async def test_large_file_goes_through_disk_in_chunks_of_64_kib() -> None:
     content = bytes(range(256)) * 20_000
     blocks = [form(part("file", content, "big.csv"))]
-    async with receive_upload(request(blocks), max_file_bytes=len(content), idle_timeout_s=5) as upload:
+    async with receive_upload(request(blocks), max_file_bytes=len(content), idle_timeout_s=5, room=SpoolRoom(10**9)) as upload:
         assert getattr(upload.file, "_rolled")  # noqa: B009 - on disk by now, not in memory
         sizes = [len(chunk) async for chunk in upload.chunks()]
     assert sum(sizes) == len(content)
     assert max(sizes) == CHUNK_BYTES
 
 
+@pytest.mark.requirement("SEC-11")
 async def test_limit_is_exact_and_stops_at_the_first_byte_above() -> None:
     at_the_limit = form(part("file", b"x" * 1000, "x.csv"))
     assert (await read(at_the_limit, limit=1000))[1] == b"x" * 1000
@@ -99,7 +122,7 @@ async def test_limit_is_exact_and_stops_at_the_first_byte_above() -> None:
         "query_string": b"",
     }
     with pytest.raises(InvalidArgument) as caught:
-        async with receive_upload(Request(scope, receive), max_file_bytes=1000, idle_timeout_s=5):
+        async with receive_upload(Request(scope, receive), max_file_bytes=1000, idle_timeout_s=5, room=SpoolRoom(10**9)):
             pass
     assert caught.value.reason == "FILE_TOO_LARGE"
     assert caught.value.metadata == {"limit": "1000"}
@@ -185,7 +208,7 @@ async def test_a_stalled_upload_is_given_up() -> None:
         "query_string": b"",
     }
     with pytest.raises(DeadlineExceeded) as caught:
-        async with receive_upload(Request(scope, receive), max_file_bytes=1000, idle_timeout_s=0.05):
+        async with receive_upload(Request(scope, receive), max_file_bytes=1000, idle_timeout_s=0.05, room=SpoolRoom(10**9)):
             pass
     assert caught.value.reason == "UPLOAD_STALLED"
 

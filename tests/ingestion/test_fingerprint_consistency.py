@@ -40,6 +40,7 @@ CHANGES: dict[str, Any] = {
 }
 
 
+@pytest.mark.requirement("ING-02")
 def test_fingerprint_deterministic() -> None:
     for row, expected in GOLDEN:
         assert generate_fingerprint(**row) == expected
@@ -47,6 +48,7 @@ def test_fingerprint_deterministic() -> None:
     assert re.fullmatch(r"v1:[0-9a-f]{64}", generate_fingerprint(**ROW))
 
 
+@pytest.mark.requirement("ING-02")
 @pytest.mark.parametrize("seed", ["0", "1", "4242"])
 def test_fingerprint_is_the_same_in_another_process(seed: str) -> None:
     imports = "import datetime\nfrom decimal import Decimal\nfrom services.ingestion.fingerprint import generate_fingerprint\n"
@@ -57,11 +59,13 @@ def test_fingerprint_is_the_same_in_another_process(seed: str) -> None:
     assert done.stdout.strip() == GOLDEN[0][1]
 
 
+@pytest.mark.requirement("ING-03")
 @pytest.mark.parametrize("field", sorted(CHANGES))
 def test_fingerprint_canonical_fields(field: str) -> None:
     assert generate_fingerprint(**{**ROW, field: CHANGES[field]}) != generate_fingerprint(**ROW)
 
 
+@pytest.mark.requirement("ING-04")
 @pytest.mark.parametrize(
     "description",
     [
@@ -130,6 +134,7 @@ def test_a_canonical_description_stays_as_it_is(text: str) -> None:
     assert canonical_description(unicodedata.normalize("NFC", text)) == once
 
 
+@pytest.mark.requirement("ING-04")
 @settings(deadline=None)
 @given(st.text(st.characters(max_codepoint=0x17F), max_size=40))
 def test_case_does_not_count(text: str) -> None:

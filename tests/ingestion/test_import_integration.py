@@ -36,6 +36,7 @@ async def transactions(stack: Stack, wire: Wire | None = None) -> list[Transacti
     return list(response.transactions)
 
 
+@pytest.mark.requirement("ING-05", "ING-12")
 async def test_import_valid_csv(stack: Stack, as_role: AsRole) -> None:
     """ING-05, ING-12: every column arrives."""
     found = await stack.wire.statement(BANK)
@@ -64,6 +65,7 @@ async def test_import_valid_csv(stack: Stack, as_role: AsRole) -> None:
     )
 
 
+@pytest.mark.requirement("ING-07", "REL-18")
 async def test_import_dedup_skips(stack: Stack) -> None:
     """ING-07: the same file again inserts nothing; each skipped row names the one that was there."""
     first = await stack.wire.statement(FIVE)
@@ -77,6 +79,7 @@ async def test_import_dedup_skips(stack: Stack) -> None:
     assert {row.transaction_id for row in rows} == held
 
 
+@pytest.mark.requirement("ING-09")
 async def test_import_zero_amount_skipped(stack: Stack) -> None:
     """ING-09."""
     text = "Date,Amount,Description\n2026-05-13,0,None\n2026-05-14,0.00,Nothing\n2026-05-15,-0.00,Naught\n2026-05-16,-0.01,Something\n"
@@ -101,6 +104,7 @@ async def test_the_six_promises_about_duplicates(stack: Stack) -> None:
     assert len(await transactions(stack)) == 7
 
 
+@pytest.mark.requirement("ING-14")
 async def test_uploads_are_recorded_by_hash(stack: Stack, as_role: AsRole) -> None:
     """ING-14, and Q-26: nothing of the file itself is kept."""
     await stack.wire.statement(FIVE, file_name="may.csv")
@@ -111,6 +115,7 @@ async def test_uploads_are_recorded_by_hash(stack: Stack, as_role: AsRole) -> No
     assert record["created_at"]
 
 
+@pytest.mark.requirement("ING-17")
 async def test_raw_data_can_be_queried(stack: Stack, as_role: AsRole) -> None:
     """ING-17."""
     await stack.wire.statement(BANK)
@@ -119,6 +124,7 @@ async def test_raw_data_can_be_queried(stack: Stack, as_role: AsRole) -> None:
     assert [row["description"] for row in found] == ["Salary March"]
 
 
+@pytest.mark.requirement("ING-23")
 async def test_two_users_never_meet(stack: Stack) -> None:
     """ING-23."""
     other = stack.wire.other_user()
@@ -156,6 +162,7 @@ async def test_files_of_different_layouts_have_their_own_imported_account(stack:
     assert again.account_id == listed[0].account_id
 
 
+@pytest.mark.requirement("ING-18")
 async def test_a_later_batch_that_fails_leaves_nothing(stack: Stack) -> None:
     """ING-18: an error in a later batch undoes the earlier ones. The ledger refuses what ingestion would never send: an unknown account."""
     many = "Date,Amount,Description\n" + "".join(f"2026-05-{13 + row % 15},-1.00,Row {row}\n" for row in range(17_000))
@@ -183,6 +190,7 @@ async def test_a_later_batch_that_fails_leaves_nothing(stack: Stack) -> None:
     assert len(await stack.wire.rows(found.import_id)) == 17_000
 
 
+@pytest.mark.requirement("ING-18", "REL-19")
 async def test_the_next_read_sees_the_import(stack: Stack) -> None:
     """ING-18: read after write."""
     for number in range(5):
@@ -190,6 +198,7 @@ async def test_the_next_read_sees_the_import(stack: Stack) -> None:
         assert len(await transactions(stack)) == number + 1
 
 
+@pytest.mark.requirement("ING-20")
 async def test_fifty_imports_at_once(stack: Stack) -> None:
     """ING-20: of five users, all taken in, no row lost."""
     users = [stack.wire.other_user() for _ in range(5)]

@@ -27,6 +27,7 @@ def read(tmp_path: Path) -> ReadAmounts:
     return write_and_read
 
 
+@pytest.mark.requirement("ING-13")
 @pytest.mark.parametrize(
     ("header", "rows", "amounts", "word"),
     [

@@ -154,6 +154,7 @@ def test_thousands_of_rows(tmp_path: Path) -> None:
 # Passwords.
 
 
+@pytest.mark.requirement("ING-16")
 @pytest.mark.parametrize("kind", PROTECTED)
 def test_password_protected_xlsx_and_xls(kind: str, tmp_path: Path) -> None:
     found = read(PROTECTED[kind], tmp_path, SECRET)
@@ -173,6 +174,7 @@ def test_which_files_may_have_a_password() -> None:
     assert may_be_encrypted(b"PK\x03\x04")
 
 
+@pytest.mark.requirement("ING-16")
 @pytest.mark.parametrize("kind", PROTECTED)
 @pytest.mark.parametrize(("password", "says"), [(None, "its password is needed"), ("", "its password is needed"), ("wrong", "is wrong")])
 def test_a_missing_or_wrong_password_is_said(kind: str, password: str | None, says: str, tmp_path: Path) -> None:
@@ -191,6 +193,7 @@ def test_files_marked_as_read_only_need_no_password(tmp_path: Path) -> None:
     assert brief(read(with_password(xlsx(TABLE), "VelvetSweatshop"), tmp_path)) == EXPECTED
 
 
+@pytest.mark.requirement("ING-16")
 @pytest.mark.parametrize("kind", PROTECTED)
 def test_no_password_and_no_decrypted_byte_leaves_memory(
     kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch

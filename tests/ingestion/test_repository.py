@@ -110,6 +110,7 @@ async def test_success_is_stored_whole(repository: QueuedImportsRepository, user
     assert len(await repository.list_rows(user_id, running.id, outcome=None, after_line=0, limit=1)) == 1
 
 
+@pytest.mark.requirement("ING-15")
 async def test_same_file_as_names_the_first_success(repository: QueuedImportsRepository, user_id: UUID, other_user_id: UUID) -> None:
     await repository.succeed(await start(repository, other_user_id), SUCCESS, [])
     failed = await start(repository, user_id, "0")
@@ -199,6 +200,7 @@ async def test_layouts_at_the_same_moment_take_different_numbers(repository: Que
     assert [place.number for place in places[:4]] == [place.number for place in places[4:]]
 
 
+@pytest.mark.requirement("ING-14")
 async def test_uploads_are_recorded(as_role: AsRole, servers: LocalSystem, user_id: UUID) -> None:
     """ING-14: each upload, also of the same bytes, but not the repeat of a request."""
     database = Database(servers.service_url("ingestion"), DatabaseSettings(DB_POOL_SIZE=1))

@@ -112,6 +112,7 @@ async def test_only_zero_amounts_is_a_success_without_rows(bench: Bench) -> None
     assert bench.ledger.accounts == {}
 
 
+@pytest.mark.requirement("ING-08")
 async def test_equal_rows_of_one_file_are_both_kept_and_stay_two(bench: Bench) -> None:
     """Also when they lie in different batches, and when an overlapping export holds them again."""
     coffee = "2026-05-01;-2.50;Coffee\n"
@@ -406,6 +407,7 @@ async def test_a_caller_who_goes_away_during_the_commit_still_finds_the_result(b
     assert (again.state, again.counts, repeated) == (ImportState.SUCCEEDED, Counts(5, 5), True)
 
 
+@pytest.mark.requirement("ING-20")
 async def test_many_imports_queue_and_none_is_lost(tmp_path: Path) -> None:
     """ING-20: 50 at once."""
     bench = Bench(tmp_path, parallel_imports=2, queued_imports=48)
@@ -415,6 +417,7 @@ async def test_many_imports_queue_and_none_is_lost(tmp_path: Path) -> None:
     assert len(bench.ledger.transactions) == 50
 
 
+@pytest.mark.requirement("ING-20")
 async def test_more_than_the_queue_holds_is_refused_with_a_time(tmp_path: Path) -> None:
     service = Bench(tmp_path, parallel_imports=1, queued_imports=1).service
     with service.admission(), service.admission():
@@ -564,6 +567,7 @@ def _value(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(name, labels) or 0
 
 
+@pytest.mark.requirement("ING-21")
 async def test_imports_are_counted(bench: Bench) -> None:
     """ING-21."""
     before = {name: _value("scale_imports_total", outcome=name) for name in ("succeeded", "rejected", "failed", "repeated")}

@@ -51,6 +51,7 @@ async def test_a_repeat_says_that_it_is_one(fake_stack: FakeStack) -> None:
     assert error.reason == "IDEMPOTENCY_KEY_REUSED"
 
 
+@pytest.mark.requirement("ING-10")
 @pytest.mark.parametrize(
     ("metadata", "field"),
     [
@@ -306,6 +307,7 @@ async def test_a_page_token_is_bound_to_user_import_and_outcome(fake_stack: Fake
         await fake_stack.wire.call("ListImportRows", again)
 
 
+@pytest.mark.requirement("ING-23")
 async def test_others_imports_are_not_found(fake_stack: FakeStack) -> None:
     """ING-23: whose import it is comes from the token alone."""
     found = await fake_stack.wire.statement(FIVE)
@@ -319,6 +321,7 @@ async def test_others_imports_are_not_found(fake_stack: FakeStack) -> None:
     assert (await stranger.call("ListImports", pb.ListImportsRequest())).imports == []
 
 
+@pytest.mark.requirement("ING-23")
 @pytest.mark.parametrize("method", ["ImportStatement", "GetImport", "ListImports", "ListImportRows"])
 async def test_every_call_needs_a_users_token(fake_stack: FakeStack, method: str) -> None:
     wire = fake_stack.wire

@@ -43,6 +43,7 @@ def typed(ledger: FakeTypedLedger) -> TypedTransactions:
     return TypedTransactions(FakeTypedRequests(), ledger)
 
 
+@pytest.mark.requirement("ACC-17", "ING-01")
 async def test_the_row_has_the_fingerprint_of_an_imported_one(
     typed: TypedTransactions, ledger: FakeTypedLedger, new: NewTransaction, user_id: UUID
 ) -> None:
@@ -163,6 +164,7 @@ async def open_account(stack: Stack, wire: Wire | None = None) -> str:
     return str((await stack.ledger("CreateAccount", opened, wire)).account.account_id)
 
 
+@pytest.mark.requirement("ACC-17")
 async def test_from_the_wire_to_the_ledger_and_an_import_after_it(stack: Stack, as_role: AsRole) -> None:
     account = await open_account(stack)
     asked = request(account, merchant="Café", category="dining", payment_method="cash", status="pending", note="with Ann")

@@ -48,6 +48,17 @@ ROUTES = [
     ("PATCH", f"/api/v1/saved-filters/{uuid4()}"),
     ("DELETE", f"/api/v1/saved-filters/{uuid4()}"),
     ("PATCH", "/api/v1/transactions"),
+    ("POST", "/api/v1/forecasts"),
+    ("POST", "/api/v1/forecast"),
+    ("GET", "/api/v1/forecasts"),
+    ("GET", "/api/v1/forecasts/model"),
+    ("GET", f"/api/v1/forecasts/{uuid4()}"),
+    ("GET", "/api/v1/anomalies"),
+    ("POST", "/api/v1/anomalies/scans"),
+    ("GET", f"/api/v1/anomalies/scans/{uuid4()}"),
+    ("GET", f"/api/v1/anomalies/{uuid4()}"),
+    ("POST", f"/api/v1/anomalies/{uuid4()}/dismiss"),
+    ("POST", f"/api/v1/anomalies/{uuid4()}/reopen"),
     ("GET", "/api/v1/edits"),
     ("GET", f"/api/v1/edits/{uuid4()}"),
     ("POST", f"/api/v1/edits/{uuid4()}/undo"),
@@ -109,6 +120,18 @@ ROUTES = [
     ("POST", "/api/v1/training/models/categorizer/versions/1-0a1b2c3d/promote"),
     ("GET", "/api/v1/training/models/categorizer/live"),
     ("POST", "/api/v1/training/models/categorizer/rollback"),
+    ("GET", "/api/v1/federation/model"),
+    ("GET", "/api/v1/federated/model"),
+    ("GET", "/api/v1/federation/model/versions"),
+    ("POST", "/api/v1/federation/model/promote"),
+    ("POST", "/api/v1/federation/model/rollback"),
+    ("GET", "/api/v1/federation/devices"),
+    ("DELETE", f"/api/v1/federation/devices/{uuid4()}"),
+    ("GET", "/api/v1/federation/status"),
+    ("GET", "/api/v1/federation/rounds"),
+    ("POST", "/api/v1/federation/rounds"),
+    ("GET", f"/api/v1/federation/rounds/{uuid4()}"),
+    ("POST", f"/api/v1/federation/rounds/{uuid4()}/abort"),
     ("GET", "/api/v1/transfers"),
     ("GET", f"/api/v1/transfers/{uuid4()}"),
     ("POST", f"/api/v1/transfers/{uuid4()}/confirm"),
@@ -116,8 +139,9 @@ ROUTES = [
 ]
 
 
-# A signature in the address is the permission, and the service checks it: tests/training/registry/test_servicer.py.
-SIGNED = {("GET", "/api/v1/artifacts/*/*/*")}
+# A signature in the address is the permission, and the service checks it: tests/training/registry/test_servicer.py and
+# tests/federation/versions.
+SIGNED = {("GET", "/api/v1/artifacts/*/*/*"), ("GET", "/api/v1/federation/models/*/*")}
 
 
 def claims(**changes: object) -> dict[str, object]:
@@ -129,6 +153,7 @@ def unsigned(**changes: object) -> str:
     return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts) + "."
 
 
+@pytest.mark.requirement("CAT-02", "GW-08", "GW-13", "GW-21")
 def test_route_list_is_complete(gateway_routes: set[tuple[str, str]]) -> None:
     listed = {(method, re.sub(r"[0-9a-f-]{36,64}|categorizer|1-0a1b2c3d", "*", path)) for method, path in ROUTES} | SIGNED
     assert listed == {(method, re.sub(r"{\w+}", "*", path)) for method, path in gateway_routes}
@@ -136,13 +161,18 @@ def test_route_list_is_complete(gateway_routes: set[tuple[str, str]]) -> None:
 
 @pytest.fixture
 async def gateway_routes(gateway: Gateway) -> set[tuple[str, str]]:
-    found = set()
-    for route in api_routes(gateway.app):
-        if route.path.startswith("/api/") and "health" not in route.path:
-            found |= {(method, route.path_format) for method in route.methods or ()}
-    return found
+    """Each method and path once: two handlers of one place would hide each other (CAT-02)."""
+    found = [
+        (method, route.path_format)
+        for route in api_routes(gateway.app)
+        if route.path.startswith("/api/") and "health" not in route.path
+        for method in route.methods or ()
+    ]
+    assert len(found) == len(set(found))
+    return set(found)
 
 
+@pytest.mark.requirement("ACC-01", "SEC-14", "SEC-19")
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 async def test_no_route_answers_without_a_token(gateway: Gateway, method: str, path: str) -> None:
     response = await gateway.client.request(method, path)
@@ -156,6 +186,7 @@ async def test_no_route_answers_without_a_token(gateway: Gateway, method: str, p
     assert not gateway.model_registry.requests
 
 
+@pytest.mark.requirement("SEC-14", "SEC-19")
 @pytest.mark.parametrize(
     "authorization",
     [
@@ -182,6 +213,7 @@ async def test_bad_tokens_are_401(gateway: Gateway, authorization: str) -> None:
     assert not gateway.accounts.requests
 
 
+@pytest.mark.requirement("SEC-19")
 @pytest.mark.parametrize(
     "path",
     [
@@ -206,6 +238,7 @@ async def test_odd_paths_open_nothing(gateway: Gateway, path: str) -> None:
     assert not gateway.accounts.requests
 
 
+@pytest.mark.requirement("SEC-19")
 async def test_identity_in_headers_is_ignored(gateway: Gateway) -> None:
     stranger = str(uuid4())
     headers = {"X-User-ID": stranger, "X-Scale-User-Id": stranger, "User-Id": stranger}
@@ -213,6 +246,7 @@ async def test_identity_in_headers_is_ignored(gateway: Gateway) -> None:
     assert gateway.accounts.callers == [gateway.user_id]
 
 
+@pytest.mark.requirement("SEC-06")
 async def test_role_comes_from_app_metadata_only(gateway: Gateway) -> None:
     """Users can edit user_metadata; and nobody who signs users in makes services."""
     gateway.app.get("/api/v1/admin-only", dependencies=[Depends(require_role("admin"))])(lambda: {"ok": True})
@@ -225,6 +259,7 @@ async def test_role_comes_from_app_metadata_only(gateway: Gateway) -> None:
     assert_problem(answers[0], 403, "ROLE_NOT_ALLOWED")
 
 
+@pytest.mark.requirement("SEC-06")
 async def test_second_factor_when_configured(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(require_aal2=True)
     assert_problem(await gateway.get("/api/v1/profile"), 403, "SECOND_FACTOR_REQUIRED")
@@ -232,6 +267,7 @@ async def test_second_factor_when_configured(start_gateway: StartGateway) -> Non
     assert (await gateway.client.get("/api/v1/profile", headers={"Authorization": f"Bearer {token}"})).status_code == 200
 
 
+@pytest.mark.requirement("SEC-26")
 async def test_services_verify_the_token_again(gateway: Gateway) -> None:
     """Calling a service past the gateway: no token, a forged identity in the metadata, a forged token."""
     async with grpc.aio.insecure_channel(gateway.settings.accounts_address) as channel:

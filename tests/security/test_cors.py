@@ -19,6 +19,7 @@ def preflight(origin: str, **headers: str) -> dict[str, str]:
     return {"Origin": origin, "Access-Control-Request-Method": "POST", **headers}
 
 
+@pytest.mark.requirement("GW-07", "SEC-14", "SEC-21")
 async def test_cors_allows_configured_origin(with_origins: Gateway) -> None:
     response = await with_origins.get("/api/v1/profile", headers={"Origin": APP})
     assert response.headers["access-control-allow-origin"] == APP
@@ -27,6 +28,7 @@ async def test_cors_allows_configured_origin(with_origins: Gateway) -> None:
     assert "access-control-allow-credentials" not in response.headers
 
 
+@pytest.mark.requirement("GW-07", "SEC-14", "SEC-21")
 async def test_cors_blocks_unknown_origin(with_origins: Gateway) -> None:
     response = await with_origins.get("/api/v1/profile", headers={"Origin": STRANGER})
     assert "access-control-allow-origin" not in response.headers
@@ -35,6 +37,7 @@ async def test_cors_blocks_unknown_origin(with_origins: Gateway) -> None:
     assert "access-control-allow-origin" not in refused.headers
 
 
+@pytest.mark.requirement("GW-01", "GW-07")
 async def test_preflight_is_answered_before_auth_and_limiter(with_origins: Gateway) -> None:
     for _ in range(10):
         headers = preflight(APP, **{"Access-Control-Request-Headers": "authorization,idempotency-key,content-type"})
@@ -61,6 +64,7 @@ async def test_no_origin_is_allowed_by_default(gateway: Gateway) -> None:
     assert "access-control-allow-origin" not in response.headers
 
 
+@pytest.mark.requirement("GW-07", "SEC-21")
 def test_wildcard_is_refused_in_production() -> None:
     production = {"environment": "production", "auth_issuer": "https://issuer.example"}
     with pytest.raises(ValidationError, match="must list the origins in production"):
@@ -71,6 +75,7 @@ def test_wildcard_is_refused_in_production() -> None:
             gateway_settings(allowed_origins=(wrong,))
 
 
+@pytest.mark.requirement("GW-07")
 def test_origins_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALLOWED_ORIGINS", f"{APP}, http://localhost:3000")
     assert gateway_settings().allowed_origins == (APP, "http://localhost:3000")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from uuid import uuid4
 
 import jwt
+import pytest
 
 from tests.support.gateway_app import StartGateway, assert_problem, bearer
 
 
+@pytest.mark.requirement("SEC-09", "SEC-14")
 async def test_rate_limiter_allows_under_limit(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(rate_limit=100)
     answers = [await gateway.get("/api/v1/transactions") for _ in range(5)]
@@ -17,6 +19,7 @@ async def test_rate_limiter_allows_under_limit(start_gateway: StartGateway) -> N
     assert answers[0].headers["ratelimit-limit"] == "100"
 
 
+@pytest.mark.requirement("SEC-10", "SEC-14")
 async def test_rate_limiter_blocks_over_limit(start_gateway: StartGateway) -> None:
     """100 per 60 s is the default; the 101st gets 429 with Retry-After, and another user does not notice."""
     gateway = await start_gateway(rate_limit=100)
@@ -30,6 +33,7 @@ async def test_rate_limiter_blocks_over_limit(start_gateway: StartGateway) -> No
     assert (await gateway.client.get("/api/v1/profile", headers=bearer())).status_code == 200
 
 
+@pytest.mark.requirement("SEC-07")
 async def test_unverified_subject_is_never_the_key(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(rate_limit=5)
     forged = jwt.encode({"sub": str(gateway.user_id), "aud": "authenticated", "exp": 4_000_000_000}, "x" * 32, algorithm="HS256")
@@ -40,6 +44,7 @@ async def test_unverified_subject_is_never_the_key(start_gateway: StartGateway) 
     assert [(await gateway.get("/api/v1/profile")).status_code for _ in range(5)] == [200] * 5
 
 
+@pytest.mark.requirement("CACHE-10")
 async def test_limiter_works_without_redis(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(rate_limit=3, redis_url=None)
     assert [(await gateway.get("/api/v1/profile")).status_code for _ in range(4)] == [200, 200, 200, 429]
@@ -53,6 +58,7 @@ async def test_health_and_docs_are_not_counted(start_gateway: StartGateway) -> N
         assert "ratelimit-limit" not in response.headers
 
 
+@pytest.mark.requirement("CACHE-07", "SEC-05")
 async def test_no_token_is_left_in_redis(start_gateway: StartGateway, redis_url: str) -> None:
     from redis.asyncio import Redis
 

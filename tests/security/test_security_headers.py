@@ -15,6 +15,7 @@ EXPECTED = {
 }
 
 
+@pytest.mark.requirement("GW-18", "GW-19", "SEC-08", "SEC-14")
 @pytest.mark.parametrize(
     ("path", "status", "with_token"),
     [
@@ -39,6 +40,7 @@ async def test_security_headers(start_gateway: StartGateway, path: str, status: 
     assert "unsafe-inline" not in policy.partition("style-src")[0]
 
 
+@pytest.mark.requirement("GW-01", "GW-18", "SEC-08", "SEC-14")
 async def test_429_and_preflight_have_them_too(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(rate_limit=1, allowed_origins=("https://a.example",))
     await gateway.get("/api/v1/profile")

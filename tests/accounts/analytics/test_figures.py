@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
@@ -142,6 +143,7 @@ def expected_months(rows: list[dict[str, Any]]) -> list[MonthlySummary]:
     ]
 
 
+@pytest.mark.requirement("ACC-06", "ACC-08")
 async def test_figures_are_what_adding_up_row_by_row_gives(
     analytics: AnalyticsService, postgres: PostgresAccountsRepository, refresh: Refresh, user_id: UUID, other_user_id: UUID
 ) -> None:
@@ -229,6 +231,7 @@ async def test_the_answer_says_how_old_it_is(
         assert not outdated
 
 
+@pytest.mark.requirement("ING-22")
 async def test_figures_follow_what_the_user_does(
     analytics: AnalyticsService, postgres: PostgresAccountsRepository, refresh: Refresh, user_id: UUID
 ) -> None:
@@ -255,6 +258,7 @@ async def test_figures_follow_what_the_user_does(
     assert await changed() == [("housing", 3, 0), ("housing_rent", 500, 0), ("uncategorized", 0, 500)]
 
 
+@pytest.mark.requirement("ACC-12")
 async def test_what_is_up_to_date_is_kept_until_the_users_next_change(
     analytics: AnalyticsService, postgres: PostgresAccountsRepository, refresh: Refresh, servers: LocalSystem, user_id: UUID
 ) -> None:
@@ -272,6 +276,14 @@ async def test_what_is_up_to_date_is_kept_until_the_users_next_change(
     assert not kept()
     first = await statistics(analytics, user_id), await months(analytics, user_id)
     assert kept() == {"FigureRows"}
+    with Redis.from_url(servers.redis_url) as redis:  # statistics for an hour, months for half of one
+        places = redis.hgetall(f"cache:figures:{pseudonym(str(user_id), KEY)}")
+        ends = {
+            round((float(answer.split(b"\n")[0].split()[-1]) - time.time()) / 60)
+            for name, answer in places.items()
+            if name != b"generation"
+        }
+    assert ends == {30, 60}
 
     # Past the service nothing tells the cache: what is kept answers, and is equal to the last figure.
     connection = await asyncpg.connect(servers.migrator_url)

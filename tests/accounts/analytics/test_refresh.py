@@ -83,6 +83,7 @@ async def test_one_that_is_not_done_in_time_is_followed_by_a_pause_too() -> None
         await refresh.refresh_figures()
 
 
+@pytest.mark.requirement("ACC-07")
 def test_the_clock_asks_often_enough_for_figures_that_are_a_minute_old_at_most() -> None:
     """C-19, ACC-07: with the default schedule; what a refresh every five minutes or at night would do is done by then."""
     (every,) = (entry for entry in SCHEDULE if entry.task == REFRESH_FIGURES)
@@ -118,6 +119,7 @@ def _settings(servers: LocalSystem) -> AccountsWorkerSettings:
     return AccountsWorkerSettings.model_validate({**urls, "SCALE_CACHE_KEY": "secret"})
 
 
+@pytest.mark.requirement("ACC-12", "ING-22")
 async def test_the_worker_makes_figures_anew_and_drops_what_was_cached(
     servers: LocalSystem, user_id: UUID, other_user_id: UUID, tmp_path: Path
 ) -> None:

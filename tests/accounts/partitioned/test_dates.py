@@ -16,6 +16,7 @@ from tests.support.ledger_rows import batches, fingerprints, row
 DAYS = [date(1970, 1, 1), date(2009, 5, 5), date(2025, 12, 31), date(2026, 1, 1), date(2027, 12, 24), date(9999, 12, 31)]
 
 
+@pytest.mark.requirement("DB-52")
 async def test_no_import_fails_for_want_of_a_month(postgres: PostgresAccountsRepository, user_id: UUID, as_role: AsRole) -> None:
     account, _ = await postgres.ensure_account(user_id, NewAccount("Everyday", "EUR"), "EUR")
     rows = [row(account.id, line, transaction_date=day) for line, day in enumerate(DAYS, 1)]

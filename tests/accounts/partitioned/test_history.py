@@ -1,0 +1,1 @@
+from tests.accounts.test_history import *  # noqa: F403
