@@ -12,7 +12,7 @@ import uuid_utils.compat
 from services.kit.postgres import Database
 from services.kit.settings import DatabaseSettings
 from services.local import LocalSystem
-from services.training.domain import CATEGORIZER, CATEGORIZER_GLOBAL, Caller, Job
+from services.training.domain import CATEGORIZER, MODELS, Caller, Job
 from services.training.endings import Endings
 from services.training.notifications.repository import PostgresNotificationsRepository
 from services.training.notifications.service import NotificationsService
@@ -83,7 +83,7 @@ class Bench:
     def runs(self, *, lease_s: float = 30, max_tries: int = 2, time_limit_s: float = 60) -> JobRuns:
         return JobRuns(
             repository=self.repository,
-            trainers={CATEGORIZER: self.trainer, CATEGORIZER_GLOBAL: self.trainer},
+            trainers=dict.fromkeys(MODELS, self.trainer),
             registry=self.registry,
             endings=self.endings,
             lease_s=lease_s,

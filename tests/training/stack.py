@@ -123,10 +123,11 @@ class Stack:
 
 
 @asynccontextmanager
-async def serving_training(database_url: str, redis_url: str | None, folder: Path) -> AsyncIterator[Stack]:
+async def serving_training(database_url: str, redis_url: str | None, folder: Path, cache_url: str | None = None) -> AsyncIterator[Stack]:
     """The service alone; versions of models lie in `folder`."""
     settings = TrainingSettings(
         **process_settings(DB_POOL_SIZE=1, DB_MAX_OVERFLOW=9, SCALE_REDIS_URL=redis_url, SCALE_STORAGE_URL=(folder / "objects").as_uri()),
+        cache_url=cache_url,
         database_url=database_url,
     )
     app = TrainingApp(settings)
@@ -139,11 +140,14 @@ async def serving_training(database_url: str, redis_url: str | None, folder: Pat
 
 
 @asynccontextmanager
-async def training_stack(database_url: str, redis_url: str, folder: Path, **worker_settings: object) -> AsyncIterator[Stack]:
+async def training_stack(
+    database_url: str, redis_url: str, folder: Path, *, cache_url: str | None = None, **worker_settings: object
+) -> AsyncIterator[Stack]:
     """Both, the worker ready. `worker_settings` by name without the prefix."""
     environment = {
         "SCALE_ENVIRONMENT": "development",
         "SCALE_REDIS_URL": redis_url,
+        "SCALE_CACHE_URL": cache_url or redis_url,
         "SCALE_STORAGE_URL": (folder / "objects").as_uri(),
         "SCALE_TRAINING_DATABASE_URL": database_url,
         "SCALE_TRAINING_SERVICE_KEY": service_key(),
@@ -152,7 +156,7 @@ async def training_stack(database_url: str, redis_url: str, folder: Path, **work
     worker = WorkerProcess(environment, folder, "tests.support.training_worker", str(folder))
     worker.start()
     try:
-        async with serving_training(database_url, redis_url, folder) as stack:
+        async with serving_training(database_url, redis_url, folder, cache_url) as stack:
             stack.started_worker = worker
             worker.wait_until_ready()
             yield stack

@@ -60,11 +60,13 @@ def watch(counts: Counts, starts: Starts, acted: list[UUID] | None = None) -> Ac
     return AccuracyWatch(counts, starts, objective=OBJECTIVE, minimum_classified=100, act_as=noted.append)
 
 
+@pytest.mark.requirement("CAT-17")
 @pytest.mark.parametrize(("classified", "corrected", "ratio"), [(100, 31, 0.69), (100, 0, 1), (0, 0, None), (1000, 290, 0.71), (10, 12, 0)])
 def test_accuracy_is_accepted_over_classified(classified: int, corrected: int, ratio: float | None) -> None:
     assert Acceptance(classified, corrected).accepted_ratio == (pytest.approx(ratio) if ratio is not None else None)
 
 
+@pytest.mark.requirement("CAT-17")
 @pytest.mark.parametrize(
     ("classified", "corrected", "begins"),
     [(1000, 310, True), (1000, 290, False), (1000, 300, False), (99, 50, False), (100, 50, True), (0, 0, False)],

@@ -69,6 +69,7 @@ async def notifications(bench: Bench) -> list[tuple[str, str]]:
 # From beginning to end
 
 
+@pytest.mark.requirement("TRN-01", "TRN-02")
 async def test_a_job_is_trained_registered_and_told(bench: Bench) -> None:
     job = await bench.start()
     assert (job.status, job.model_type, job.trigger, job.tries) == (PENDING, CATEGORIZER, Trigger.USER, 0)
@@ -127,6 +128,7 @@ async def test_the_same_request_for_another_model_is_refused(bench: Bench) -> No
         await bench.service.cancel_training_job(caller, job.id)
 
 
+@pytest.mark.requirement("TRN-09")
 async def test_one_open_job_for_each_user(bench: Bench, other_user_id: UUID) -> None:
     job = await bench.start()
     with pytest.raises(AlreadyExists) as refused:
@@ -226,6 +228,7 @@ async def test_a_page_has_the_newest_first_and_a_status_of_its_own(bench: Bench,
     assert others == []
 
 
+@pytest.mark.requirement("TRN-13")
 async def test_a_job_is_its_users_alone_in_the_database_and_in_the_cache(bench: Bench, other_user_id: UUID) -> None:
     job = await bench.start()
     other = Caller(other_user_id)
@@ -286,8 +289,7 @@ async def test_a_trainer_that_says_nothing_is_stopped_at_the_next_renewal(bench:
     job = await bench.start()
     bench.trainer = FakeTrainer(steps=1, pause_s=30)
     running = asyncio.create_task(bench.run(job, bench.runs(lease_s=0.3)))
-    while (await bench.job(job)).status is PENDING:
-        await asyncio.sleep(0.01)
+    await bench.trainer.collected.wait()
     await bench.service.cancel_training_job(bench.caller, job.id)
     assert (await running).status is CANCELLED
     assert isinstance(bench.trainer.stopped_by, asyncio.CancelledError)
@@ -485,6 +487,7 @@ async def test_a_worker_whose_lease_was_lost_stops(bench: Bench) -> None:
     assert bench.registry.versions == {}
 
 
+@pytest.mark.requirement("TRN-27")
 async def test_a_message_twice_trains_once(bench: Bench) -> None:
     job = await bench.start()
     bench.trainer = FakeTrainer(steps=5, pause_s=0.02)
@@ -522,6 +525,7 @@ async def test_a_worker_that_trains_looks_after_other_jobs_meanwhile(bench: Benc
     looking.cancel()
 
 
+@pytest.mark.requirement("REL-24", "TRN-21")
 async def test_a_job_of_more_than_an_hour_fails_whoever_works_on_it(bench: Bench) -> None:
     job = await bench.start()
     running = await bench.repository.claim(bench.user_id, job.id, lease_s=3000)
@@ -629,6 +633,7 @@ async def test_figures_that_no_table_takes_are_made_fit(bench: Bench) -> None:
 # The database's own word
 
 
+@pytest.mark.requirement("TRN-01")
 @pytest.mark.parametrize("status", ["pending", "processing"])
 @pytest.mark.parametrize("final", ["completed", "failed", "cancelled"])
 async def test_what_is_over_stays_over(bench: Bench, status: str, final: str) -> None:
@@ -645,6 +650,7 @@ async def test_what_is_over_stays_over(bench: Bench, status: str, final: str) ->
         await bench.execute(back, job.id, status)
 
 
+@pytest.mark.requirement("TRN-01")
 async def test_a_job_that_waits_cannot_be_done(bench: Bench) -> None:
     job = await bench.start()
     with pytest.raises(asyncpg.CheckViolationError, match="is pending and cannot become completed"):
@@ -655,6 +661,7 @@ async def test_a_job_that_waits_cannot_be_done(bench: Bench) -> None:
         await bench.execute("UPDATE training.training_jobs SET status = 'lost' WHERE id = $1", job.id)
 
 
+@pytest.mark.requirement("SEC-12")
 async def test_a_second_user_sees_and_changes_nothing(bench: Bench, other_user_id: UUID, as_role: AsRole) -> None:
     job = await bench.start()
     await bench.run(job)

@@ -62,6 +62,7 @@ async def explain(connection: asyncpg.Connection, statement: str, *arguments: ob
     return [one["Index Name"] for one in found if "Index Name" in one], any("Sort" in one["Node Type"] for one in found)
 
 
+@pytest.mark.requirement("DB-14", "DB-15", "TRN-24", "TRN-25")
 async def test_jobs_and_notifications_are_found_by_index(as_role: AsRole, grown: UUID) -> None:
     async with as_role("migrator", None) as connection:
         assert await explain(connection, POLL) == (["idx_training_jobs_pending"], False)

@@ -42,6 +42,7 @@ async def test_one_that_took_longer_than_its_time_leaves_the_next_one_alone(own_
         await one.close()
 
 
+@pytest.mark.requirement("REL-18", "TRN-09")
 @pytest.mark.parametrize("redis", ["up", "down", "held by one that died"])
 async def test_twenty_starts_at_once_give_one_job(bench: Bench, own_redis: RedisProcess, redis: str) -> None:
     bench.lock = lock = RedisStartLock(own_redis.url)

@@ -67,6 +67,7 @@ def test_a_copy_is_all_that_is_shown_of_a_job(user_id: UUID) -> None:
     assert (copy["user_id"], copy["status"]) == (str(user_id), "failed")
 
 
+@pytest.mark.requirement("TRN-13")
 async def test_only_the_owner_reads_it(cache: StatusCache, user_id: UUID, other_user_id: UUID) -> None:
     """TRN-13."""
     job = a_job(user_id)
@@ -76,6 +77,7 @@ async def test_only_the_owner_reads_it(cache: StatusCache, user_id: UUID, other_
     assert await cache.get(other_user_id, job.id) is None
 
 
+@pytest.mark.requirement("CACHE-06", "TRN-11", "TRN-12")
 async def test_a_copy_stays_for_seconds_and_that_of_the_end_for_a_minute(cache: StatusCache, redis: Redis, user_id: UUID) -> None:
     """TRN-11, TRN-12."""
     job = a_job(user_id)

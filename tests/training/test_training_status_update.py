@@ -26,6 +26,7 @@ async def stack(servers: LocalSystem, own_redis: RedisProcess, tmp_path: Path) -
         yield started
 
 
+@pytest.mark.requirement("TRN-02", "TRN-26")
 async def test_a_job_goes_from_pending_over_processing_to_completed(stack: Stack, as_role: AsRole) -> None:
     seen: list[str] = []
 
@@ -63,6 +64,7 @@ async def test_a_job_goes_from_pending_over_processing_to_completed(stack: Stack
     assert stack.worker.stop() == 0
 
 
+@pytest.mark.requirement("REL-08", "TRN-18")
 async def test_one_that_breaks_is_failed_told_and_can_be_started_again(stack: Stack) -> None:
     (stack.folder / "fail").touch()
     job = await stack.start()
@@ -85,6 +87,7 @@ async def test_one_that_breaks_is_failed_told_and_can_be_started_again(stack: St
     assert (await stack.ended((await stack.start()).job_id)).status == COMPLETED
 
 
+@pytest.mark.requirement("TRN-27")
 async def test_a_message_that_comes_twice_trains_once(stack: Stack) -> None:
     job = await stack.start()
     for _ in range(3):
@@ -107,16 +110,19 @@ async def test_another_user_sees_nothing_of_it(stack: Stack) -> None:
     assert await other.notifications() == []
 
 
-async def test_what_a_training_took_up_goes_with_its_process(stack: Stack) -> None:
+async def test_what_a_training_took_up_goes_with_its_process(servers: LocalSystem, own_redis: RedisProcess, tmp_path: Path) -> None:
     processes = []
-    for grow in (False, True, False):
-        (stack.folder / "grow").touch() if grow else (stack.folder / "grow").unlink(missing_ok=True)
-        job = await stack.start()
-        assert (await stack.ended(job.job_id)).status == COMPLETED
-        processes += stack.tries(job.job_id)
+    # With two children, the second job may go to the other one.
+    async with training_stack(servers.service_url("training"), own_redis.url, tmp_path, worker_concurrency=1) as stack:
+        for grow in (False, True, False):
+            (stack.folder / "grow").touch() if grow else (stack.folder / "grow").unlink(missing_ok=True)
+            job = await stack.start()
+            assert (await stack.ended(job.job_id)).status == COMPLETED
+            processes += stack.tries(job.job_id)
     assert processes[0] == processes[1] != processes[2]
 
 
+@pytest.mark.requirement("TRN-19")
 @pytest.mark.chaos
 async def test_one_whose_worker_is_killed_is_taken_over_by_the_next(stack: Stack) -> None:
     (stack.folder / "hang").touch()
@@ -136,6 +142,7 @@ async def test_one_whose_worker_is_killed_is_taken_over_by_the_next(stack: Stack
     assert len(await stack.notifications()) == 1
 
 
+@pytest.mark.requirement("REL-16", "TRN-19")
 @pytest.mark.chaos
 async def test_without_retries_one_whose_worker_is_killed_is_failed(servers: LocalSystem, own_redis: RedisProcess, tmp_path: Path) -> None:
     async with training_stack(servers.service_url("training"), own_redis.url, tmp_path, max_retries=0) as stack:

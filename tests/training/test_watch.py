@@ -85,6 +85,20 @@ async def test_each_step_is_told_as_it_is_made(bench: Bench) -> None:
     ]
 
 
+async def test_a_step_that_is_on_record_before_it_is_in_the_log_is_told_once(bench: Bench, log: FakeJobEvents) -> None:
+    bench.watch = JobWatch(log, poll_s=0.01, wait_s=0.2, idle_s=2)
+    await bench.step(1)
+    told = asyncio.create_task(bench.told())
+    # Several times the log is read in vain just before.
+    for number in (2, 3, 4):
+        await asyncio.sleep(0.15)
+        await bench.step(number, tell=False)
+        await asyncio.sleep(0.15)
+        await log.publish(bench.job)
+    await bench.end()
+    assert await asyncio.wait_for(told, 5) == [*((str(number), "processing", number) for number in (1, 2, 3, 4)), ("5", "completed", 4)]
+
+
 async def test_who_is_new_is_told_all_that_is_kept(bench: Bench) -> None:
     for number in (1, 2, 3):
         await bench.step(number)
@@ -149,6 +163,7 @@ async def test_a_job_that_is_not_found_is_told_to_nobody(bench: Bench) -> None:
         await anext(bench.watch.watch(find, after=""))
 
 
+@pytest.mark.requirement("TRN-17")
 async def test_a_slow_reader_misses_the_oldest_steps_and_never_the_end(user_id: UUID, servers: LocalSystem) -> None:
     """TRN-17, on Redis: ten times as many steps as are kept come while the reader looks at its first ones."""
     events = RedisJobEvents(servers.redis_url)

@@ -16,12 +16,14 @@ from pydantic import SecretStr
 from services.kit import context
 from services.kit.postgres import Database
 from services.kit.settings import ServiceSettings, service_config
+from services.kit.signed_links import SignedLinks
 from services.kit.storage import ObjectStorage
 from services.local import LocalSystem
 from services.training.domain import CATEGORIZER, Job, JobStatus, ModelVersion
 from services.training.registry.artifacts import Artifacts
 from services.training.registry.delivery import Delivery
-from services.training.registry.links import ArtifactLinks
+from services.training.registry.domain import LINKS_PURPOSE
+from services.training.registry.made import MadeVersions
 from services.training.registry.registration import ModelRegistry
 from services.training.registry.repository import PostgresVersionsRepository
 from services.training.registry.service import ModelRegistryService
@@ -74,7 +76,8 @@ class Registry:
         self.artifacts = Artifacts(self.storage, self.repository)
         self.delivery = Delivery(self.repository, self.artifacts, self.answering)
         self.registry = ModelRegistry(self.repository, self.artifacts, self.delivery, code_version="1.2.3", kept_versions=3)
-        self.links = ArtifactLinks([KEY], lifetime_s=900)
+        self.made = MadeVersions(self.repository, self.artifacts, kept_versions=3)
+        self.links = SignedLinks([KEY], purpose=LINKS_PURPOSE, lifetime_s=900)
         self.service = ModelRegistryService(self.repository, self.artifacts, self.links, self.queue)
 
     async def job(self, model_type: str = CATEGORIZER, user_id: UUID | None = None, **changes: Any) -> Job:

@@ -12,7 +12,8 @@ from redis.asyncio import Redis
 
 from services.kit.errors import Unavailable
 from services.kit.queue import upkeep_of
-from services.training.registry.links import ArtifactLinks
+from services.kit.signed_links import SignedLinks
+from services.training.registry.domain import LINKS_PURPOSE
 from services.training.registry.queue import DELIVER_VERSION, RedisDeliveryQueue
 from services.training.schedule import DELIVER_VERSIONS, REMOVE_ORPHANED_ARTIFACTS, SCHEDULE
 from services.training.settings import TrainingSettings
@@ -34,8 +35,8 @@ def test_addresses_are_signed_with_a_key_of_their_own_or_with_one_that_follows_f
     monkeypatch.delenv("SCALE_TRAINING_ARTIFACT_KEY", raising=False)
     assert settings().artifact_secrets == (SECRET,)
     assert settings(artifact_key=f"{NEW}, {OLD}").artifact_secrets == (NEW, OLD)
-    signed = ArtifactLinks(settings(artifact_key=OLD).artifact_secrets, lifetime_s=900).sign(PATH)
-    ArtifactLinks(settings(artifact_key=f"{NEW},{OLD}").artifact_secrets, lifetime_s=900).check(PATH, *signed)
+    signed = SignedLinks(settings(artifact_key=OLD).artifact_secrets, purpose=LINKS_PURPOSE, lifetime_s=900).sign(PATH)
+    SignedLinks(settings(artifact_key=f"{NEW},{OLD}").artifact_secrets, purpose=LINKS_PURPOSE, lifetime_s=900).check(PATH, *signed)
 
 
 @pytest.mark.parametrize("key", ["", "short", f"{NEW},", f"{NEW},short"])

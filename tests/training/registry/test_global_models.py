@@ -35,7 +35,7 @@ async def test_everybody_is_answered_by_what_is_live(registry: Registry, servers
         name="training",
         services=[SERVICE],
         register=lambda server: add_ModelRegistryServiceServicer_to_server(
-            ModelRegistryServicer(registry.service, PageTokens(b"k" * 32)), server
+            ModelRegistryServicer(registry.service, registry.made, PageTokens(b"k" * 32)), server
         ),
         service_methods=BACKGROUND_METHODS,
         open_methods=OPEN_METHODS,

@@ -376,6 +376,7 @@ async def test_global_models_are_everybodys_to_see_and_administrators_to_change(
 # What is kept
 
 
+@pytest.mark.requirement("REL-09", "REL-24", "TRN-22")
 async def test_old_versions_go_with_their_artefacts(registry: Registry) -> None:
     await registry.register(b"1", metrics={"accuracy": 0.5})
     await registry.register(b"2", metrics={"accuracy": 0.6})

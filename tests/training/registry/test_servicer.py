@@ -23,9 +23,10 @@ from services.kit.pagination import PageTokens
 from services.kit.server import Server
 from services.kit.service_tokens import ServiceTokens
 from services.kit.settings import ProcessSettings
+from services.kit.signed_links import SignedLinks
 from services.kit.status import from_rpc_error
 from services.training.domain import CATEGORIZER_GLOBAL, NOBODY
-from services.training.registry.links import ArtifactLinks
+from services.training.registry.domain import LINKS_PURPOSE
 from services.training.registry.service import ARTIFACTS_PATH, ModelRegistryService
 from services.training.registry.servicer import BACKGROUND_METHODS, OPEN_METHODS, SERVICE, ModelRegistryServicer
 from tests.ingestion.conftest import SECRET, process_settings, serving
@@ -77,7 +78,7 @@ class Wire:
 
 @pytest.fixture
 async def wire(registry: Registry) -> AsyncIterator[Wire]:
-    servicer = ModelRegistryServicer(registry.service, PageTokens(b"k" * 32))
+    servicer = ModelRegistryServicer(registry.service, registry.made, PageTokens(b"k" * 32))
     believed = (WORKER.public_key, ServiceTokens(CALLER, ASKING_KEY).public_key)
     server = Server(
         ProcessSettings(**process_settings(SCALE_SERVICE_PUBLIC_KEYS=",".join(believed))),
@@ -239,7 +240,7 @@ async def test_forged_and_expired_addresses(wire: Wire, registry: Registry) -> N
     made, other = await registry.register(b"1"), await registry.register(b"2")
     url = await address(wire, made.version)
     signature = parse_qs(urlsplit(url).query)["signature"][0]
-    expired, old = ArtifactLinks([KEY], lifetime_s=-1).sign(f"{registry.user_id}/categorizer/{made.version}")
+    expired, old = SignedLinks([KEY], purpose=LINKS_PURPOSE, lifetime_s=-1).sign(f"{registry.user_id}/categorizer/{made.version}")
     for changes, reason in (
         ({"path": f"{registry.user_id}/categorizer/{other.version}"}, "SIGNATURE_INVALID"),
         ({"path": "../../etc/passwd"}, "SIGNATURE_INVALID"),

@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 
 from models.artifact import load, pack, read_manifest, save
+from models.hypcd.classifier import Classifier
 from models.hypcd.user_head import UserHead
 from services.kit.errors import FailedPrecondition
 from services.training.domain import CATEGORIZER, CATEGORIZER_GLOBAL, NOBODY, LiveArtifact, Progress, Trained
@@ -87,7 +88,7 @@ async def test_what_the_user_said_becomes_a_head_on_the_global_model(user_id: UU
     # By rules, say, and not by corrections: these would answer for themselves.
     trained = await train(user_id, bought(60, corrected=False), live=live, reports=reports)
     head = UserHead.load(trained.artifact)
-    assert (head.base_version, head.own, trained.parent_version) == ("hypcd-1", ("garden",), "hypcd-1")
+    assert (head.base_version, head.own, trained.parent_version) == (Classifier.load(MODELS_DIR).ball, ("garden",), "hypcd-1")
     assert trained.better
     metrics = trained.metrics
     assert (metrics["payments"], metrics["labelled"], metrics["corrections"], metrics["held_out"]) == (60, 60, 0, 12)
@@ -118,7 +119,7 @@ async def test_it_is_trained_on_the_global_model_that_is_live(user_id: UUID, tmp
     broken_head = LiveArtifact("2-old", b"no head")
     live = Live(categorizer_global=LiveArtifact("7-deadbeef", pack(tmp_path)), categorizer=broken_head)
     trained = await train(user_id, bought(40), live=live)
-    assert UserHead.load(trained.artifact).base_version == "hypcd-1+abc"
+    assert UserHead.load(trained.artifact).base_version == Classifier.load(tmp_path).ball
     assert (trained.parent_version, trained.metrics["base_version"]) == ("7-deadbeef", "hypcd-1+abc")
 
 

@@ -112,6 +112,7 @@ async def test_a_full_disk_ends_the_job_with_what_the_system_says_of_it(folder: 
     assert pack(folder) == before
 
 
+@pytest.mark.requirement("REL-09", "REL-24", "TRN-22")
 async def test_what_nobody_went_on_with_is_removed_and_the_disk_is_watched(checkpoints: Path) -> None:
     folders, old, new = CheckpointFolders(checkpoints), a_global_job().id, a_global_job().id
     assert await folders.remove_abandoned(hours=1) == 0
