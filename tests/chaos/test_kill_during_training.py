@@ -64,6 +64,7 @@ def told_of(user: RestUser, job_id: str) -> list[str]:
     return [one["kind"] for one in user.pages("/notifications") if one["subject_id"] == job_id]
 
 
+@pytest.mark.requirement("REL-02", "TRN-19", "TRN-20")
 def test_a_killed_workers_job_is_taken_over_within_a_minute(user: RestUser, breakable_system: LocalSystem) -> None:
     job_id = started(user)
     job_when(user, job_id, "processing")

@@ -17,6 +17,7 @@ STATEMENT = """Date,Amount,Currency,Description,Category
 """
 
 
+@pytest.mark.requirement("ACC-05", "ACC-09", "ACC-10")
 def test_balance_and_budgets_follow_the_import_at_once(user: RestUser) -> None:
     """ACC-05, ACC-09, ACC-10."""
     month = {"category": "groceries", "amount": {"amount": "100", "currency": "EUR"}, "roll_over": True}

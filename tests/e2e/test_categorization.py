@@ -60,6 +60,7 @@ def until(found: Callable[[], Any], *, seconds: float = 30) -> Any:
     return answer
 
 
+@pytest.mark.requirement("ING-24")
 def test_an_import_says_what_its_rows_were_and_each_can_be_asked_why(user: RestUser) -> None:
     user.imported(ROWS)
     primary = {one["slug"] for one in user.pages("/categories") if one["slug"] == one["primary_slug"]}
@@ -138,6 +139,7 @@ def test_words_at_once_leave_the_ledger_and_the_answer_alike(user: RestUser) -> 
         assert classified(user, one["description"], transaction_id=one["id"])["category"] == one["category"]
 
 
+@pytest.mark.requirement("CAT-08")
 def test_the_whole_past_anew_but_not_what_somebody_said(user: RestUser) -> None:
     user.http.post("/rules", json={"name": "Fuel", "filter": "text:shell", "category": "housing"}).raise_for_status()
     user.imported(ROWS + f"2026-03-05,-23.10,EUR,{NOBODY_KNOWS} 0001\n2026-03-06,-5.00,EUR,{NOBODY_KNOWS} 0002\n")
@@ -156,6 +158,7 @@ def test_the_whole_past_anew_but_not_what_somebody_said(user: RestUser) -> None:
     assert now["REWE SAGT DANKE 4711"] == rows["REWE SAGT DANKE 4711"]
 
 
+@pytest.mark.requirement("CAT-06")
 def test_more_than_a_thousand_payments_are_a_job_of_the_users_own(user: RestUser, other: RestUser) -> None:
     """CAT-06."""
     items = [{"description": f"NETFLIX.COM {number}", "amount": f"-{number}.00", "currency": "EUR"} for number in range(1, 1202)]
@@ -173,6 +176,7 @@ def test_more_than_a_thousand_payments_are_a_job_of_the_users_own(user: RestUser
         assert other.http.get(path).status_code == 404
 
 
+@pytest.mark.requirement("CAT-09", "CAT-10", "REL-06")
 def test_without_the_models_files_rules_answer_until_they_are_back(
     system: LocalSystem, models_dir: Path, user: RestUser, tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ def by_description(user: RestUser, **filters: str) -> dict[str, dict[str, Any]]:
     return {row["description"]: row for row in user.transactions(**filters)}
 
 
+@pytest.mark.requirement("CI-11", "ING-24")
 def test_an_import_knows_what_its_rows_are_for(user: RestUser) -> None:
     rule = {"name": "Trains", "filter": "train", "category": "travel"}
     assert user.http.post("/rules", json=rule).status_code == 201

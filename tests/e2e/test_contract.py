@@ -45,6 +45,7 @@ def test_schemathesis_finds_no_server_error_and_no_broken_promise(system: LocalS
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
 
 
+@pytest.mark.requirement("GW-10")
 def test_altered_page_token_is_422(user: RestUser) -> None:
     user.imported("date,amount,description\n" + "".join(f"2026-01-{day:02d},-{day}.00,Shop {day}\n" for day in range(1, 11)))
     page = user.http.get("/transactions", params={"page_size": 3}).json()
@@ -65,6 +66,7 @@ def test_page_token_of_somebody_else_is_422(system: LocalSystem, user: RestUser)
     other.close()
 
 
+@pytest.mark.requirement("ING-18", "ING-22")
 def test_read_after_write_and_etag(user: RestUser) -> None:
     """ING-18, ING-22: what was written is in the next answer, and a client's cached page is known to be old."""
     before = user.http.get("/transactions")

@@ -23,6 +23,7 @@ from services.local.environment import AUTH_AUDIENCE, AUTH_ISSUER, SIGNING_KEY
 from tests.e2e.test_large_import import accepted, ledger_held, statement, wait_until
 from tests.e2e.test_training import says_what_payments_were
 from tests.ingestion import ofx_files as ofx
+from tests.support import federation_rows, forecasting_rows
 from tests.support.rest import RestUser
 from tests.support.statements import hobby_statement
 
@@ -127,8 +128,21 @@ def _files(system: LocalSystem, user_id: str) -> list[str]:
     return found
 
 
-def rich(user: RestUser) -> None:
+async def rows_of_every_table(system: LocalSystem, user: RestUser) -> None:
+    """Of forecasting and of federation: what was foreseen, what was odd, and the devices that took part."""
+    for service, fill in (("forecasting", forecasting_rows.fill), ("federation", federation_rows.fill)):
+        connection = await asyncpg.connect(system.service_url(service))
+        try:
+            async with connection.transaction():
+                await connection.execute("SELECT set_config('app.user_id', $1, true)", str(user.user_id))
+                await fill(connection, user.user_id)
+        finally:
+            await connection.close()
+
+
+def rich(system: LocalSystem, user: RestUser) -> None:
     """A bit of everything."""
+    asyncio.run(rows_of_every_table(system, user))
     user.imported(CSV + f"2026-01-02,-20.00,Rent,{GIRO}\n2026-01-03,-500.00,To savings,{GIRO}\n2026-01-04,-3.00,Coffee,{GIRO}\n")
     user.imported(CSV + f"2026-01-03,500.00,From giro,{SAVINGS}\n2026-01-05,2.00,Interest,{SAVINGS}\n")
     user.imported(CSV + f"2026-01-04,-3.00,Coffee at the corner,{GIRO}\n2026-01-02,-20.00,Rent,{GIRO}\n2026-01-09,what,ever,{GIRO}\n")
@@ -174,10 +188,11 @@ def rich(user: RestUser) -> None:
         assert user.http.get(path).status_code == 200
 
 
+@pytest.mark.requirement("ACC-15")
 def test_nothing_of_the_user_is_left_and_nobody_else_notices(system: LocalSystem, user: RestUser) -> None:
     other = RestUser(system)
     for one in (user, other):
-        rich(one)
+        rich(system, one)
         done = wait_until(one, accepted(one, statement(6000))["id"], lambda found: found["state"] == "succeeded", 60)
         assert done["counts"]["inserted"] == 6000
     before = {
@@ -282,7 +297,7 @@ def test_a_token_without_a_time_of_issue_is_an_old_one(system: LocalSystem, user
 @pytest.mark.chaos
 @pytest.mark.parametrize("service", ["accounts", "ingestion", "categorization"])
 def test_a_service_that_is_down_is_named_and_the_same_request_finishes_it(system: LocalSystem, user: RestUser, service: str) -> None:
-    rich(user)
+    rich(system, user)
     offer = user.http.post("/erase").json()
     pid = system.pid(service)
     os.kill(pid, signal.SIGSTOP)
@@ -305,7 +320,7 @@ def test_a_service_that_is_down_is_named_and_the_same_request_finishes_it(system
 
 @pytest.mark.chaos
 def test_without_redis_the_ledger_is_erased_and_the_rest_as_soon_as_it_is_back(system: LocalSystem, user: RestUser) -> None:
-    rich(user)
+    rich(system, user)
     os.kill(system.pid("redis"), signal.SIGKILL)
     deadline = time.monotonic() + 30
     offer = user.http.post("/erase").json()

@@ -7,11 +7,13 @@ import json
 import time
 import zipfile
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import pytest
 
 from services.local import LocalSystem
+from tests.support import household
 from tests.support.rest import RestUser
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -95,6 +97,10 @@ def fill(user: RestUser) -> None:
     made(user, "/saved-filters", {"name": "Ramen", "filter": 'description: "ramen" AND amount < 0'})
     typed = {"account_id": transactions[0]["account_id"], "transaction_date": "2026-01-10", "amount": "-9.99", "description": "=typed"}
     made(user, "/transactions", typed)
+    user.imported(household.statement(household.household(date(2026, 2, 28))))
+    user.forecast({"granularity": "month", "horizon": 3, "labels": {'a "b"': "=c\n"}})
+    user.looked_through()
+    made(user, f"/anomalies/{user.pages('/anomalies')[0]['id']}/dismiss", {})
 
 
 def exported(user: RestUser) -> bytes:
@@ -119,11 +125,15 @@ def everything(user: RestUser) -> dict[str, Any]:
     imports = [one for one in user.pages("/imports") if one["file_format"] != "scale-export"]
     seen["imports"] = imports
     seen["rows"] = {one["id"]: user.pages(f"/imports/{one['id']}/rows") for one in imports}
+    forecasts = [user.http.get(f"/forecasts/{one['id']}").json() for one in user.pages("/forecasts")]
+    seen["forecasts"] = [{name: value for name, value in one.items() if name != "user_id"} for one in forecasts]
+    seen["anomalies"] = user.pages("/anomalies", state="any")
     profile = user.http.get("/profile").json()
     seen["profile"] = {name: value for name, value in profile.items() if name not in ("user_id", "id")}
     return seen
 
 
+@pytest.mark.requirement("ACC-15")
 def test_an_export_comes_back_the_same(user: RestUser, second: RestUser) -> None:
     fill(user)
     count = len(user.transactions())
@@ -140,6 +150,8 @@ def test_an_export_comes_back_the_same(user: RestUser, second: RestUser) -> None
     before = everything(user)
     assert before["/transfers"]
     assert before["/saved-filters"]
+    assert before["forecasts"][0]["points"]
+    assert {one["state"] for one in before["anomalies"]} == {"open", "dismissed"}
     # A profile made on first sight gives way.
     second.http.get("/profile")
     response = restore(second, content, key="once")

@@ -25,6 +25,7 @@ def summaries(user: RestUser, **query: str) -> dict[str, Any]:
     return answer.json()
 
 
+@pytest.mark.requirement("ACC-07", "REL-19")
 def test_an_import_is_in_the_figures_within_a_minute(user: RestUser) -> None:
     assert summaries(user)["items"] == []
     user.imported(STATEMENT)

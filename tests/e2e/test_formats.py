@@ -34,6 +34,7 @@ def test_ofx_names_its_account_and_its_ids(user: RestUser) -> None:
     assert (again["counts"]["duplicates"], again["account_id"]) == (2, first["account_id"])
 
 
+@pytest.mark.requirement("ING-16")
 @pytest.mark.parametrize("kind", sorted(PROTECTED))
 def test_a_protected_workbook_needs_its_password(user: RestUser, kind: str) -> None:
     for password in (None, "mistaken-guess"):

@@ -28,6 +28,7 @@ def five(text: str = "Shop") -> str:
     return "Date,Amount,Description\n" + "".join(f"2026-05-{day},-{day}.50,{text} {day}\n" for day in range(13, 18))
 
 
+@pytest.mark.requirement("ARC-07", "ING-05", "ING-06")
 def test_import_valid_csv(user: RestUser) -> None:
     """Every column, amounts to the cent, dates right; the answer has the shape that is fixed."""
     response = user.post_import(BANK.encode("cp1252"), name="Umsätze.csv")
@@ -59,6 +60,7 @@ def test_import_valid_csv(user: RestUser) -> None:
     assert [row["line"] for row in user.pages(f"/imports/{body['id']}/rows", outcome="rejected")] == [5]
 
 
+@pytest.mark.requirement("ING-07")
 def test_import_dedup_skips(user: RestUser) -> None:
     first, second = user.imported(five()), user.imported(five())
     assert second["counts"] == {
@@ -74,6 +76,7 @@ def test_import_dedup_skips(user: RestUser) -> None:
     assert [item["id"] for item in user.pages("/imports")] == [second["id"], first["id"]]
 
 
+@pytest.mark.requirement("ING-09")
 def test_import_zero_amount_skipped(user: RestUser) -> None:
     body = user.imported(
         "Date,Amount,Description\n2026-05-13,0,None\n2026-05-14,0.00,Nothing\n2026-05-15,-0.00,Naught\n2026-05-16,-1,Some\n"
@@ -107,6 +110,7 @@ def test_a_refusal_is_repeated_too(user: RestUser) -> None:
     assert {item["transaction_date"] for item in user.transactions()} == {"2025-04-03", "2025-03-05", "2025-05-04"}
 
 
+@pytest.mark.requirement("ING-10")
 @pytest.mark.parametrize(
     ("content", "fields", "field"),
     [
@@ -155,6 +159,7 @@ def test_two_users_never_see_each_others_rows(user: RestUser, system: LocalSyste
     other.close()
 
 
+@pytest.mark.requirement("ING-23")
 def test_no_token_no_import(system: LocalSystem) -> None:
     response = httpx.post(f"{system.gateway_url}/api/v1/imports", files={"file": ("x.csv", five())}, trust_env=False)
     assert response.status_code == 401
@@ -184,6 +189,7 @@ def test_a_second_click_gets_the_first_ones_answer(user: RestUser) -> None:
     assert len(user.transactions()) == 5_000
 
 
+@pytest.mark.requirement("ING-20")
 def test_fifty_imports_at_once(system: LocalSystem) -> None:
     """ING-20: no row lost; whoever is told to wait is told for how long."""
     users = [RestUser(system) for _ in range(10)]
@@ -205,6 +211,7 @@ def test_fifty_imports_at_once(system: LocalSystem) -> None:
         user.close()
 
 
+@pytest.mark.requirement("ING-19", "PERF-03")
 def test_a_thousand_rows_in_time(user: RestUser) -> None:
     """ING-19, PERF-03: below 2 s (the strictest phase). The best of three, since tests share the machine."""
     times = []
@@ -216,6 +223,7 @@ def test_a_thousand_rows_in_time(user: RestUser) -> None:
     assert min(times) < 2
 
 
+@pytest.mark.requirement("ING-21")
 def test_imports_are_counted_in_the_metrics(user: RestUser, system: LocalSystem) -> None:
     """ING-21."""
 

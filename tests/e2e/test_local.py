@@ -129,14 +129,16 @@ def test_no_process_holds_anothers_password(system: MakeRun) -> None:
     for name in SERVICES:
         service = name.removesuffix("-worker")
         environment = psutil.Process(system.pid(name)).environ()
-        urls = {f"SCALE_{service.upper()}_DATABASE_URL"} if service in DATABASE_SERVICES else set()
+        has_database = service in DATABASE_SERVICES and name != "federation-worker"
+        urls = {f"SCALE_{service.upper()}_DATABASE_URL"} if has_database else set()
         assert {variable for variable in environment if variable.endswith("DATABASE_URL")} == urls
-        calling = ("ingestion-worker", "categorization-worker", "training-worker")
+        calling = ("ingestion-worker", "categorization-worker", "forecasting-worker", "training-worker", "federation-worker")
         keys = {f"SCALE_{service.upper()}_SERVICE_KEY"} if name in calling else set()
         assert {variable for variable in environment if variable.endswith("SERVICE_KEY")} == keys
     for process in system.family():
         line = " ".join(process.cmdline())
-        secrets = ("jwt", "redis", "postgres:scale_migrator", "service:ingestion", "service:categorization", "service:training")
+        secrets = ["jwt", "redis", "postgres:scale_migrator"]
+        secrets += [f"service:{service}" for service in ("ingestion", "categorization", "forecasting", "training", "federation")]
         assert not any(system.home.secret(name) in line for name in secrets)
 
 

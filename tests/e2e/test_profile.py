@@ -9,6 +9,7 @@ from tests.support.rest import RestUser
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
+@pytest.mark.requirement("ACC-02", "ACC-03", "ACC-18")
 @pytest.mark.parametrize("path", ["/profile", "/accounts/profile"])
 def test_a_change_of_settings_changes_the_etag(user: RestUser, path: str) -> None:
     """ACC-02, ACC-03, ACC-18."""

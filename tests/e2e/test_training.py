@@ -55,6 +55,7 @@ def environment(user: RestUser, system: LocalSystem) -> dict[str, str]:
     return {"SCALE_URL": system.gateway_url, "SCALE_TOKEN": user.http.headers["Authorization"].partition(" ")[2]}
 
 
+@pytest.mark.requirement("TRN-03", "TRN-26")
 def test_a_model_learns_from_what_its_user_has_said(user: RestUser, other: RestUser, system: LocalSystem) -> None:
     says_what_payments_were(user)
     before = classified(user)
