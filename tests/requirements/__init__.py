@@ -1,0 +1,1 @@
+"""What SCALE promises, row by row, and what proves each: docs/requirements-status.md is made from here."""
