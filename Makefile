@@ -5,19 +5,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Only rooms that exist, so that the checks hold from the first commit to the last.
-CODE := $(wildcard services models clients migrations benchmarks)
+CODE := $(wildcard services models clients migrations operations benchmarks)
 PYTEST_ARGS ?=
+CHAOS_ARGS ?=
 # For each of the two engines on each reader.
 FUZZ_SECONDS ?= 600
 export FUZZ_SEED
 READERS ?= csv ofx qif mt940 camt workbook
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test fuzz check format stubs openapi coverage audit bench clean \
-        check-style check-types check-imports check-protos check-openapi check-security check-conventions
+.PHONY: help install run test test-e2e tools chaos fuzz check format stubs openapi coverage audit bench clean \
+        check-style check-types check-imports check-protos check-openapi check-security check-conventions check-requirements check-deploy \
+        check-licences check-secrets sbom
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 install: $(STAMP) ## Make .venv with the pinned dependencies (quick when nothing changed)
 
@@ -36,10 +38,19 @@ test: install ## Run the whole suite with coverage, or PYTEST_ARGS="tests/kit -x
 	@$(BIN)/python -m tests.suite $(PYTEST_ARGS)
 	@$(BIN)/python -m tests.coverage_gates coverage.json
 
+test-e2e: install ## The end-to-end tests alone; THROUGH=pgbouncer, mutual-tls or both, comma separated
+	@SCALE_E2E_THROUGH="$(THROUGH)" $(BIN)/python -m pytest tests/e2e $(PYTEST_ARGS)
+
+tools: install ## Debian's programs for the tests that want them (pgbouncer, promtool), unpacked into .tools; nothing is installed
+	@$(BIN)/python -m tests.support.debian
+
+chaos: install ## Break a local system on purpose, experiment by experiment: CHAOS_ARGS="--repeat 3", or names (docs/chaos.md)
+	@$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
+
 fuzz: install ## Fuzz the statement readers: FUZZ_SECONDS=600 for each engine, READERS="csv ofx" (docs/fuzzing.md)
 	@$(BIN)/python -m tests.fuzz --seconds "$(FUZZ_SECONDS)" --readers "$(READERS)"
 
-check: check-style check-types check-imports check-protos check-openapi check-security check-conventions ## Run every static check
+check: check-style check-types check-imports check-protos check-openapi check-security check-conventions check-requirements check-deploy check-licences check-secrets ## Run every static check
 	@echo "All checks passed."
 
 check-style: install ## Formatting and lint (ruff)
@@ -69,6 +80,22 @@ check-security: install ## Insecure code (bandit)
 check-conventions: install ## House rules that no linter knows (file length, module names, SQL)
 	@$(BIN)/python -m tests.conventions
 
+check-deploy: install ## Every overlay of deploy/k8s renders, and each object is what Kubernetes takes (kubectl, kubernetes-validate); the Dockerfile (hadolint)
+	@$(BIN)/hadolint deploy/Dockerfile
+	@$(BIN)/python -m tests.deploy
+
+check-images: install ## Install each image's dependencies with pip, and start its self-check; TARGETS="gateway migrate" for some (minutes, needs the network)
+	@$(BIN)/python -m tests.deploy.install_images $(TARGETS)
+
+check-requirements: install ## docs/requirements-status.md is current and every row has its proof or reason
+	@$(BIN)/python -m tests.requirements --check
+
+check-licences: install ## Every dependency is under a licence that SCALE may be given on with
+	@$(BIN)/python -m tests.supply_chain.licences
+
+check-secrets: install ## No secret in the tree but what was looked at and is none
+	@$(BIN)/python -m tests.supply_chain.secret_scan
+
 format: install ## Format the code and the contracts in place
 	@$(BIN)/ruff check --fix --exit-zero --quiet .
 	@$(BIN)/ruff format .
@@ -85,7 +112,20 @@ coverage: test ## Run the suite and write an HTML coverage report
 	@echo "Open htmlcov/index.html"
 
 audit: install ## Known vulnerabilities in the pinned dependencies (needs the network)
-	@$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
+	@$(BIN)/python -m tests.supply_chain.advisories
+
+sbom: install ## The bill of materials of what runs, as CycloneDX, in dist/sbom.cdx.json
+	@$(BIN)/python -m tests.supply_chain.sbom dist/sbom.cdx.json
+
+.PHONY: load
+load: install ## Load of a capacity step on a system of its own: PROFILE=p1 (p2, p3, instance, k6), SECONDS=60 (docs/load.md)
+	@$(BIN)/python -m benchmarks.load --profile "$(or $(PROFILE),p1)" --seconds "$(or $(SECONDS),60)"
+
+.PHONY: bench-database
+bench-database: install ## The database alone: pgbench (10 clients, 2 threads, SECONDS=60), the driver and its pool (QUERIES=1000), what each measure is worth
+	@$(BIN)/python -m benchmarks.database --seconds "$(or $(SECONDS),60)" --queries "$(or $(QUERIES),1000)"
+	@$(BIN)/python -m benchmarks.db_benchmark --queries "$(or $(QUERIES),1000)"
+	@$(BIN)/python -m benchmarks.database_claims
 
 bench: install ## Run every benchmark, each beside its yardstick
 	@for file in $$(grep -l '^if __name__ == "__main__"' benchmarks/*.py); do \
