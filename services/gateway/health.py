@@ -130,12 +130,13 @@ async def _ask_redis(redis: Redis | None, workers: dict[str, bool]) -> None:
 
 
 async def _ask_service(client: ServiceClient, service: str) -> Report | None:
-    stub = health_pb2_grpc.HealthStub(client.channel)
-    call = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=_TIMEOUT_S)
-    try:
-        answer = await call
-    except grpc.aio.AioRpcError as error:
-        raise NotWell("no answer" if error.code() is grpc.StatusCode.UNAVAILABLE else error.code().name) from error
+    with client.channel.lent() as opened:
+        stub = health_pb2_grpc.HealthStub(opened.channel)
+        call = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=_TIMEOUT_S)
+        try:
+            answer = await call
+        except grpc.aio.AioRpcError as error:
+            raise NotWell("no answer" if error.code() is grpc.StatusCode.UNAVAILABLE else error.code().name) from error
     serving = answer.status == health_pb2.HealthCheckResponse.SERVING
     figures: Report | None = None
     for key, value in await call.trailing_metadata() or ():

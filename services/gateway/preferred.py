@@ -54,12 +54,12 @@ class PreferredClient:
             await self._preferred.close()
 
     async def _connected(self, client: ServiceClient) -> bool:
-        state = client.channel.get_state(try_to_connect=True)
+        state = client.channel.raw.get_state(try_to_connect=True)
         if state in _ON_THE_WAY and self._waiting.allows():
             until = time.monotonic() + _CONNECT_S
             while state in _ON_THE_WAY and time.monotonic() < until:
                 await asyncio.sleep(_LOOK_EVERY_S)
-                state = client.channel.get_state(try_to_connect=True)
+                state = client.channel.raw.get_state(try_to_connect=True)
             if state in _ON_THE_WAY:
                 self._waiting.failed()
         if state is grpc.ChannelConnectivity.READY:

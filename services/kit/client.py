@@ -14,8 +14,8 @@ import grpc.aio
 from opentelemetry.trace import SpanKind
 
 from services.kit import context, tracing
+from services.kit.channel import ServiceChannel
 from services.kit.circuit import CircuitBreaker
-from services.kit.credentials import channel_credentials
 from services.kit.errors import ScaleError, Unavailable
 from services.kit.interceptors import REQUEST_ID_KEY
 from services.kit.server import MAX_MESSAGE_BYTES
@@ -79,12 +79,10 @@ class ServiceClient:
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 1000),
         ]
+        over = ClientTls()
         if address.startswith(SCHEME):
-            credentials = channel_credentials(tls or load_settings(ClientTlsSettings).client_tls)
-            self.channel = grpc.aio.secure_channel(address.removeprefix(SCHEME), credentials, options)
-        else:
-            self.channel = grpc.aio.insecure_channel(address, options)
-        self._stub = stub_class(self.channel)
+            over = tls or load_settings(ClientTlsSettings).client_tls
+        self.channel = ServiceChannel(stub_class, address, options, over)
         self._short_name = service.split(".")[1] if service.count(".") >= 1 else service
         self._audience = audience or self._short_name
 
@@ -102,10 +100,10 @@ class ServiceClient:
     async def unary(self, method: str, request: Any, *, timeout_s: float | None = None) -> Any:
         """One request, one response. Cancelling the task cancels the call."""
         self._refuse_while_open()
-        with self._span(method) as carrier:
+        with self._span(method) as carrier, self.channel.lent() as opened:
             metadata = self._metadata(carrier)
             try:
-                answer = await getattr(self._stub, method)(request, timeout=timeout_s or self._timeout_s, metadata=metadata)
+                answer = await getattr(opened.stub, method)(request, timeout=timeout_s or self._timeout_s, metadata=metadata)
             except grpc.aio.AioRpcError as error:
                 raise self._noted(error) from error
             self._circuit.succeeded()
@@ -113,8 +111,8 @@ class ServiceClient:
 
     async def unary_stream(self, method: str, request: Any, *, timeout_s: float) -> AsyncGenerator[Any, None]:
         """One request, many responses. Closing the iterator cancels the call."""
-        with self._span(method) as carrier:
-            call = getattr(self._stub, method)(request, timeout=timeout_s, metadata=self._metadata(carrier))
+        with self._span(method) as carrier, self.channel.lent() as opened:
+            call = getattr(opened.stub, method)(request, timeout=timeout_s, metadata=self._metadata(carrier))
             try:
                 async for response in call:
                     yield response
@@ -126,8 +124,8 @@ class ServiceClient:
     async def stream_unary(self, method: str, requests: AsyncIterable[Any], *, timeout_s: float) -> Any:
         """Many requests, one response."""
         self._refuse_while_open()
-        with self._span(method) as carrier:
-            call = getattr(self._stub, method)(aiter(requests), timeout=timeout_s, metadata=self._metadata(carrier))
+        with self._span(method) as carrier, self.channel.lent() as opened:
+            call = getattr(opened.stub, method)(aiter(requests), timeout=timeout_s, metadata=self._metadata(carrier))
             first = _FirstStatus(call)
             try:
                 answer = await call
@@ -139,8 +137,8 @@ class ServiceClient:
     async def stream_stream(self, method: str, requests: AsyncIterable[Any], *, timeout_s: float) -> AsyncGenerator[Any, None]:
         """Many requests, many responses. Closing the iterator cancels the call; then nobody asks for requests any more."""
         source = _Source(requests)
-        with self._span(method) as carrier:
-            call = getattr(self._stub, method)(source.requests, timeout=timeout_s, metadata=self._metadata(carrier))
+        with self._span(method) as carrier, self.channel.lent() as opened:
+            call = getattr(opened.stub, method)(source.requests, timeout=timeout_s, metadata=self._metadata(carrier))
             first = _FirstStatus(call)
             try:
                 async for response in call:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 SCHEME = "grpcs://"
 """Before an address whose server is asked over TLS."""
+
+log = structlog.get_logger()
+
+_Stamp = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,11 @@ class ServerTls:
     client_ca_file: Path | None = None
     """Whose certificates clients must show. Without it they need none."""
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Those that there are."""
+        return tuple(one for one in (self.cert_file, self.key_file, self.client_ca_file) if one is not None)
+
     def read(self) -> Certificate:
         """What they hold now. Raises ValueError that names the file which cannot be used, also while one of a pair is still the old one."""
         chain, key = _pair(self.cert_file, self.key_file)
@@ -48,12 +59,60 @@ class ClientTls:
     """What is shown to a server that asks for a certificate."""
     key_file: Path | None = None
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Those that there are."""
+        return tuple(one for one in (self.ca_file, self.cert_file, self.key_file) if one is not None)
+
     def read(self) -> Certificate:
         """What they hold now. Raises ValueError that names the file which cannot be used."""
         if (self.cert_file is None) != (self.key_file is None):
             raise ValueError("a certificate needs its key, and a key its certificate")
         chain, key = _pair(self.cert_file, self.key_file) if self.cert_file and self.key_file else (None, None)
         return Certificate(chain, key, _authorities(self.ca_file) if self.ca_file else None)
+
+
+class RenewedFiles:
+    """What the files of a server or a client hold, read once for each change, from any thread. Raises ValueError that names the file which
+    cannot be used, when made; later the certificate before stays in use."""
+
+    def __init__(self, tls: ServerTls | ClientTls) -> None:
+        self._tls = tls
+        self._lock = threading.Lock()
+        # Before it is read: what changes meanwhile is seen the next time.
+        self._seen: _Stamp | None = self._stamp()
+        self.used = tls.read()
+
+    def changed(self) -> Certificate | None:
+        """What to use from now on; None: what is used already."""
+        try:
+            with self._lock:
+                return self._read_anew()
+        except (OSError, ValueError) as error:
+            # As while only one file of a pair has been replaced.
+            log.warning("the certificate cannot be read anew; the one before stays", error=str(error))
+            return None
+
+    def _read_anew(self) -> Certificate | None:
+        stamp = self._stamp()
+        if stamp == self._seen:
+            return None
+        read = self._tls.read()
+        self._seen = stamp
+        if read == self.used:
+            return None
+        self.used = read
+        log.info("certificate read anew", expires=_expiry(read))
+        return read
+
+    def _stamp(self) -> _Stamp:
+        # Through links: a mounted secret is renewed by pointing one elsewhere.
+        found = [one.stat() for one in self._tls.files]
+        return tuple((one.st_ino, one.st_mtime_ns, one.st_size) for one in found)
+
+
+def _expiry(read: Certificate) -> str | None:
+    return x509.load_pem_x509_certificates(read.chain)[0].not_valid_after_utc.isoformat() if read.chain else None
 
 
 def _pair(cert_file: Path, key_file: Path) -> tuple[bytes, bytes]:

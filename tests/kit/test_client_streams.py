@@ -70,7 +70,7 @@ async def client(handler: Refusing) -> AsyncIterator[ServiceClient]:
     made = ServiceClient(stub, f"127.0.0.1:{port}", service="scale.test.v1.Test")
     # A port that another test's server had may still be backing off in gRPC's process-wide pool of connections.
     async with asyncio.timeout(10):
-        await made.channel.channel_ready()
+        await made.channel.raw.channel_ready()
     yield made
     await made.close()
     await server.stop(None)

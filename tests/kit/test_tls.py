@@ -18,11 +18,11 @@ from scale.accounts.v1.accounts_service_pb2_grpc import (
     add_AccountsServiceServicer_to_server,
 )
 from services.kit.client import ServiceClient
-from services.kit.credentials import _Renewed, channel_credentials, server_credentials
+from services.kit.credentials import channel_credentials, server_credentials
 from services.kit.errors import Unavailable
 from services.kit.server import Server
 from services.kit.settings import ClientTlsSettings, ServiceSettings, load_settings, service_config
-from services.kit.tls import SCHEME, ClientTls, ServerTls
+from services.kit.tls import SCHEME, ClientTls, RenewedFiles, ServerTls
 from tests.support.certificates import Authority
 from tests.support.ports import free_port
 
@@ -145,19 +145,19 @@ async def test_a_renewed_certificate_serves_from_the_next_connection_on(authorit
 
 def test_files_are_read_once_for_each_change(authority: Authority) -> None:
     tls = authority.server()
-    renewed = _Renewed(tls)
-    assert renewed() is None
+    renewed = RenewedFiles(tls)
+    assert renewed.changed() is None
     os.utime(tls.cert_file, ns=(1, 1))
-    assert renewed() is None, "the same content"
+    assert renewed.changed() is None, "the same content"
     authority.issue("server")
-    assert renewed() is not None
-    assert renewed() is None
+    assert renewed.changed() is not None
+    assert renewed.changed() is None
     tls.key_file.write_bytes(authority.issue("other").key_file.read_bytes())
-    assert renewed() is None, "half of a pair"
+    assert renewed.changed() is None, "half of a pair"
     tls.key_file.unlink()
-    assert renewed() is None
+    assert renewed.changed() is None
     authority.issue("server")
-    assert renewed() is not None
+    assert renewed.changed() is not None
 
 
 def shown_at(address: str) -> str:
