@@ -45,13 +45,16 @@ async def archive_folder(vault: Vault, folder: Path, cluster: str) -> int:
     A file leaves the folder once it lies safe. Raises BackupProblem with the rest left where it is.
     """
     moved = 0
-    for path in _finished(folder):
-        content = await asyncio.to_thread(path.read_bytes)
-        if wal.SEGMENT.fullmatch(path.name) and (found := wal.read_header(path.name, content).cluster) != cluster:
-            raise BackupProblem(f"{path} is of the database {found}, not of {cluster}: nothing was archived.")
-        await vault.put_log(cluster, path.name, content)
-        path.unlink()
-        moved += 1
+    try:
+        for path in _finished(folder):
+            content = await asyncio.to_thread(path.read_bytes)
+            if wal.SEGMENT.fullmatch(path.name) and (found := wal.read_header(path.name, content).cluster) != cluster:
+                raise BackupProblem(f"{path} is of the database {found}, not of {cluster}: nothing was archived.")
+            await vault.put_log(cluster, path.name, content)
+            path.unlink()
+            moved += 1
+    except OSError as error:
+        raise BackupProblem(f"{error.filename or folder} cannot be read and taken away: {error.strerror or error}.") from error
     return moved
 
 
@@ -80,6 +83,9 @@ async def fetch(vault: Vault, cluster: str, name: str, path: Path) -> bool:
     """One file of the log to where PostgreSQL wants it; False where there is none. Raises BackupProblem where it cannot be told."""
     content = await vault.read_log(cluster, name)
     if content is None:
+        if not await vault.base_folders(cluster):
+            # PostgreSQL would take it for the end of the log, and open with what it has.
+            raise BackupProblem(f"{vault.url} holds nothing of the database {cluster}, which is being restored from there: is it mounted?")
         return False
     if wal.SEGMENT.fullmatch(name):
         wal.read_header(name, content)

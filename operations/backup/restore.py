@@ -73,6 +73,7 @@ async def restore(
         with ScratchServer(building, replay_settings(vault, plan), environment, durable=durable) as server:
             await server.wait_until_open()
             replayed = time.monotonic()
+            check_replayed(building, plan)
             if finish is not None:
                 await finish(server)
         _put_in_place(building, into)
@@ -130,6 +131,23 @@ def restore_command(cluster: str, folder: Path | None) -> str:
     return script.replace("%", "%%").replace(_NAME, "%f").replace(_PATH, "%p")
 
 
+def check_replayed(folder: Path, plan: Plan) -> None:
+    """PostgreSQL takes a segment that it cannot get for the end of the log: where every one is wanted, it must have come as far as the last
+    that was there. Raises BackupProblem."""
+    if plan.target is not None or not plan.reach.segments:
+        return  # that it came to a moment PostgreSQL checks itself
+    opened = max(path.name for path in (folder / "pg_wal").glob("*.history"))
+    ended = wal.parse_history(int(opened[:8], 16), (folder / "pg_wal" / opened).read_text("ascii")).parents[-1][1]
+    last = plan.reach.segments[-1]
+    size = plan.base.segment_bytes
+    if ended < wal.parse_segment(last, size).number * size:
+        stopped = plan.timeline.at(ended // size, size).name(size)
+        raise BackupProblem(
+            f"The log was replayed only into {stopped}, and {last} was archived: what comes between could not be had, or is damaged. "
+            "Nothing was put in place; see that the vault answers, and restore again, or up to a moment (--time)."
+        )
+
+
 def _put_in_place(building: Path, into: Path) -> None:
     if into.exists():
         into.rmdir()
@@ -152,6 +170,9 @@ def _alone(into: Path) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise BackupProblem(f"Another restore into {into} goes on.") from None
+        if not _is_at(lock.fileno(), Path(lock.name)):
+            # The one before took its file away between the two lines above: a lock on that would keep nobody out.
+            raise BackupProblem(f"Another restore into {into} has just ended: look at what it left, then start again.")
         if building.exists():
             end_orphans(str(building))
             shutil.rmtree(building)
@@ -160,6 +181,13 @@ def _alone(into: Path) -> Iterator[Path]:
         finally:
             shutil.rmtree(building, ignore_errors=True)
             Path(lock.name).unlink(missing_ok=True)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _extract(descriptor: int, folder: Path) -> None:

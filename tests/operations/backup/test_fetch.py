@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from operations.backup.archive import follow_folder
+from operations.backup.archive import archive_folder, follow_folder
 from operations.backup.problem import BackupProblem
 from operations.backup.restore import restore_command
 from operations.backup.sealing import Sealing
@@ -20,7 +20,7 @@ from operations.backup.status import Status, StatusCollector, write_metrics
 from operations.backup.vault import Vault
 from services.local.environment import backup_environment, service_environment
 from services.local.home import LocalHome, Ports
-from tests.operations.backup.bases import CLUSTER, name, segment
+from tests.operations.backup.bases import CLUSTER, NOON, base, name, segment, store
 from tests.support.ports import free_port
 
 pytestmark = pytest.mark.requirement("DB-67", "DB-68")
@@ -37,6 +37,7 @@ def ask(command: str, file: str, folder: Path, url: str) -> int:
 
 async def test_a_file_is_fetched_a_missing_one_is_no_mistake_and_a_damaged_one_ends_the_replay(tmp_path: Path) -> None:
     vault = Vault((tmp_path / "vault 100% 'of' it").as_uri(), Sealing())
+    await store(vault, base(4, 4, NOON))
     await vault.put_log(CLUSTER, name(5), segment(5))
     command = restore_command(CLUSTER, vault.log_folder(CLUSTER))
     assert ask(command, name(5), tmp_path, vault.url) == 0
@@ -49,6 +50,15 @@ async def test_a_file_is_fetched_a_missing_one_is_no_mistake_and_a_damaged_one_e
     assert ask(command, name(5), tmp_path, vault.url) > 125
 
 
+@pytest.mark.parametrize("mounted", [False, True])
+async def test_a_vault_that_is_away_is_not_taken_for_the_end_of_the_log(tmp_path: Path, mounted: bool) -> None:
+    vault = Vault((tmp_path / "vault").as_uri(), Sealing())
+    command = restore_command(CLUSTER, vault.log_folder(CLUSTER))
+    if mounted:  # an empty folder, as where a disk was mounted
+        (tmp_path / "vault").mkdir()
+    assert ask(command, name(5), tmp_path, vault.url) > 125
+
+
 async def test_whoever_follows_a_folder_waits_for_a_database_that_is_only_starting(tmp_path: Path) -> None:
     nobody = f"postgresql://scale_backup:x@127.0.0.1:{free_port()}/scale"
     vault = Vault((tmp_path / "vault").as_uri(), Sealing())
@@ -57,6 +67,15 @@ async def test_whoever_follows_a_folder_waits_for_a_database_that_is_only_starti
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.5):
             await follow_folder(vault, tmp_path, nobody, once=False)
+
+
+async def test_a_folder_that_cannot_be_read_is_said_and_tried_again(tmp_path: Path) -> None:
+    vault = Vault((tmp_path / "vault").as_uri(), Sealing())
+    (tmp_path / "log" / name(5)).mkdir(parents=True)
+    with pytest.raises(BackupProblem, match=f"{name(5)} cannot be read and taken away: Is a directory"):
+        await archive_folder(vault, tmp_path / "log", CLUSTER)
+    with pytest.raises(BackupProblem, match="nowhere cannot be read"):
+        await archive_folder(vault, tmp_path / "nowhere", CLUSTER)
 
 
 @pytest.mark.requirement("SEC-22")

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,12 +18,13 @@ import asyncpg
 import pytest
 import uuid_utils.compat
 
+from operations.backup import wal
 from operations.backup.archive import archive, archive_folder
 from operations.backup.base import take_base, verify_base
 from operations.backup.drill import Drill, Outcome
 from operations.backup.figures import read_figures, users_apart
 from operations.backup.problem import BackupProblem
-from operations.backup.restore import read_plan, unpack
+from operations.backup.restore import read_plan, restore, unpack
 from operations.backup.sealing import read_sealing
 from operations.backup.status import read_status
 from operations.backup.vault import Vault
@@ -292,6 +294,18 @@ async def test_a_drill_destroys_a_copy_and_brings_every_row_back(backed: Backed,
     assert before == sorted(path for path in (backed.folder / "vault" / "bases").rglob("*") if path.is_file())
     missed = Outcome(lost_s=301)
     assert (missed.as_json()["rpo_passed"], missed.as_json()["passed"]) == (False, False)
+
+
+async def test_a_restore_that_ends_before_the_last_segment_is_put_nowhere(backed: Backed, tmp_path: Path) -> None:
+    plan = await read_plan(backed.vault, None)
+    size = plan.base.segment_bytes
+    beyond = wal.Segment(plan.timeline.number, plan.base.last_segment + len(plan.reach.segments) + 5).name(size)
+    hoped = replace(plan, reach=replace(plan.reach, segments=(*plan.reach.segments, beyond)))
+    with pytest.raises(BackupProblem, match=f"and {beyond} was archived"):
+        await restore(backed.vault, hoped, tmp_path / "new", key_file=backed.key_file, durable=False)
+    assert not (tmp_path / "new").exists()
+    await restore(backed.vault, plan, tmp_path / "new", key_file=backed.key_file, durable=False)
+    assert (tmp_path / "new" / "PG_VERSION").exists()
 
 
 async def test_a_drill_sees_an_amount_that_changed_and_users_who_are_no_longer_apart(backed: Backed) -> None:
