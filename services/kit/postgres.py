@@ -54,7 +54,9 @@ def translate(error: BaseException) -> ScaleError | None:
             | asyncpg.UndefinedFunctionError()
             | asyncpg.UndefinedColumnError()
         ):
-            # Migrations come before the services of a release; one that was faster, or came without them, waits.
+            # Migrations come before the services of a release; one that was faster, or came without them, waits. A slip of our own in a
+            # statement looks the same: hence an error, which says the name.
+            log.error("the database lacks what a statement names; are its migrations through?", error=str(error))
             return Unavailable("The database is being prepared; try again shortly.", reason="DB_SCHEMA_MISSING", retry_after_s=5)
         case asyncpg.DiskFullError():
             return Unavailable("The database has no room left; nothing was stored.", reason="DB_DISK_FULL", retry_after_s=60)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+import structlog
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import text
@@ -113,9 +114,10 @@ async def test_a_service_that_came_first_waits_for_the_schema_and_needs_no_resta
             found: int = await connection.fetchval("SELECT count(*) FROM accounts.transactions")
             return found
 
-    with pytest.raises(Unavailable) as refused:
+    with pytest.raises(Unavailable) as refused, structlog.testing.capture_logs() as lines:
         await ask()
     assert (refused.value.reason, refused.value.retry_after_s) == ("DB_SCHEMA_MISSING", 5)
+    assert (lines[0]["log_level"], lines[0]["error"]) == ("error", 'relation "accounts.transactions" does not exist')
     await upgrade(empty)
     assert await ask() == 0
     await database.close()
