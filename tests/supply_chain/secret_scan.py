@@ -6,10 +6,12 @@ entry that nobody has looked at or that is not there any more.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,10 @@ LEFT_OUT = (
     BASELINE, "*.pt", "*.gz", "*.png", "*.xls", "*.xlsx", "*.ods", "protos/gen/*", "docs/openapi.json", "docs/requirements-status.md",
     "models/*/manifest.json", "clients/device/test_vectors.json",
 )  # fmt: skip
+# detect-secrets looks for randomness between quotes alone: a key file's one line of hexadecimal digits, and NAME=value as a shell has it.
+BARE = re.compile(
+    r"^\s*(?P<line>[0-9a-fA-F]{64})\s*$|(?i:token|secret|key|password)[A-Za-z_]*\s*[:=]\s*(?P<value>(?=[^\s]*\d)[A-Za-z0-9+/_-]{32,}={0,2})\s*$"
+)
 HOW_TO = "if it only looks like one: detect-secrets scan --baseline .secrets.baseline FILE, then detect-secrets audit .secrets.baseline"
 
 
@@ -40,7 +46,17 @@ def scan(root: Path, names: Iterable[str], baseline: dict[str, Any]) -> dict[tup
     with transient_settings({key: baseline[key] for key in ("plugins_used", "filters_used")}):
         found = SecretsCollection(root=str(root))
         found.scan_files(*looked_at, num_processors=2)
-    return {(name, secret.type, secret.secret_hash): secret.line_number for name, secret in found}
+    return {(name, secret.type, secret.secret_hash): secret.line_number for name, secret in found} | dict(
+        each for name in looked_at for each in _bare(root, name)
+    )
+
+
+def _bare(root: Path, name: str) -> Iterator[tuple[tuple[str, str, str], int]]:
+    for number, line in enumerate((root / name).read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+        if found := BARE.search(line):
+            # As detect-secrets marks what it finds.
+            digest = hashlib.sha1((found["line"] or found["value"]).encode(), usedforsecurity=False).hexdigest()
+            yield (name, "Unquoted key", digest), number
 
 
 def problems(root: Path, names: list[str], *, everything: bool) -> list[str]:

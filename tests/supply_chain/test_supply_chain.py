@@ -132,6 +132,8 @@ def clone(tmp_path: Path) -> Path:
         ("settings.py", 'KEY = "AKIA' + 'Z7QW3RTY5UIO8PAS"\n', "AWS Access Key"),
         ("key.pem", "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEow\n", "Private Key"),
         ("deploy/secrets.yaml", "password: 9f8e7d" + "6c5b4a39281706\n", "Secret Keyword"),
+        ("backup.key", "4f1e9b1c" * 8 + "\n", "Unquoted key"),
+        ("run.sh", "export API_TOKEN=Zk3v9QpL1xW7rT5yB2nM" + "8cD4fG6hJ0sA3dE9uI7o\n", "Unquoted key"),
         (".env", "DATABASE_URL=postgresql://scale:h0rse-" + "b4ttery@db/scale\n", "Basic Auth Credentials"),
     ],
 )
