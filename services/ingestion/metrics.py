@@ -10,6 +10,9 @@ IMPORTS = Counter(
     "queued (for a worker, which counts its outcome again).",
     ("outcome",),
 )
+for _outcome in ("succeeded", "rejected", "failed", "repeated", "queued"):
+    # From zero on: Prometheus sees no increase in what begins with its first event, and the first failure would not count.
+    IMPORTS.labels(_outcome)
 IMPORT_ROWS = Counter("scale_import_rows_total", "Rows of successful imports by outcome.", ("outcome",))
 IMPORT_DURATION = Histogram(
     "scale_import_duration_seconds",

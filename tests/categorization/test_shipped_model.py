@@ -63,12 +63,13 @@ async def test_the_shipped_rules_speak_where_the_model_is_not_sure(shipped: Stac
 
 @pytest.mark.requirement("ARC-13", "CAT-16")
 async def test_an_answer_comes_within_half_a_second(shipped: Stack) -> None:
-    """CAT-16, in processor time: the machine may be busy."""
-    await shipped.classify("LIDL")
-    started = time.process_time()
-    for number in range(50):
+    """CAT-16: 95 of a hundred do, each a text that was never asked before."""
+    times = []
+    for number in range(100):
+        started = time.perf_counter()
         await shipped.classify(f"LIDL FILIALE {number}")
-    assert (time.process_time() - started) / 50 < 0.5
+        times.append(time.perf_counter() - started)
+    assert sorted(times)[94] < 0.5
 
 
 def head(share: float) -> bytes:

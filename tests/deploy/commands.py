@@ -20,6 +20,7 @@ KINDS = {
     "deploy": "Deployment", "deployment": "Deployment", "statefulset": "StatefulSet", "job": "Job", "cronjob": "CronJob",
     "service": "Service",
     "configmap": "ConfigMap", "pvc": "PersistentVolumeClaim", "networkpolicy": "NetworkPolicy", "certificate": "Certificate",
+    "scaledobject": "ScaledObject",
 }  # fmt: skip
 # Kinds that the cluster makes itself, or that Secrets bring: nothing to compare them with.
 _MADE_THERE = ("pods", "pod", "events", "jobs", "secret", "secrets", "certificaterequests", "replicasets")
@@ -105,7 +106,8 @@ def kubectl_problems(command: Command, overlays: Sequence[Rendered]) -> list[str
         rest = [verb, *rest[2:]]
     if verb == "create":
         return problems
-    named = [word for word in rest[1:] if "=" not in word and not re.fullmatch(r"[A-Z][A-Z0-9_]+-|\d+(:\w+)?", word)]
+    # What is not a name: values, and a variable or an annotation that is taken away.
+    named = [word for word in rest[1:] if "=" not in word and not re.fullmatch(r"[A-Z][A-Z0-9_]+-|[a-z.]+/[a-z-]+-|\d+(:\w+)?", word)]
     if (
         named
         and "/" not in named[0]

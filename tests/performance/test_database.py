@@ -50,6 +50,16 @@ async def test_pgbench_and_the_driver_ask_as_the_service_role_for_their_own_user
         assert figures["mean_ms"] > 0
 
 
+def test_each_phase_is_held_against_the_slowest_shape() -> None:
+    found = db_benchmark.judged({"shapes": {"count": {"p95_ms": 9.0}, "last_20": {"p95_ms": 51.0}}})
+    assert {phase: (each["target_ms"], each["passed"]) for phase, each in found.items()} == {
+        "p1": (100, True),
+        "p2": (50, False),
+        "p3": (10, False),
+    }
+    assert all(each["p95_ms"] == 51 for each in found.values())
+
+
 @pytest.mark.requirement("PERF-13")
 async def test_what_something_is_worth_is_both_figures_and_what_they_make(servers: LocalSystem) -> None:
     assert compared(10, 2.5) == {"without_ms": 10, "with_ms": 2.5, "times": 4, "saved": 0.75}

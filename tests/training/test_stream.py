@@ -236,27 +236,28 @@ async def test_the_status_follows_the_job(work: Work, follower_of: FollowerOf, s
     await redis.aclose()
 
 
+@pytest.mark.alone
 @pytest.mark.requirement("PERF-15", "TRN-10")
 async def test_the_status_comes_within_milliseconds(work: Work, servers: LocalSystem) -> None:
-    """From the copy in Redis below 5, from the database below 50: the best of twenty, since tests share the machine."""
+    """From the copy in Redis below 5, from the database below 50: 95 of a hundred times."""
     bench, statuses = work.bench, StatusCache(servers.redis_url)
     service = TrainingService(
         bench.repository, bench.queue, lock=None, events=bench.events, statuses=statuses, max_queued=1, message_lease_s=60
     )
 
-    async def best(*, from_database: bool) -> float:
+    async def p95(*, from_database: bool) -> float:
         times = []
-        for _ in range(20):
+        for _ in range(100):
             if from_database:
                 await statuses.forget([work.job.id])
             began = time.perf_counter()
             found = await service.get_training_job(bench.caller, work.job.id)
             times.append(time.perf_counter() - began)
             assert found.id == work.job.id
-        return min(times)
+        return sorted(times)[94]
 
-    assert await best(from_database=True) < 0.05
+    assert await p95(from_database=True) < 0.05
     # The copy is there now; without the database nothing else could answer.
     assert await statuses.get(bench.user_id, work.job.id) is not None
-    assert await best(from_database=False) < 0.005
+    assert await p95(from_database=False) < 0.005
     await statuses.close()
