@@ -18,6 +18,7 @@ KUBECTL = """#!/bin/sh
 echo "$*" >> "$NOTES/asked"
 case "$*" in
   kustomize*) cat "$NOTES/rendered" ;;
+  *"get deployments"*scale/pool=gpu*) cat "$NOTES/gpu" ;;
   *"get deployments"*) cat "$NOTES/running" ;;
   *apply*) cat > "$NOTES/applied"; printf 'deployment.apps/gateway\\ndeployment.apps/accounts\\n' > "$NOTES/running" ;;
   *"$FAILS"*) exit 1 ;;
@@ -34,6 +35,7 @@ class Cluster:
         (folder / "kubectl").chmod(0o755)
         self.write("rendered", RENDERED)
         self.write("running", "deployment.apps/gateway\ndeployment.apps/accounts\n")
+        self.write("gpu", "")
 
     def write(self, name: str, text: str) -> None:
         (self.folder / name).write_text(text, encoding="utf-8")
@@ -76,6 +78,17 @@ def test_what_does_not_come_up_goes_back(cluster: Cluster) -> None:
     assert code == 1
     assert "deployment.apps/accounts did not come up" in said
     assert [line.split()[-1] for line in asked if "rollout undo" in line] == ["deployment.apps/gateway", "deployment.apps/accounts"]
+
+
+@pytest.mark.requirement("CI-02", "K8S-17")
+def test_a_gpu_that_is_not_to_be_had_takes_nothing_back(cluster: Cluster) -> None:
+    cluster.write("gpu", "deployment.apps/forecasting-gpu\n")
+    code, asked, said = cluster.roll_out(fails="rollout status deployment.apps/forecasting-gpu")
+    assert code == 0
+    assert "deployment.apps/forecasting-gpu is not up yet" in said
+    assert place(asked, "status deployment.apps/accounts") < place(asked, "status deployment.apps/forecasting-gpu")
+    assert not any("undo" in line for line in asked)
+    assert any("scale/pool!=gpu" in line for line in asked)
 
 
 def test_a_schema_that_cannot_be_migrated_changes_nothing_else(cluster: Cluster) -> None:
