@@ -35,11 +35,12 @@ def _service_config(service: str, idempotent: Iterable[str]) -> str:
             "initialBackoff": "0.05s",
             "maxBackoff": "1s",
             "backoffMultiplier": 2,
-            "retryableStatusCodes": ["UNAVAILABLE"],
+            # What reaches a server in the very moment in which it stops, gRPC cancels unheard.
+            "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
         }
         config["methodConfig"] = [{"name": methods, "retryPolicy": retry}]
-        # When more than about one call in ten fails, retries would only add to the load.
-        config["retryThrottling"] = {"maxTokens": 10, "tokenRatio": 0.1}
+        # When more than about one call in ten fails, retries would only add to the load; fifty at once may, as where a replica is killed.
+        config["retryThrottling"] = {"maxTokens": 100, "tokenRatio": 0.1}
     return json.dumps(config)
 
 
@@ -47,8 +48,8 @@ class ServiceClient:
     """One service behind one channel. `address` is host:port or any gRPC target such as dns:///accounts:8081; behind grpcs:// it is asked
     over TLS, as `tls` says, else as the environment does.
 
-    `idempotent` names the methods that may be repeated when the service is UNAVAILABLE. `audience`: the process that answers, where it has
-    another name than the contract. Every method raises the ScaleError that the service raised.
+    `idempotent` names the methods that may be repeated when the service is UNAVAILABLE, or dropped the call as it stopped. `audience`: the
+    process that answers, where it has another name than the contract. Every method raises the ScaleError that the service raised.
 
     After five calls in a row that got no answer within their deadline, further ones raise Unavailable with reason CIRCUIT_OPEN at once, for
     30 seconds; then one is let through, and its end decides. A service that is down does not count: its channel says so without a wait, and

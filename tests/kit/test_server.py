@@ -294,6 +294,41 @@ async def test_idempotent_calls_are_repeated_others_are_not(pair: Pair) -> None:
     assert pair.probe.calls == 4
 
 
+class Dropping(AccountsServiceServicer):
+    """Drops each call once, as gRPC does with those that reach a server while it stops."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    async def GetProfile(self, request: Any, call: Any) -> Any:
+        """Unary."""
+        self.calls += 1
+        if "grpc-previous-rpc-attempts" not in dict(call.invocation_metadata()):
+            await call.abort(grpc.StatusCode.CANCELLED, "CANCELLED")
+        return pb.GetProfileResponse()
+
+    async def UpdateProfile(self, request: Any, call: Any) -> Any:
+        """Unary, not idempotent for the client below."""
+        return await self.GetProfile(request, call)
+
+
+@pytest.mark.requirement("REL-25")
+async def test_what_a_stopping_server_drops_is_repeated_where_it_may_be() -> None:
+    dropping, server = Dropping(), grpc.aio.server()
+    add_AccountsServiceServicer_to_server(dropping, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    client = ServiceClient(AccountsServiceStub, f"127.0.0.1:{port}", service=NAME, idempotent=["GetProfile"])
+    # More at once than a small allowance of retries would bear.
+    answers = await asyncio.gather(*(client.unary("GetProfile", pb.GetProfileRequest()) for _ in range(20)))
+    assert (answers, dropping.calls) == ([pb.GetProfileResponse()] * 20, 40)
+    with pytest.raises(errors.Unavailable, match="not reachable"):
+        await client.unary("UpdateProfile", pb.UpdateProfileRequest())
+    assert dropping.calls == 41
+    await client.close()
+    await server.stop(None)
+
+
 @pytest.mark.requirement("GW-23")
 async def test_every_call_has_a_deadline(pair: Pair) -> None:
     pair.probe.delay_s = 30
