@@ -17,6 +17,12 @@ pytestmark = pytest.mark.alone
 ROWS = 1_000
 
 
+def row(number: int, each: int) -> str:
+    """Of a statement of two weeks: amounts as they come, a few of them alike."""
+    cents = 100 + (each * 7919 + number * 104_729) % 20_000
+    return f"2026-05-{13 + each % 15},-{cents // 100}.{cents % 100:02},File {number} row {each}\n"
+
+
 @pytest.fixture(scope="module")
 def taken_s(tmp_path_factory: pytest.TempPathFactory) -> Iterator[float]:
     """The median of five imports, each of new rows and answered with what became of them, with categories as `make run` has them."""
@@ -26,9 +32,9 @@ def taken_s(tmp_path_factory: pytest.TempPathFactory) -> Iterator[float]:
         user = RestUser(system)
         times = []
         for number in range(5):
-            rows = "".join(f"2026-05-{13 + row % 15},-1.00,File {number} row {row}\n" for row in range(ROWS))
+            statement = "Date,Amount,Description\n" + "".join(row(number, each) for each in range(ROWS))
             started = time.perf_counter()
-            assert user.imported(f"Date,Amount,Description\n{rows}")["counts"]["inserted"] == ROWS
+            assert user.imported(statement)["counts"]["inserted"] == ROWS
             times.append(time.perf_counter() - started)
         user.close()
         yield statistics.median(times)
