@@ -210,6 +210,6 @@ def test_the_channel_is_closed(accounts: Accounts) -> None:
     async def close() -> grpc.ChannelConnectivity:
         ledger = GrpcLedger("127.0.0.1:1", append_timeout_s=1)
         await ledger.close()
-        return ledger._client.channel.get_state()
+        return ledger._client.channel.raw.get_state()
 
     assert asyncio.run(close()) is grpc.ChannelConnectivity.SHUTDOWN
