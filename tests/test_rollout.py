@@ -80,6 +80,13 @@ def test_what_does_not_come_up_goes_back(cluster: Cluster) -> None:
     assert [line.split()[-1] for line in asked if "rollout undo" in line] == ["deployment.apps/gateway", "deployment.apps/accounts"]
 
 
+def test_going_back_awaits_no_gpu(cluster: Cluster) -> None:
+    cluster.write("gpu", "deployment.apps/forecasting-gpu\n")
+    code, asked, _ = cluster.roll_out(fails="rollout status deployment.apps/accounts")
+    assert code == 1
+    assert not any("status deployment.apps/forecasting-gpu" in line for line in asked)
+
+
 @pytest.mark.requirement("CI-02", "K8S-17")
 def test_a_gpu_that_is_not_to_be_had_takes_nothing_back(cluster: Cluster) -> None:
     cluster.write("gpu", "deployment.apps/forecasting-gpu\n")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -45,16 +46,17 @@ async def archive_folder(vault: Vault, folder: Path, cluster: str) -> int:
     A file leaves the folder once it lies safe. Raises BackupProblem with the rest left where it is.
     """
     moved = 0
-    try:
-        for path in _finished(folder):
+    with _readable(folder):
+        finished = _finished(folder)
+    for path in finished:
+        with _readable(folder):
             content = await asyncio.to_thread(path.read_bytes)
-            if wal.SEGMENT.fullmatch(path.name) and (found := wal.read_header(path.name, content).cluster) != cluster:
-                raise BackupProblem(f"{path} is of the database {found}, not of {cluster}: nothing was archived.")
-            await vault.put_log(cluster, path.name, content)
+        if wal.SEGMENT.fullmatch(path.name) and (found := wal.read_header(path.name, content).cluster) != cluster:
+            raise BackupProblem(f"{path} is of the database {found}, not of {cluster}: nothing was archived.")
+        await vault.put_log(cluster, path.name, content)
+        with _readable(folder):
             path.unlink()
-            moved += 1
-    except OSError as error:
-        raise BackupProblem(f"{error.filename or folder} cannot be read and taken away: {error.strerror or error}.") from error
+        moved += 1
     return moved
 
 
@@ -91,6 +93,14 @@ async def fetch(vault: Vault, cluster: str, name: str, path: Path) -> bool:
         wal.read_header(name, content)
     await asyncio.to_thread(path.write_bytes, content)
     return True
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BackupProblem(f"{error.filename or folder} cannot be read and taken away: {error.strerror or error}.") from error
 
 
 def _finished(folder: Path) -> Iterable[Path]:

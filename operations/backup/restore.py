@@ -64,7 +64,7 @@ async def restore(
     `finish` may look at the database, or change it, before that. `durable=False` is for tests. Raises BackupProblem.
     """
     _check_empty(into)
-    with _alone(into) as building:
+    with alone(into) as building:
         started = time.monotonic()
         await unpack(vault, plan.base, building)
         unpacked = time.monotonic()
@@ -132,18 +132,19 @@ def restore_command(cluster: str, folder: Path | None) -> str:
 
 
 def check_replayed(folder: Path, plan: Plan) -> None:
-    """PostgreSQL takes a segment that it cannot get for the end of the log: where every one is wanted, it must have come as far as the last
-    that was there. Raises BackupProblem."""
+    """PostgreSQL takes a segment that it cannot get for the end of the log: where every one is wanted, it must have read a record of the
+    last that was there. Raises BackupProblem. Damage within that last one shows as an earlier end, and passes."""
     if plan.target is not None or not plan.reach.segments:
         return  # that it came to a moment PostgreSQL checks itself
     opened = max(path.name for path in (folder / "pg_wal").glob("*.history"))
     ended = wal.parse_history(int(opened[:8], 16), (folder / "pg_wal" / opened).read_text("ascii")).parents[-1][1]
     last = plan.reach.segments[-1]
     size = plan.base.segment_bytes
-    if ended < wal.parse_segment(last, size).number * size:
-        stopped = plan.timeline.at(ended // size, size).name(size)
+    # A segment that was switched away from ends the log at the next one's beginning.
+    if ended <= wal.parse_segment(last, size).number * size:
+        stopped = plan.timeline.at((ended - 1) // size, size).name(size)
         raise BackupProblem(
-            f"The log was replayed only into {stopped}, and {last} was archived: what comes between could not be had, or is damaged. "
+            f"The log was replayed only to the end of {stopped}, and {last} was archived: what follows could not be had, or is damaged. "
             "Nothing was put in place; see that the vault answers, and restore again, or up to a moment (--time)."
         )
 
@@ -162,7 +163,7 @@ def _check_empty(into: Path) -> None:
 
 
 @contextmanager
-def _alone(into: Path) -> Iterator[Path]:
+def alone(into: Path) -> Iterator[Path]:
     """A folder beside `into` that is only ours; what a killed restore left there is taken away."""
     building = into.with_name(f"{into.name}.restoring")
     with into.with_name(f"{into.name}.restoring.lock").open("a") as lock:

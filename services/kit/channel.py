@@ -13,7 +13,7 @@ import grpc
 import grpc.aio
 
 from services.kit.credentials import certificate_credentials
-from services.kit.tls import SCHEME, ClientTls, RenewedFiles
+from services.kit.tls import ClientTls, RenewedFiles
 
 LOOKED_AT_EVERY_S = 60.0
 """Certificates are renewed days before they end."""
@@ -30,7 +30,7 @@ class OpenChannel:
 
 
 class ServiceChannel:
-    """A channel to `address`, and stubs on it. Behind grpcs:// over TLS with the files of `tls`, looked at every `looked_at_every_s` while
+    """A channel to `address`, and stubs on it. Over TLS where there is `tls`, with its files, looked at every `looked_at_every_s` while
     calls are made: once they hold another certificate, new calls go over a new channel, and those that are under way end on theirs.
 
     Raises ValueError that names the file which cannot be used, when made; later what was there stays in use.
@@ -41,16 +41,18 @@ class ServiceChannel:
         stub_class: Any,
         address: str,
         options: Sequence[tuple[str, Any]],
-        tls: ClientTls,
+        tls: ClientTls | None = None,
         *,
         looked_at_every_s: float = LOOKED_AT_EVERY_S,
     ) -> None:
         self._stub_class = stub_class
-        self._target = address.removeprefix(SCHEME)
+        self._target = address
         self._options = options
-        self._files = RenewedFiles(tls) if address.startswith(SCHEME) else None
+        self._files = RenewedFiles(tls) if tls is not None else None
         self._every_s = looked_at_every_s
         self._looked_at = time.monotonic()
+        self._closed = False
+        self._before: set[OpenChannel] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._open = self._opened()
 
@@ -74,8 +76,9 @@ class ServiceChannel:
 
     async def close(self) -> None:
         """Ends what is under way."""
-        await self._open.channel.close()
-        await asyncio.gather(*self._closing)
+        self._closed = True
+        before, self._before = self._before, set()
+        await asyncio.gather(*(each.channel.close() for each in (self._open, *before)), *self._closing)
 
     def _opened(self) -> OpenChannel:
         if self._files is None:
@@ -86,15 +89,17 @@ class ServiceChannel:
 
     def _renew(self) -> None:
         now = time.monotonic()
-        if self._files is None or now - self._looked_at < self._every_s:
+        if self._files is None or self._closed or now - self._looked_at < self._every_s:
             return
         self._looked_at = now
         if self._files.changed() is not None:
             before, self._open = self._open, self._opened()
+            self._before.add(before)
             self._close_unused(before)
 
     def _close_unused(self, used: OpenChannel) -> None:
-        if used is not self._open and not used.calls:
+        if used in self._before and not used.calls:
+            self._before.remove(used)
             closing = asyncio.ensure_future(used.channel.close())
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)

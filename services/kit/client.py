@@ -35,11 +35,12 @@ def _service_config(service: str, idempotent: Iterable[str]) -> str:
             "initialBackoff": "0.05s",
             "maxBackoff": "1s",
             "backoffMultiplier": 2,
-            # What reaches a server in the very moment in which it stops, gRPC cancels unheard.
+            # What reaches a server in the very moment in which it stops, gRPC cancels unheard; and what is not done when its grace ends.
             "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
         }
         config["methodConfig"] = [{"name": methods, "retryPolicy": retry}]
-        # When more than about one call in ten fails, retries would only add to the load; fifty at once may, as where a replica is killed.
+        # When more than about one call in ten fails, retries would only add to the load; half of the tokens may go at once, as where a
+        # replica is killed.
         config["retryThrottling"] = {"maxTokens": 100, "tokenRatio": 0.1}
     return json.dumps(config)
 
@@ -80,10 +81,8 @@ class ServiceClient:
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 1000),
         ]
-        over = ClientTls()
-        if address.startswith(SCHEME):
-            over = tls or load_settings(ClientTlsSettings).client_tls
-        self.channel = ServiceChannel(stub_class, address, options, over)
+        over = (tls or load_settings(ClientTlsSettings).client_tls) if address.startswith(SCHEME) else None
+        self.channel = ServiceChannel(stub_class, address.removeprefix(SCHEME), options, over)
         self._short_name = service.split(".")[1] if service.count(".") >= 1 else service
         self._audience = audience or self._short_name
 

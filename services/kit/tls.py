@@ -79,8 +79,7 @@ class RenewedFiles:
     def __init__(self, tls: ServerTls | ClientTls) -> None:
         self._tls = tls
         self._lock = threading.Lock()
-        # Before it is read: what changes meanwhile is seen the next time.
-        self._seen: _Stamp | None = self._stamp()
+        self._seen: _Stamp | None = None
         self.used = tls.read()
 
     def changed(self) -> Certificate | None:

@@ -18,7 +18,7 @@ from scale.accounts.v1.accounts_service_pb2_grpc import (
 )
 from services.kit.channel import ServiceChannel
 from services.kit.credentials import server_credentials
-from services.kit.tls import SCHEME, ClientTls
+from services.kit.tls import ClientTls
 from tests.support.certificates import Authority
 
 
@@ -48,7 +48,7 @@ class Served:
         self.start, self.stop = self._server.start, self._server.stop
 
     def channel(self, tls: ClientTls, every_s: float = 0) -> ServiceChannel:
-        return ServiceChannel(AccountsServiceStub, f"{SCHEME}127.0.0.1:{self.port}", [], tls, looked_at_every_s=every_s)
+        return ServiceChannel(AccountsServiceStub, f"127.0.0.1:{self.port}", [], tls, looked_at_every_s=every_s)
 
 
 @pytest.fixture
@@ -127,6 +127,23 @@ async def test_a_call_under_way_ends_on_the_channel_that_it_began_on(served: Ser
     await channel.close()
 
 
+async def test_closing_ends_what_is_under_way_on_every_channel_and_opens_none(served: Served) -> None:
+    tls = shown(served, served.devices)
+    channel = served.channel(tls)
+    served.holding.may_answer.clear()
+    before = channel.raw
+    call = asyncio.create_task(ask(channel))
+    await served.holding.asked.wait()
+    renew(served, tls)
+    after = channel.raw
+    await channel.close()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    renew(served, tls)
+    assert channel.raw is after
+    assert [each.get_state() for each in (before, after)] == [grpc.ChannelConnectivity.SHUTDOWN] * 2
+
+
 async def test_files_that_are_gone_leave_what_was_there(served: Served) -> None:
     tls = shown(served, served.devices)
     channel = served.channel(tls)
@@ -134,3 +151,8 @@ async def test_files_that_are_gone_leave_what_was_there(served: Served) -> None:
     tls.key_file.unlink()
     assert await ask(channel) == pb.GetProfileResponse()
     await channel.close()
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"absent\.pem cannot be read"):
+        ServiceChannel(AccountsServiceStub, "127.0.0.1:1", [], ClientTls(tmp_path / "absent.pem"))

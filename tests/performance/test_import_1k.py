@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -24,7 +23,7 @@ def row(number: int, each: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def taken_s(tmp_path_factory: pytest.TempPathFactory) -> Iterator[float]:
+def taken_s(tmp_path_factory: pytest.TempPathFactory) -> float:
     """The median of five imports, each of new rows and answered with what became of them, with categories as `make run` has them."""
     folder = tmp_path_factory.mktemp("import-1k")
     with LocalSystem(folder / "home", free_port_base(), durable=True, environment=unmeasured_environment()) as system:
@@ -37,7 +36,7 @@ def taken_s(tmp_path_factory: pytest.TempPathFactory) -> Iterator[float]:
             assert user.imported(statement)["counts"]["inserted"] == ROWS
             times.append(time.perf_counter() - started)
         user.close()
-        yield statistics.median(times)
+    return statistics.median(times)
 
 
 @pytest.mark.requirement("ING-19", "PERF-03")

@@ -1,4 +1,5 @@
-"""Secrets in the tree: `python -m tests.supply_chain.secret_scan [FILE …]`, without files everything that git tracks.
+"""Secrets in the tree: `python -m tests.supply_chain.secret_scan [FILE …]`, without files everything that git tracks; `--accept FILE …` for
+whoever has looked at what was found there, and knows that it only looks like one.
 
 .secrets.baseline holds what only looks like one, looked at by a person; anything else that detect-secrets finds is a problem, and so is an
 entry that nobody has looked at or that is not there any more.
@@ -29,9 +30,10 @@ LEFT_OUT = (
 )  # fmt: skip
 # detect-secrets looks for randomness between quotes alone: a key file's one line of hexadecimal digits, and NAME=value as a shell has it.
 BARE = re.compile(
-    r"^\s*(?P<line>[0-9a-fA-F]{64})\s*$|(?i:token|secret|key|password)[A-Za-z_]*\s*[:=]\s*(?P<value>(?=[^\s]*\d)[A-Za-z0-9+/_-]{32,}={0,2})\s*$"
+    r"^\s*(?P<line>[0-9a-fA-F]{64})\s*$"
+    r"|(?i:token|secret|key|password)(?P<rest>\w*)\s*[:=]\s*(?P<value>(?=\S*\d)[A-Za-z0-9+_-][A-Za-z0-9+/_-]{31,}={0,2})\s*(?:#.*)?$"
 )
-HOW_TO = "if it only looks like one: detect-secrets scan --baseline .secrets.baseline FILE, then detect-secrets audit .secrets.baseline"
+HOW_TO = "if it only looks like one: python -m tests.supply_chain.secret_scan --accept FILE"
 
 
 def tracked(root: Path) -> list[str]:
@@ -42,7 +44,7 @@ def tracked(root: Path) -> list[str]:
 
 def scan(root: Path, names: Iterable[str], baseline: dict[str, Any]) -> dict[tuple[str, str, str], int]:
     """(file, kind, hash) → line of everything that looks like a secret."""
-    looked_at = [name for name in names if not any(fnmatch(name, pattern) for pattern in LEFT_OUT)]
+    looked_at = [name for name in names if (root / name).is_file() and not any(fnmatch(name, pattern) for pattern in LEFT_OUT)]
     with transient_settings({key: baseline[key] for key in ("plugins_used", "filters_used")}):
         found = SecretsCollection(root=str(root))
         found.scan_files(*looked_at, num_processors=2)
@@ -53,7 +55,9 @@ def scan(root: Path, names: Iterable[str], baseline: dict[str, Any]) -> dict[tup
 
 def _bare(root: Path, name: str) -> Iterator[tuple[tuple[str, str, str], int]]:
     for number, line in enumerate((root / name).read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
-        if found := BARE.search(line):
+        found = BARE.search(line)
+        # Where something is, and not what.
+        if found and not (found["rest"] or "").upper().endswith(("_FILE", "_PATH", "_URL")):
             # As detect-secrets marks what it finds.
             digest = hashlib.sha1((found["line"] or found["value"]).encode(), usedforsecurity=False).hexdigest()
             yield (name, "Unquoted key", digest), number
@@ -75,7 +79,23 @@ def problems(root: Path, names: list[str], *, everything: bool) -> list[str]:
     return sorted(wrong)
 
 
+def accept(root: Path, names: list[str]) -> list[str]:
+    """Notes what looks like a secret in these files as none; what was new."""
+    path = root / BASELINE
+    baseline = json.loads(path.read_text(encoding="utf-8"))
+    known = {(entry["type"], entry["hashed_secret"]) for listed in baseline["results"].values() for entry in listed}
+    new = {key: line for key, line in scan(root, names, baseline).items() if key[1:] not in known}
+    for (name, kind, digest), line in new.items():
+        entry = {"type": kind, "filename": name, "hashed_secret": digest, "is_verified": False, "line_number": line, "is_secret": False}
+        baseline["results"].setdefault(name, []).append(entry)
+    path.write_text(json.dumps(baseline, indent=2) + "\n", encoding="utf-8")
+    return [f"{name}:{line}: {kind}" for (name, kind, _), line in new.items()]
+
+
 def main(arguments: list[str]) -> int:
+    if arguments[:1] == ["--accept"]:
+        sys.stdout.writelines(f"{one}\n" for one in accept(ROOT, arguments[1:]))
+        return 0
     wrong = problems(ROOT, arguments or tracked(ROOT), everything=not arguments)
     sys.stderr.writelines(f"{problem}\n" for problem in wrong)
     return 1 if wrong else 0

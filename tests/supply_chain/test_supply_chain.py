@@ -133,6 +133,7 @@ def clone(tmp_path: Path) -> Path:
         ("key.pem", "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEow\n", "Private Key"),
         ("deploy/secrets.yaml", "password: 9f8e7d" + "6c5b4a39281706\n", "Secret Keyword"),
         ("backup.key", "4f1e9b1c" * 8 + "\n", "Unquoted key"),
+        (".env", "SECRET_2=Zk3v9QpL1xW7rT5yB2nM" + "8cD4fG6hJ0sA3dE9uI7o # for all\n", "Unquoted key"),
         ("run.sh", "export API_TOKEN=Zk3v9QpL1xW7rT5yB2nM" + "8cD4fG6hJ0sA3dE9uI7o\n", "Unquoted key"),
         (".env", "DATABASE_URL=postgresql://scale:h0rse-" + "b4ttery@db/scale\n", "Basic Auth Credentials"),
     ],
@@ -143,6 +144,17 @@ def test_a_planted_secret_is_found(clone: Path, name: str, planted: str, kind: s
     (clone / name).write_text(planted, encoding="utf-8")
     found = secret_scan.problems(clone, [name], everything=False)
     assert any(problem.startswith(f"{name}:1: {kind}") for problem in found), found
+
+
+def test_where_a_key_is_is_no_secret_and_what_was_looked_at_is_accepted(clone: Path) -> None:
+    (clone / "run.sh").write_text("SCALE_BACKUP_KEY_FILE=scale/backup/keys/main-key-of-2026\n", encoding="utf-8")
+    assert secret_scan.problems(clone, ["run.sh", "gone.txt"], everything=False) == []
+    before = json.loads((clone / secret_scan.BASELINE).read_text(encoding="utf-8"))["results"]
+    (clone / "notes.txt").write_text("4f1e9b1c" * 8 + "\n", encoding="utf-8")
+    assert secret_scan.accept(clone, ["notes.txt"]) == ["notes.txt:1: Unquoted key"]
+    after = json.loads((clone / secret_scan.BASELINE).read_text(encoding="utf-8"))["results"]
+    assert (set(after) - set(before), len(after)) == ({"notes.txt"}, len(before) + 1)
+    assert secret_scan.problems(clone, ["notes.txt"], everything=False) == []
 
 
 def test_what_nobody_has_looked_at_or_is_gone_is_named(clone: Path) -> None:

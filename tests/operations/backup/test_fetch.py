@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import subprocess
 from dataclasses import replace
@@ -14,7 +15,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from operations.backup.archive import archive_folder, follow_folder
 from operations.backup.problem import BackupProblem
-from operations.backup.restore import restore_command
+from operations.backup.restore import alone, restore_command
 from operations.backup.sealing import Sealing
 from operations.backup.status import Status, StatusCollector, write_metrics
 from operations.backup.vault import Vault
@@ -109,3 +110,21 @@ def test_what_was_never_done_is_as_old_as_can_be(tmp_path: Path) -> None:
     assert 'kind="log"' not in generate_latest(managed).decode(), "somebody would be woken for what a managed server does itself"
     write_metrics(status, tmp_path / "backup.prom")
     assert (tmp_path / "backup.prom").read_text(encoding="utf-8") == text
+
+
+def test_a_lock_whose_file_was_taken_away_keeps_nobody_out_and_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    into = tmp_path / "data"
+    taken = fcntl.flock
+
+    def as_another_restore_ends(descriptor: int, how: int) -> None:
+        (tmp_path / "data.restoring.lock").unlink()
+        taken(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", as_another_restore_ends)
+    with pytest.raises(BackupProblem, match="has just ended"), alone(into):
+        raise AssertionError("it went on")
+    monkeypatch.setattr(fcntl, "flock", taken)
+    with alone(into) as building:
+        assert building == tmp_path / "data.restoring"
+        with pytest.raises(BackupProblem, match="goes on"), alone(into):
+            raise AssertionError("two at once")
