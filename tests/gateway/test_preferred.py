@@ -68,10 +68,10 @@ async def test_scaled_to_nothing_the_usual_ones_answer_at_once_until_they_are_ba
     gateway = await start_gateway(categorization_batch_address=f"127.0.0.1:{port}")
     gateway.categorization.answers["ClassifyBatch"] = BATCH
     started = time.perf_counter()
-    for _ in range(5):
+    for _ in range(15):
         await classified(gateway)
-    assert time.perf_counter() - started < 1.0
-    assert len(gateway.categorization.requests) == 5
+    assert time.perf_counter() - started < 3.0, "each waited"
+    assert len(gateway.categorization.requests) == 15
     async with on_gpus(port) as gpus, asyncio.timeout(5):
         while not gpus.requests:
             await classified(gateway)
@@ -88,9 +88,9 @@ async def test_an_address_that_swallows_connections_costs_one_request_a_fifth_of
         gateway = await start_gateway(categorization_batch_address=f"127.0.0.1:{hole.getsockname()[1]}")
         gateway.categorization.answers["ClassifyBatch"] = BATCH
         started = time.perf_counter()
-        for _ in range(5):
+        for _ in range(15):
             await classified(gateway)
-        assert time.perf_counter() - started < 1.0
+        assert time.perf_counter() - started < 3.0, "each waited"
 
 
 async def test_what_is_wrong_with_a_request_is_nobody_elses_to_answer(start_gateway: StartGateway) -> None:

@@ -99,7 +99,7 @@ async def test_nobody_waits_for_it(anomalies: Anomalies, scans: GrpcScans) -> No
     anomalies.slow.clear()
     started = time.monotonic()
     scans.ledger_changed(uuid_utils.compat.uuid7())
-    assert time.monotonic() - started < 0.1
+    assert time.monotonic() - started < 1
     await scans.close()
     assert anomalies.asked == []
     assert time.monotonic() - started < 10

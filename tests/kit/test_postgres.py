@@ -204,13 +204,13 @@ async def test_exhausted_pool_answers_while_the_caller_still_waits(server: Local
     database = Database(server.migrator_url, DatabaseSettings(DB_POOL_SIZE=1, DB_MAX_OVERFLOW=0, DB_POOL_TIMEOUT=30))
     await database.open()
     async with database.transaction(new_user()):
-        context.bind_deadline(0.5)
+        context.bind_deadline(2)
         started = time.monotonic()
         with pytest.raises(Unavailable) as caught:
             async with database.transaction(new_user()):
                 pass
         context.bind_deadline(None)
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 2
     assert caught.value.reason == "DB_POOL_EXHAUSTED"
     await database.close()
 
