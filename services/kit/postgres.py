@@ -356,7 +356,7 @@ def _admission(user_id: UUID) -> str:
     if caller is None or caller.user_id != user_id:
         # Upkeep, which has no token: it changes what is there, and finds nothing of a user who is erased.
         return f"pg_advisory_xact_lock_shared({_user_lock(user_id)})"
-    return f"auth.admit({_signed_in_at(user_id)})"
+    return f"auth.{'admit_background' if caller.role == 'service' else 'admit'}({_signed_in_at(user_id)})"
 
 
 def _user_lock(user_id: UUID) -> str:

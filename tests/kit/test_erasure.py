@@ -35,9 +35,9 @@ async def database(servers: LocalSystem) -> AsyncIterator[Database]:
 
 
 @contextmanager
-def signed_in(user_id: UUID, at: float | None) -> Iterator[None]:
-    """As a call with a token of that sign-in."""
-    context.bind_identity(Identity(user_id, "user", token="", expires_at=0, signed_in_at=at))
+def signed_in(user_id: UUID, at: float | None, role: str = "user") -> Iterator[None]:
+    """As a call with a token of that sign-in, or as work in the background since then."""
+    context.bind_identity(Identity(user_id, role, token="", expires_at=0, signed_in_at=at))
     try:
         yield
     finally:
@@ -97,6 +97,30 @@ async def test_the_same_sign_in_may_finish_it_but_not_once_the_user_is_back(data
     assert await count(database, user_id) == 0
     async with as_role("migrator", user_id) as connection:
         assert [entry for (entry,) in await connection.fetch(_ENTRIES)] == ['{"profiles": 3}', '{"profiles": 1}']
+
+
+async def test_background_work_does_not_count_as_the_users_return(database: Database, user_id: UUID) -> None:
+    """A worker may take up a task in a service that the erasure has not come to yet: later than the erasure began, and nobody's sign-in."""
+    now = time.time()
+    with signed_in(user_id, now):
+        await erase(database, user_id)
+    with signed_in(user_id, await database.now() + 1, role="service"):
+        with pytest.raises(Unauthenticated) as caught:
+            await write(database, user_id)
+        assert caught.value.reason == "USER_ERASED"
+    with signed_in(user_id, now):
+        await erase(database, user_id)
+    back = time.time() + 2
+    with signed_in(user_id, back):
+        await write(database, user_id)
+    for since, admitted in ((now, False), (None, False), (back, True)):
+        with signed_in(user_id, since, role="service"):
+            if admitted:
+                async with database.transaction(user_id) as connection:
+                    assert await connection.execute("UPDATE accounts.profiles SET display_name = 'x'") == "UPDATE 1"
+            else:
+                with pytest.raises(Unauthenticated):
+                    await write(database, user_id)
 
 
 async def test_a_token_from_a_clock_that_is_ahead_is_closed_by_the_erasure_it_ordered(database: Database, user_id: UUID) -> None:
