@@ -165,10 +165,12 @@ def _remove_tree(folder: Path) -> None:
 
 def _remove_abandoned(folder: Path) -> None:
     # obstore writes to name#1 and renames it in the end; its listings do not show such files.
-    for path in folder.rglob("*#*"):
-        with suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S:
-                path.unlink()
+    # Not rglob, which raises where a folder goes away meanwhile, as those of deleted objects do.
+    for within, _, names in os.walk(folder):
+        for path in (Path(within, name) for name in names if "#" in name):
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S:
+                    path.unlink()
 
 
 def _make_durable(folder: Path, path: Path) -> None:

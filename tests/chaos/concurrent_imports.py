@@ -20,6 +20,7 @@ from redis import Redis
 from services.local import LocalSystem
 from tests.chaos.experiment import RETRY_STATUSES, Findings, command, started
 from tests.support.rest import RestUser
+from tests.support.stored_files import stored_files
 
 SERVICES = ("accounts", "accounts-worker", "categorization", "ingestion", "ingestion-worker", "beat", "gateway")
 USERS = 10
@@ -131,7 +132,7 @@ def wait_until_clean(system: LocalSystem) -> None:
     """Until neither messages nor uploads are left of imports that have ended."""
     with Redis.from_url(system.redis_url) as redis:
         deadline = time.monotonic() + 30
-        while redis.llen("ingest:3") or [path for path in (system.home.objects / "uploads").rglob("*") if path.is_file()]:
+        while redis.llen("ingest:3") or stored_files(system.home.objects / "uploads"):
             assert time.monotonic() < deadline, "messages or uploads are left of imports that have ended"
             time.sleep(0.1)
 

@@ -21,6 +21,7 @@ from services.training.schedule import REMOVE_CHECKPOINTS, UPKEEP
 from tests.chaos.clients import Learner
 from tests.chaos.experiment import Findings, command, started, wait_until
 from tests.chaos.redis_unreachable import QUEUE_ABOVE_BYTES, statement
+from tests.support.stored_files import stored_files
 
 SERVICES = ("accounts", "categorization", "ingestion", "ingestion-worker", "training", "training-worker", "beat", "gateway")
 DISK_MIB = 16
@@ -117,7 +118,7 @@ def fill(path: Path) -> None:
 
 
 def _files(disk: Path) -> set[str]:
-    return {str(path.relative_to(disk)) for path in disk.rglob("*") if path.is_file()}
+    return {str(path.relative_to(disk)) for path in stored_files(disk)}
 
 
 def _take_stock(system: LocalSystem) -> None:

@@ -21,6 +21,7 @@ from services.local import LocalSystem
 from tests.chaos.clients import PATIENCE_S, Classifier, Client, Importer, Learner, Lister
 from tests.chaos.experiment import Findings, add_budget, report, started, wait_until
 from tests.chaos.processes import RESTARTED_WITHIN_S, Recovery, answers, kill_and_wait
+from tests.support.stored_files import stored_files
 
 NAME = "kill_everything"
 REQUIREMENTS = ("REL-01", "REL-02", "REL-03", "REL-04", "TRN-19", "TRN-20")
@@ -99,7 +100,7 @@ def _left_over(system: LocalSystem) -> list[str]:
     def left() -> list[object]:
         with Redis.from_url(system.redis_url) as redis:
             waiting = [queue for queue in ("ingest:3", "training:9") if redis.llen(queue)]
-        return [*waiting, *(path for path in (system.home.objects / "uploads").rglob("*") if path.is_file())]
+        return [*waiting, *stored_files(system.home.objects / "uploads")]
 
     try:
         wait_until(lambda: not left(), 90, "")

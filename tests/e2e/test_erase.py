@@ -10,7 +10,8 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -122,9 +123,12 @@ def _messages(value: bytes) -> list[dict[str, Any]]:
 
 def _files(system: LocalSystem, user_id: str) -> list[str]:
     found = []
-    for path in system.home.objects.rglob("*"):
-        if user_id in str(path) or (path.is_file() and user_id.encode() in path.read_bytes()):
-            found.append(str(path))
+    for within, _, names in os.walk(system.home.objects):  # while workers take away what they had in hand
+        found += [within] if user_id in within else []
+        for path in (Path(within, name) for name in names):
+            with suppress(FileNotFoundError):
+                if user_id in path.name or user_id.encode() in path.read_bytes():
+                    found.append(str(path))
     return found
 
 

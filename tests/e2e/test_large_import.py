@@ -22,6 +22,7 @@ from clients.cli.events import Event, read_events
 from services.local import LocalSystem
 from tests.conftest import QUEUE_ABOVE_BYTES
 from tests.support.rest import RestUser
+from tests.support.stored_files import stored_files
 from tests.support.terminal import in_a_terminal
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -90,7 +91,7 @@ def ledger_held(system: LocalSystem) -> Iterator[None]:
 
 
 def uploads(system: LocalSystem) -> list[Path]:
-    return [path for path in (system.home.objects / "uploads").rglob("*") if path.is_file()]
+    return stored_files(system.home.objects / "uploads")
 
 
 def assert_imported_once(user: RestUser, found: dict[str, Any], rows: int) -> None:

@@ -32,6 +32,7 @@ from tests.ingestion.workbook_samples import PROTECTED, SECRET
 from tests.support.gateway_app import RedisProcess
 from tests.support.ports import free_port
 from tests.support.service_keys import service_key
+from tests.support.stored_files import stored_files
 from tests.support.worker_process import HANGS_AFTER_S, WorkerProcess
 
 ROWS = 2000
@@ -50,7 +51,7 @@ class QueuedStack(Stack):
     key: str
 
     def uploads(self) -> list[Path]:
-        return [path for path in self.storage.rglob("*") if path.is_file()]
+        return stored_files(self.storage)
 
     async def watch(self, import_id: str, after: str = "", wire: Wire | None = None) -> list[pb.WatchImportResponse]:
         """To the end."""

@@ -29,6 +29,7 @@ from services.training.registry.repository import PostgresVersionsRepository
 from services.training.registry.service import ModelRegistryService
 from tests.support.registry_fakes import FakeAnswering, FakeDeliveryQueue, trained
 from tests.support.service_keys import service_tokens
+from tests.support.stored_files import stored_files
 from tests.support.training_fakes import a_job
 
 WORKER = service_tokens("training")
@@ -104,7 +105,7 @@ class Registry:
 
     def files(self) -> set[str]:
         """Every object of the storage."""
-        found = [path for path in self.folder.rglob("*") if path.is_file()] if self.folder.exists() else []
+        found = stored_files(self.folder)
         return {path.relative_to(self.folder).as_posix() for path in found}
 
     @property
