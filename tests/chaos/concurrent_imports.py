@@ -15,12 +15,11 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-from redis import Redis
 
 from services.local import LocalSystem
 from tests.chaos.experiment import RETRY_STATUSES, Findings, command, started
+from tests.chaos.processes import left_behind
 from tests.support.rest import RestUser
-from tests.support.stored_files import stored_files
 
 SERVICES = ("accounts", "accounts-worker", "categorization", "ingestion", "ingestion-worker", "beat", "gateway")
 USERS = 10
@@ -130,11 +129,10 @@ class Fifty:
 
 def wait_until_clean(system: LocalSystem) -> None:
     """Until neither messages nor uploads are left of imports that have ended."""
-    with Redis.from_url(system.redis_url) as redis:
-        deadline = time.monotonic() + 30
-        while redis.llen("ingest:3") or stored_files(system.home.objects / "uploads"):
-            assert time.monotonic() < deadline, "messages or uploads are left of imports that have ended"
-            time.sleep(0.1)
+    deadline = time.monotonic() + 30
+    while left_behind(system, ["ingest:3"]):
+        assert time.monotonic() < deadline, "messages or uploads are left of imports that have ended"
+        time.sleep(0.1)
 
 
 def concurrent_imports(findings: Findings, folder: Path) -> None:

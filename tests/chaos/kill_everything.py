@@ -15,13 +15,10 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from redis import Redis
-
 from services.local import LocalSystem
 from tests.chaos.clients import PATIENCE_S, Classifier, Client, Importer, Learner, Lister
 from tests.chaos.experiment import Findings, add_budget, report, started, wait_until
-from tests.chaos.processes import RESTARTED_WITHIN_S, Recovery, answers, kill_and_wait
-from tests.support.stored_files import stored_files
+from tests.chaos.processes import RESTARTED_WITHIN_S, Recovery, answers, kill_and_wait, left_behind
 
 NAME = "kill_everything"
 REQUIREMENTS = ("REL-01", "REL-02", "REL-03", "REL-04", "TRN-19", "TRN-20")
@@ -97,15 +94,11 @@ def _left_over(system: LocalSystem) -> list[str]:
     """Messages and uploads of imports that have ended."""
     problems = []
 
-    def left() -> list[object]:
-        with Redis.from_url(system.redis_url) as redis:
-            waiting = [queue for queue in ("ingest:3", "training:9") if redis.llen(queue)]
-        return [*waiting, *stored_files(system.home.objects / "uploads")]
-
+    queues = ("ingest:3", "training:9")
     try:
-        wait_until(lambda: not left(), 90, "")
+        wait_until(lambda: not left_behind(system, queues), 90, "")
     except TimeoutError:
-        problems.append(f"left lying about: {left()}")
+        problems.append(f"left lying about: {left_behind(system, queues)}")
     return problems
 
 

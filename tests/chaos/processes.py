@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import psutil
+from redis import Redis
 
 from services.local import LocalSystem
 from services.local.home import SERVICE_OFFSETS
 from services.local.readiness import gateway_answers, service_is_ready, worker_is_ready
 from tests.chaos.experiment import wait_until
+from tests.support.stored_files import stored_files
 
 RESTARTED_WITHIN_S = 5.0
 """Whatever dies: the supervisor has started it again."""
@@ -92,6 +95,13 @@ def is_ready(system: LocalSystem, name: str, since: float) -> bool:
 def answers(system: LocalSystem, path: str) -> bool:
     """Whether the gateway answers 200."""
     return gateway_answers(system.ports, path, timeout_s=2)
+
+
+def left_behind(system: LocalSystem, queues: Iterable[str]) -> list[object]:
+    """Those of the queues in which messages wait, and every upload that is still stored."""
+    with Redis.from_url(system.redis_url) as redis:
+        waiting = [queue for queue in queues if redis.llen(queue)]
+    return [*waiting, *stored_files(system.home.objects / "uploads")]
 
 
 def kill_and_wait(system: LocalSystem, name: str) -> Recovery:

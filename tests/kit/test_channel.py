@@ -78,6 +78,16 @@ def renew(served: Served, tls: ClientTls) -> None:
     tls.key_file.write_bytes(new.key_file.read_bytes())
 
 
+async def renewed_in_a_call(served: Served, tls: ClientTls, channel: ServiceChannel) -> tuple[grpc.aio.Channel, asyncio.Task[Any]]:
+    """The channel before, and a call that is under way on it."""
+    served.holding.may_answer.clear()
+    before = channel.raw
+    call = asyncio.create_task(ask(channel))
+    await served.holding.asked.wait()
+    renew(served, tls)
+    return before, call
+
+
 async def test_a_renewed_certificate_is_shown_from_the_next_call_on(served: Served, tmp_path: Path) -> None:
     tls = shown(served, Authority(tmp_path, "Strangers"))
     channel = served.channel(tls)
@@ -113,11 +123,7 @@ async def test_who_only_asks_for_the_state_gets_the_new_channel_too(served: Serv
 async def test_a_call_under_way_ends_on_the_channel_that_it_began_on(served: Served) -> None:
     tls = shown(served, served.devices)
     channel = served.channel(tls)
-    served.holding.may_answer.clear()
-    before = channel.raw
-    call = asyncio.create_task(ask(channel))
-    await served.holding.asked.wait()
-    renew(served, tls)
+    before, call = await renewed_in_a_call(served, tls, channel)
     assert channel.raw is not before
     served.holding.may_answer.set()
     assert await ask(channel) == pb.GetProfileResponse()
@@ -130,11 +136,7 @@ async def test_a_call_under_way_ends_on_the_channel_that_it_began_on(served: Ser
 async def test_closing_ends_what_is_under_way_on_every_channel_and_opens_none(served: Served) -> None:
     tls = shown(served, served.devices)
     channel = served.channel(tls)
-    served.holding.may_answer.clear()
-    before = channel.raw
-    call = asyncio.create_task(ask(channel))
-    await served.holding.asked.wait()
-    renew(served, tls)
+    before, call = await renewed_in_a_call(served, tls, channel)
     after = channel.raw
     await channel.close()
     with pytest.raises(asyncio.CancelledError):
