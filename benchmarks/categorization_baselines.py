@@ -8,6 +8,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,12 +67,26 @@ def majority(train: Sequence[CardRow], labels: Sequence[str], test: Sequence[Car
     )
 
 
+def card_and_merchant(train: Sequence[CardRow], labels: Sequence[str], test: Sequence[CardRow]) -> Answers:
+    """No baseline of equal knowledge, but a mark: counting labels by card and merchant, else by merchant, else by card, none revealed after
+    the split. Who holds the card is what no global model is told.
+    """
+    pairs, merchants, cards = (defaultdict[Any, Counter[str]](Counter) for _ in range(3))
+    for row, label in zip(train, labels, strict=True):
+        for counts, key in ((pairs, (row.card, row.merchant)), (merchants, row.merchant), (cards, row.card)):
+            counts[key][label] += 1
+    overall = Counter(labels)
+    best = [pairs.get((row.card, row.merchant)) or merchants.get(row.merchant) or cards.get(row.card) or overall for row in test]
+    return Answers([counts.most_common(1)[0][0] for counts in best])
+
+
 def linear_svm(train: Sequence[CardRow], labels: Sequence[str], test: Sequence[CardRow]) -> Answers:
     """TF-IDF of character n-grams and a linear support vector machine; equal rows are one with a weight, which is the same to it."""
     counts = Counter((row.merchant.lower(), label) for row, label in zip(train, labels, strict=True))
     vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), min_df=2, sublinear_tf=True)
     known = vectorizer.fit_transform([text for text, _ in counts])
-    machine = LinearSVC(C=0.3, max_iter=300).fit(known, [label for _, label in counts], sample_weight=list(counts.values()))
+    # Fewer passes stop before it has converged, which costs it six points of accuracy.
+    machine = LinearSVC(C=0.3, max_iter=2_000, random_state=0).fit(known, [label for _, label in counts], sample_weight=list(counts.values()))
     asked = sorted({row.merchant.lower() for row in test})
     answers = dict(zip(asked, machine.predict(vectorizer.transform(asked)).tolist(), strict=True))
     return Answers([answers[row.merchant.lower()] for row in test])

@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from benchmarks.categorization_baselines import Answers, calibration_error, gnucash, linear_svm, majority, score
+from benchmarks.categorization_baselines import Answers, calibration_error, card_and_merchant, gnucash, linear_svm, majority, score
 from models.hypcd.collect import CardRow
 
 MONDAY = date(2016, 10, 3)
@@ -37,6 +37,16 @@ def test_the_majority_of_a_merchant_or_of_all() -> None:
     assert list(found.labels) == ["food", "fuel"]
     assert found.confidence is not None
     np.testing.assert_allclose(found.confidence, [2 / 3, 3 / 5])
+
+
+def test_who_knows_the_card_asks_it_first_then_the_merchant_then_the_card_alone() -> None:
+    def row(card: str, merchant: str) -> CardRow:
+        return CardRow(merchant, MONDAY, -5.0, "", card)
+
+    train = [row("1", "aldi"), row("2", "aldi"), row("2", "aldi"), row("1", "shell"), row("1", "bp")]
+    asked = [row("1", "aldi"), row("3", "aldi"), row("1", "never seen"), row("3", "never seen")]
+    found = card_and_merchant(train, ["party", "food", "food", "fuel", "fuel"], asked)
+    assert list(found.labels) == ["party", "food", "fuel", "food"]
 
 
 def test_gnucash_multiplies_the_shares_of_words_and_abstains_below_its_threshold() -> None:
