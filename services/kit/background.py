@@ -40,6 +40,8 @@ log = structlog.get_logger()
 
 _NOTE_TAKEN_TRIES = 10
 """A tenth of a second each."""
+_TIMEOUT, _DIED = _LOST = ("timeout", "died")
+"""Why a task's process ended in the middle of it."""
 
 Result = TypeVar("Result")
 Hook = Callable[[], Awaitable[None]]
@@ -140,12 +142,12 @@ class _Request(Request):
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """The child was killed, and with it what would have said so."""
-        with self._in_hand("timeout"):
+        with self._in_hand(_TIMEOUT):
             super().on_timeout(soft, timeout)
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
         """As the child told, unless it is gone."""
-        with self._in_hand("died" if isinstance(exc_info.exception, WorkerLostError) else None):
+        with self._in_hand(_DIED if isinstance(exc_info.exception, WorkerLostError) else None):
             return super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
 
     @contextmanager
@@ -244,6 +246,7 @@ def run_worker(
         without_heartbeat=not events,
         max_memory_per_child=most_memory_mib * 1024 if most_memory_mib is not None else None,
     )
+    _begin_at_zero(celery, queues)
 
     def lose_patience(**_: Any) -> None:
         """Celery would wait for ever; this ends what runs, and its message goes back."""
@@ -255,6 +258,15 @@ def run_worker(
     worker.start()
     log.info("stopped")
     sys.exit(worker.exitcode)
+
+
+def _begin_at_zero(celery: Celery, queues: Sequence[str]) -> None:
+    """Prometheus sees no increase in what begins with its first event: the first lost task would not count."""
+    for task in celery.tasks.values():
+        queue = (getattr(task, "route", None) or {}).get("queue")
+        if queue in queues:
+            for reason in _LOST:
+                TASKS_LOST.labels(queue, task.name, reason)
 
 
 def run_beat(celery: Celery, schedule_file: Path) -> None:

@@ -66,12 +66,27 @@ class _Health(health.aio.HealthServicer):
     def __init__(self, figures: Callable[[], Mapping[str, object]] | None) -> None:
         super().__init__()
         self._figures = figures
+        self._over = asyncio.Event()
 
     async def Check(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
         """Whether a service serves; the empty name stands for the process."""
         if request.service and self._figures is not None:
             context.set_trailing_metadata(((FIGURES_KEY, orjson.dumps(self._figures())),))
         return await super().Check(request, context)
+
+    async def Watch(self, request: Any, context: grpc.aio.ServicerContext) -> None:
+        """A health and each change of it, until the server stops: grpcio's own goes on, and a stop would last its whole grace."""
+        watch, over = asyncio.create_task(super().Watch(request, context)), asyncio.create_task(self._over.wait())
+        try:
+            await asyncio.wait((watch, over), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            watch.cancel()
+            over.cancel()
+            await asyncio.wait((watch, over))
+
+    def end_watches(self) -> None:
+        """Whoever watches has been told NOT_SERVING."""
+        self._over.set()
 
 
 class Server:
@@ -177,6 +192,7 @@ class Server:
         if self._before_stop is not None:
             await self._before_stop()
         await asyncio.sleep(self._settings.drain_s)
+        self._health.end_watches()
         await self._server.stop(self._settings.grace_s)
         if self.probes is not None:
             await self.probes.stop()

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from services.training.domain import MODELS
+
 JOBS = Counter(
     "scale_training_jobs_total", "Training jobs by model and outcome: queued, completed, failed, cancelled, retried.", ("model", "outcome")
 )
+for _model in MODELS:
+    for _outcome in ("queued", "completed", "failed", "cancelled", "retried"):
+        # From zero on: Prometheus sees no increase in what begins with its first event, and the first failure would not count.
+        JOBS.labels(_model, _outcome)
 JOBS_REQUEUED = Counter(
     "scale_training_jobs_requeued_total",
     "Training jobs that got another message: stalled (their worker died, or they are tried again), lost (their message was).",

@@ -211,6 +211,8 @@ async def test_time_limit_ends_a_task_for_good(queue: TaskQueue, worker: Worker)
         assert lines
         assert {line["request_id"] for line in lines} == {request_id}, said
     assert 'scale_tasks_lost_total{queue="ingest",reason="timeout",task="probe.slow"} 1.0' in worker.metrics()
+    # What has not been lost is counted, too, as none: an increase from nothing would be no increase.
+    assert 'scale_tasks_lost_total{queue="ingest",reason="died",task="probe.slow"} 0.0' in worker.metrics()
 
 
 async def test_a_killed_child_loses_no_task_and_no_figure(queue: TaskQueue, worker: Worker) -> None:

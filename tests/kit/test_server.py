@@ -462,6 +462,18 @@ async def test_draining_finishes_what_runs_and_says_so() -> None:
             await pair.call("UpdateProfile")
 
 
+async def test_who_watches_over_health_is_told_of_the_end_and_let_go() -> None:
+    """Not cancelled when the grace is over: no stop waits for those."""
+    async with running() as pair:
+        watches = [health_pb2_grpc.HealthStub(pair.channel).Watch(health_pb2.HealthCheckRequest(service=NAME)) for _ in range(2)]
+        assert [(await watch.read()).status for watch in watches] == [health_pb2.HealthCheckResponse.SERVING] * 2
+        await pair.server.stop()
+        for watch in watches:
+            assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+            assert await watch.read() is grpc.aio.EOF
+            assert await watch.code() is grpc.StatusCode.OK
+
+
 async def test_what_calls_wait_for_is_ended_before_they_are_waited_for() -> None:
     ended: list[str] = []
 
