@@ -86,7 +86,8 @@ def linear_svm(train: Sequence[CardRow], labels: Sequence[str], test: Sequence[C
     vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), min_df=2, sublinear_tf=True)
     known = vectorizer.fit_transform([text for text, _ in counts])
     # Fewer passes stop before it has converged, which costs it six points of accuracy.
-    machine = LinearSVC(C=0.3, max_iter=2_000, random_state=0).fit(known, [label for _, label in counts], sample_weight=list(counts.values()))
+    machine = LinearSVC(C=0.3, max_iter=2_000, random_state=0)
+    machine.fit(known, [label for _, label in counts], sample_weight=list(counts.values()))
     asked = sorted({row.merchant.lower() for row in test})
     answers = dict(zip(asked, machine.predict(vectorizer.transform(asked)).tolist(), strict=True))
     return Answers([answers[row.merchant.lower()] for row in test])
