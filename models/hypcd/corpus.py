@@ -45,6 +45,7 @@ class Taxonomy:
     primaries: tuple[str, ...]
     parent: NDArray[np.int64]  # [detailed], a place in `primaries`
     credit: NDArray[np.bool_]  # [detailed], money that comes in only
+    debit: NDArray[np.bool_]  # [detailed], money that leaves only
 
     @property
     def slugs(self) -> tuple[str, ...]:
@@ -81,7 +82,8 @@ def taxonomy() -> Taxonomy:
     rows = [row for row in read_table(DATA / "taxonomy.csv") if row["detailed"] != "other_uncategorized"]
     primaries = tuple(dict.fromkeys(row["primary"] for row in rows))
     parent = np.array([primaries.index(row["primary"]) for row in rows])
-    return Taxonomy(tuple(row["detailed"] for row in rows), primaries, parent, np.array([row["sign"] == "credit" for row in rows]))
+    credit, debit = (np.array([row["sign"] == sign for row in rows]) for sign in ("credit", "debit"))
+    return Taxonomy(tuple(row["detailed"] for row in rows), primaries, parent, credit, debit)
 
 
 def held_out(merchant: str) -> bool:

@@ -47,6 +47,12 @@ _COLLECTORS = re.compile(
     r"(?:paypal|pp|sumup|sq|square|iz|izettle|zettle|zettle_|sp|tst|crv|curve|klarna|adyen|stripe|worldpay|wpy|ckbk|dnh|fs|ls|upt|nyx|ppi?ro)\s*[*_]+\s*(?=\S)"
     r"|(?:paypal|sumup|izettle|zettle)\s+(?=[a-z])"
 )
+# Such companies under the name by which they are registered, and what they print between it and the merchant.
+_REGISTERED = re.compile(
+    r"(?:paypal \(?europe\)? s\W{0,2}a\W{0,2}r\W{0,2}l\W{0,2} ?et cie\W{0,3}s\W{0,2}c\W{0,2}a\b|klarna bank ab(?: \(?publ\)?)?)"
+    r"[\s.,:/*-]*(?:(?:\d[\d/]*|pp\.\d+\.pp)[\s.,:/*-]*)*"
+)
+_BOUGHT_AT = re.compile(r"\bihr einkauf bei ([^,;/]{2,})")
 _ADDRESS = re.compile(
     r"(?:\bhttps?:?/{0,2})?\bwww[. ]+([a-z0-9-]{2,})(?:\.[a-z]*)*(?:/\S*)?"
     r"|(?:\bhttps?:/{1,2})?\b([a-z0-9][a-z0-9-]+)\.(?:(?:co|com|org|net|ac|gov|sch|nhs|ltd|me)(?:\.[a-z]{0,2})?|de|fr|es|nl|cz|sk|eu|it|at|ch|be|uk|pl|ie|pt|se|dk"
@@ -91,7 +97,11 @@ def merchant_key(merchant: str | None, description: str = "") -> str:
     Taken from `merchant` where that says anything, else from `description`. Case, accents, store and card numbers, dates, amounts, how
     it was paid (`CARD PAYMENT TO`), who collected it (`PAYPAL *`), cities after wide gaps, domain endings and company forms do not count.
     """
-    return _key(merchant[:MAX_READ]) if merchant and (merchant[:MAX_READ].strip()) else _key(description[:MAX_READ])
+    if not merchant or not merchant[:MAX_READ].strip():
+        return _key(description[:MAX_READ])
+    if description and merchant[:6].casefold() in ("paypal", "klarna") and _REGISTERED.fullmatch(fold_text(merchant[:MAX_READ])):
+        return _key(f"{merchant[:MAX_READ]} {description[:MAX_READ]}")  # who collected it, and for whom
+    return _key(merchant[:MAX_READ])
 
 
 def merchant_keys(merchants: Iterable[str | None], descriptions: Iterable[str]) -> list[str]:
@@ -104,7 +114,9 @@ def _key(text: str) -> str:
     plain = fold_text(text)
     plain = _named(plain) or plain
     name = _without_noise(plain)
-    for lead in (_PAID_BY, _COLLECTORS, _PAID_BY):
+    if _REGISTERED.fullmatch(name):
+        return name.split()[0]
+    for lead in (_PAID_BY, _REGISTERED, _COLLECTORS, _PAID_BY):
         found = lead.match(name)
         if found and _WORD.search(name, found.end()):
             name = name[found.end() :]
@@ -119,6 +131,8 @@ def _key(text: str) -> str:
 def _named(text: str) -> str:
     """What a field of the text says is the counterparty's name: up to the next field, if that is not within an address; "" where none does."""
     if "/name/" in text and (found := _NAME_FIELD.search(text)):
+        return found[1]
+    if "ihr einkauf bei" in text and (found := _BOUGHT_AT.search(text)):
         return found[1]
     for label in _NAME_LABEL.finditer(text) if ":" in text else ():
         value, colon, _ = text[label.end() :].partition(":")

@@ -25,6 +25,8 @@ class Brand:
     """A slug of the taxonomy: detailed where all that bears the name agrees, else primary."""
     whole: bool
     """Whether nothing stands behind the name: what does may be a town, or make it another shop."""
+    words: int
+    """Of the key."""
 
 
 class _Known(NamedTuple):
@@ -40,11 +42,12 @@ def match_brand(merchant_key: str) -> Brand | None:
     words = merchant_key.split(" ")[:MAX_WORDS]
     for count in range(len(words), 0, -1):
         found = known.get(" ".join(words[:count]))
-        if found and (found.leads or count == len(words)):
-            return Brand(found.name, found.category, count == len(words))
+        # Two letters with more behind them are somebody's initials.
+        if found and (count == len(words) or (found.leads and any(len(word) > 1 for word in words[:count]))):
+            return Brand(found.name, found.category, count == len(words), count)
     # Names of the web are written in one word: sportsdirect.com.
     joined = _by_joined_key().get(words[0]) if len(words) == 1 else None
-    return Brand(joined.name, joined.category, True) if joined else None
+    return Brand(joined.name, joined.category, True, 1) if joined else None
 
 
 @lru_cache(maxsize=1)

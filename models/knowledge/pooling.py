@@ -153,6 +153,9 @@ def pool_primaries(
     """Probabilities [n, primaries] of `names`: from the network's, and from which primary category [n] a rule names (-1: none)."""
     rows = np.flatnonzero(named >= 0)
     masses = masses.copy()
+    comes_in, leaves = _directions(tuple(names))
+    # Rules name income of money that comes alone: what it was spent on, when it left, is no answer then.
+    masses[rows] *= ~np.outer(comes_in[named[rows]], leaves)
     masses[rows, named[rows]] = np.maximum(masses[rows, named[rows]], LEAST_MASS)
     power = np.where(named >= 0, weights.beside, weights.alone)
     scores = power[:, None] * np.log(np.maximum(masses, _LEAST))
@@ -226,6 +229,15 @@ def _families(
     places = {category: place for place, category in enumerate(categories)}
     families = np.array([index[primary] for primary in primaries])
     return families, np.array([places.get(name, -1) for name in names]), np.eye(len(names))[families], names
+
+
+@lru_cache(maxsize=64)
+def _directions(names: tuple[str, ...]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Which of these primary categories [names] are of money that comes in, and which of money that leaves, with all their details."""
+    kinds = taxonomy()
+    coming = {name for place, name in enumerate(kinds.primaries) if kinds.credit[kinds.parent == place].all()}
+    leaving = {name for place, name in enumerate(kinds.primaries) if kinds.debit[kinds.parent == place].all()}
+    return np.array([name in coming for name in names], np.bool_), np.array([name in leaving for name in names], np.bool_)
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""The rules beside the model, and in its place where there is none: words of seven languages, brands of the world. Needs no artefact."""
+"""The rules beside the model, and in its place where there is none: words of nine languages, brands of the world. Needs no artefact."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ THRESHOLD = 0.5
 KEYWORDS = DATA / "keywords.csv"
 _CACHED = 65_536
 _LEAST_AFFIX = 4
+_LEAST_JOINED = 6
 
 # How often such an answer is right, as counted on purchase cards whose labels are clear.
 _BRAND = 0.85
@@ -34,7 +35,20 @@ _RETURNED = 0.5
 
 _SELL_EVERYTHING = frozenset({"groceries_supermarket", "shopping_general", "shopping_marketplace"})
 """Who else stands in the text says more: Tesco's petrol is fuel."""
-_TOKEN = re.compile(r"[^\W_]+")
+_TOKEN = re.compile(r"(?<![^\W_])[^\W_]&[^\W_](?![^\W_])|[^\W_]+")
+_LETTERS = re.compile(r"(?<![^\W_])([^\W_]) ?[&+] ?([^\W_])(?![^\W_])")
+"""A name of two letters, as C&A: one word, since two letters that only stand side by side are initials, or of a company's form."""
+_PERSON = re.compile(
+    r"\b(?:mr|mrs|miss|ms|mme|mlle|herrn?|frau|dhr|mevr|mvr|sig|sigra|srta?)\.?"
+    r" (?:[^\W\d_](?:\. ?| )){1,3}[^\W\d_]{2,}(?:-[^\W\d_]+)?(?!\w)"
+)
+"""A title, initials and a surname, which may be a trade's or a shop's: Mr J Baker, Mrs A Boots."""
+_FEE_BEHIND = re.compile(r"(?<=\w) (?:incl?(?:uding|\.)? )?non[- ](?:sterling|stg|euro|eur)\b.*\bfee\b.*")
+"""What a purchase abroad cost beside, which is not what it was for."""
+_FORM_BEHIND = re.compile(r"(?<=\w{4})(?:couk|com|ltd|limited|gmbh|sarl|inc|plc|llc|bv|ab)$")
+"""Collectors print names in one word: JUSTEATCOUK, RYANAIRLTD."""
+_LENDERS = frozenset({"klarna", "clearpay", "afterpay", "affirm", "scalapay"})
+"""They collect for shops: whoever else stands in the text is the shop."""
 _WRITTEN_OUT = re.compile(r"(?<=[^aeo\s])([aou])e|\b([aou])e")
 """An umlaut as banks without one write it: GEBUEHR, BAECKEREI."""
 
@@ -74,6 +88,8 @@ class Vocabulary:
     begins: frozenset[str] = frozenset()
     ends: frozenset[str] = frozenset()
     """The first letters of `prefixes` and the last of `suffixes`, as many as the shortest must have: most words have none of these."""
+    joined: Mapping[str, str] = field(default_factory=dict)
+    """Phrases by what they are without blanks."""
 
     @classmethod
     def of(cls, phrases: Mapping[str, str], prefixes: Mapping[str, str], suffixes: Mapping[str, str]) -> Self:
@@ -83,10 +99,14 @@ class Vocabulary:
             counts[words[0]].add(len(words))
         leads = {word: sorted(found, reverse=True) for word, found in counts.items()}
         begins = frozenset(prefix[:_LEAST_AFFIX] for prefix in prefixes)
-        return cls(phrases, prefixes, suffixes, leads, begins, frozenset(suffix[-_LEAST_AFFIX:] for suffix in suffixes))
+        ends = frozenset(suffix[-_LEAST_AFFIX:] for suffix in suffixes)
+        joined = {
+            name: phrase for phrase in phrases if len(name := phrase.replace(" ", "")) >= (_LEAST_JOINED if " " in phrase else _LEAST_AFFIX)
+        }
+        return cls(phrases, prefixes, suffixes, leads, begins, ends, joined)
 
     def find(self, words: Sequence[str]) -> _Found | None:
-        """The longest phrase, the first of equal length, shops that sell everything last; else a word with a known beginning or end."""
+        """The longest phrase, the first of equal length, lenders and who sells everything last; else a known beginning or end of a word."""
         longest = 1
         known: list[_Found] = []
         for start, word in enumerate(words):
@@ -101,7 +121,7 @@ class Vocabulary:
                 known.append(_Found(category, _PHRASE if count > 1 else _WORD, phrase))
                 break
         if known:
-            return known[0] if len(known) == 1 else min(known, key=lambda found: found.category in _SELL_EVERYTHING)
+            return known[0] if len(known) == 1 else min(known, key=_says_little)
         for word in words:
             if word[:_LEAST_AFFIX] not in self.begins and word[-_LEAST_AFFIX:] not in self.ends:
                 continue
@@ -109,6 +129,15 @@ class Vocabulary:
                 if category := self.prefixes.get(word[:length]) or self.suffixes.get(word[-length:]):
                     return _Found(category, _AFFIX, word)
         return None
+
+    def find_joined(self, name: str) -> _Found | None:
+        """What one word is that is several, or that has a company's form at its end."""
+        phrase = self.joined.get(name)
+        return _Found(self.phrases[phrase], _WORD, phrase) if phrase else None
+
+
+def _says_little(found: _Found) -> tuple[bool, bool]:
+    return found.word in _LENDERS, found.category in _SELL_EVERYTHING
 
 
 def classify(description: str, merchant: str | None, amount: float) -> RuleAnswer:
@@ -137,13 +166,35 @@ def opine(descriptions: Sequence[str], merchants: Sequence[str | None], amounts:
 @lru_cache(maxsize=_CACHED)
 def _classify(description: str, merchant: str, comes_in: bool) -> RuleAnswer:
     key = merchant_key(merchant, description)
-    words = _TOKEN.findall(fold_text(f"{merchant} {description}").replace("'", ""))
+    text = fold_text(f"{merchant} {description}")
+    if " non" in text:
+        text = _FEE_BEHIND.sub("", text)
+    words, people = _words(text), 0
+    if any(len(word) == 1 for word in words):
+        text, people = _PERSON.subn(" ", text)
+        words = _words(text) if people else words
+    if len(key) == len("h m") and key[1] == " ":
+        words.append(f"{key[0]}&{key[2]}")  # nothing else stands there
     spending, income = vocabularies()
-    found = _find(income if comes_in else spending, words)
-    if comes_in and not found:
-        spent = _spent(key, _find(spending, words), look_for_brand=True)
-        return RuleAnswer("income_refund", _RETURNED, f"money back: {spent.reason}") if spent.reason else NO_ANSWER
-    return _spent(key, found, look_for_brand=not comes_in)
+    if comes_in and (found := _find(income, words)):
+        return _spent(key, found, look_for_brand=False)
+    found = _find(spending, words)
+    if people and not found:
+        return RuleAnswer("transfer_person", _PHRASE, "the text names a person")
+    if found and found.word in _LENDERS and not key.startswith(found.word):
+        found = None  # it has collected for whom the key names
+    spent = _spent(key, found, look_for_brand=True)
+    if not spent.reason and " " not in key:
+        name = _FORM_BEHIND.sub("", key)
+        spent = _spent(name, spending.find_joined(key) or spending.find_joined(name), look_for_brand=name != key)
+    if comes_in and spent.reason:
+        return RuleAnswer("income_refund", _RETURNED, f"money back: {spent.reason}")
+    return spent
+
+
+def _words(folded: str) -> list[str]:
+    plain = folded.replace("'", "")
+    return _TOKEN.findall(_LETTERS.sub(r"\1&\2", plain) if "&" in plain or "+" in plain else plain)
 
 
 def _find(vocabulary: Vocabulary, words: Sequence[str]) -> _Found | None:
@@ -159,12 +210,19 @@ def _find(vocabulary: Vocabulary, words: Sequence[str]) -> _Found | None:
 
 
 def _spent(key: str, found: _Found | None, *, look_for_brand: bool) -> RuleAnswer:
-    """A word that the merchant's name begins with goes before a brand, and a brand with nothing behind it before any other word."""
-    if look_for_brand and (found is None or not f"{key} ".startswith(f"{found.word} ")):
-        brand = match_brand(key)
-        if brand is not None and (found is None or brand.whole):
-            return RuleAnswer(brand.category, _BRAND if brand.whole else _BRAND_AND_MORE, f"{brand.name} is a known brand")
+    """A word that the merchant's name begins with goes before a brand of no more words, and a brand with nothing behind it before any
+    other word."""
+    leading = _leading(found.word, key) if found else 0
+    brand = match_brand(key) if look_for_brand and leading <= key.count(" ") else None
+    if brand is not None and (found is None or (brand.whole and brand.words > leading)):
+        return RuleAnswer(brand.category, _BRAND if brand.whole else _BRAND_AND_MORE, f"{brand.name} is a known brand")
     return RuleAnswer(found.category, found.confidence, f'the text says "{found.word}"') if found else NO_ANSWER
+
+
+def _leading(word: str, key: str) -> int:
+    """How many words of a key are what was recognised, company forms aside; 0 where it begins with something else."""
+    name = merchant_key(word)
+    return name.count(" ") + 1 if f"{key} ".startswith((f"{name} ", f"{name.replace(' ', '')} ")) else 0
 
 
 @lru_cache(maxsize=1)
@@ -185,4 +243,4 @@ def _keywords() -> Iterator[tuple[str, str, str, str]]:
         for row in csv.DictReader(file):
             for written in row["keywords"].split(";"):
                 kind = "prefixes" if written.endswith("*") else "suffixes" if written.startswith("*") else "phrases"
-                yield row["category"], row["sign"], kind, " ".join(_TOKEN.findall(fold_text(written.strip("*")).replace("'", "")))
+                yield row["category"], row["sign"], kind, " ".join(_words(fold_text(written.strip("*"))))

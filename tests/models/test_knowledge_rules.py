@@ -51,6 +51,32 @@ from models.knowledge.rules import NO_ANSWER, classify, classify_many, vocabular
         # A name that the vocabulary lacks and the brands have; with a word behind it that says more.
         ("WALLIS UK 12", -40, "shopping_clothing"),
         ("Westfield Court Hotel", -90, "travel_lodging"),
+        # Names of two letters are one word: with a sign between them, or alone.
+        ("H&M 0213 LEEDS", -20, "shopping_clothing"),
+        ("C & A Mode Koeln", -20, "shopping_clothing"),
+        ("H M 0213", -20, "shopping_clothing"),
+        ("1&1 Telecom GmbH", -30, "utilities_internet_tv"),
+        # A brand of more words than the word that the name begins with, and a word that is a company's name by its form.
+        ("M&S SIMPLY FOOD", -12, "groceries_supermarket"),
+        ("OTTO GMBH & CO KG", -112, "shopping_marketplace"),
+        # Who collects, or lends, says less than who was paid, and a fee beside a purchase says nothing of it.
+        ("PAYPAL EUROPE S.A.R.L. ET CIE S.C.A . SPOTIFY, IHR EINKAUF BEI SPOTIFY", -10, "entertainment_streaming"),
+        ("KLARNA*ASOS", -64, "shopping_clothing"),
+        ("CLEARPAY ASOS", -64, "shopping_clothing"),
+        ("KLARNA AB", -64, "financial_loan"),
+        ("RESTAURANT LA TABLE PARIS VISA XR 1.17 INC NON-STG FEE GBP 0.60", -30, "dining_restaurant"),
+        ("NON-STERLING TRANSACTION FEE", -1, "financial_bank_fee"),
+        # Names that were written in one word, with a company's form behind.
+        ("PAYPAL *UBERBV", -9, "transport_taxi"),
+        ("PAYPAL *JUSTEATCOUK", -9, "dining_delivery"),
+        ("PAYPAL *BOOKINGCOM", -90, "travel_lodging"),
+        # People by their titles and initials, whatever trade or shop they are called as.
+        ("STANDING ORDER MRS J BOOTS", -20, "transfer_person"),
+        ("PAYMENT FROM MR C. A. BAKER-SMITH", 20, "transfer_person"),
+        ("MR J BAKER RENT MAY", -700, "housing_rent"),
+        ("MR PRICE", -20, "shopping_clothing"),
+        ("WYPŁATA Z BANKOMATU", -200, "financial_cash"),
+        ("LÖNUTBETALNING ACME AB", 28000, "income_salary"),
     ],
 )
 def test_what_words_and_names_mean(description, amount, category):
@@ -72,7 +98,9 @@ def test_the_merchant_is_read_with_the_description():
     assert classify("ref 123", "Hausverwaltung Meier", -900).category == "housing_rent"
 
 
-@pytest.mark.parametrize("description", ["", "xyzzy 123", "\x00", "👍", "4711"])
+@pytest.mark.parametrize(
+    "description", ["PAYMENT TO H M JONES", "B M PATEL", "Kaufmann Holding S.C.A.", "UPRISINGCOM", "", "xyzzy 123", "\x00", "👍", "4711"]
+)
 def test_what_no_rule_knows_has_no_answer(description):
     assert classify(description, None, -1) == NO_ANSWER
 

@@ -16,6 +16,10 @@ from models.hypcd.merchant import MAX_KEY, merchant_key, merchant_keys
         ("tesco-stores (6810)", "tesco stores"),
         ("PAYPAL *EBAY 4029357733", "ebay"),
         ("paypal wilkoretail", "wilkoretail"),
+        ("PAYPAL EUROPE S.A.R.L. ET CIE S.C.A . SPOTIFY, IHR EINKAUF BEI SPOTIFY", "spotify"),
+        ("PayPal (Europe) S.à r.l. et Cie, S.C.A. 1046584523942/PP.1234.PP/. bahn.de", "bahn"),
+        ("PayPal Europe S.a.r.l. et Cie S.C.A 1046584523942", "paypal"),
+        ("Klarna Bank AB (publ) Zalando", "zalando"),
         ("SQ *JOE'S COFFEE", "joes coffee"),
         ("IZ *PIZZA VAN", "pizza van"),
         ("AMZN Mktp UK*2K4WX1AB", "amazon marketplace uk"),
@@ -70,6 +74,13 @@ def test_merchant_goes_before_description():
     assert merchant_key("  ", "CARD PAYMENT TO TESCO 123") == "tesco"
     assert merchant_key(None, "") == ""
     assert merchant_keys(["Aldi", None], ["", "LIDL 77"]) == ["aldi", "lidl"]
+
+
+def test_a_merchant_that_only_collected_leaves_the_name_to_the_description():
+    collector = "PayPal Europe S.a.r.l. et Cie S.C.A"
+    assert merchant_key(collector, "1046584523942/. Lieferando.de, Ihr Einkauf bei Lieferando.de") == "lieferando"
+    assert merchant_key("Klarna Bank AB (publ)", "Zalando 123") == "zalando"
+    assert merchant_key(collector, "1046584523942") == merchant_key(collector) == "paypal"
 
 
 @given(st.text())
