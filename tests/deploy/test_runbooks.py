@@ -80,6 +80,7 @@ def test_every_kubectl_command_of_the_documents_names_what_is_there(overlays: li
         ("kubectl -n scale exec postgress-0 -- psql", "no pod"),
         ("kubectl -n scale exec postgres-0 psql", "without --"),
         ("kubectl -n scale create job x --from=cronjob/backup-basis", "no CronJob backup-basis"),
+        ("kubectl -n scale wait --for=condition=complete job/backup-last", "no Job backup-last"),
         ("kubectl -n scale set env deploy/acounts DB_POOL_SIZE=1", "no Deployment acounts"),
         ("kubectl -n scale get deploy acounts", "no Deployment acounts"),
         ("kubectl apply -k deploy/k8s/overlays/p9", "no kustomization"),
