@@ -11,6 +11,7 @@ import pytest
 from services.ingestion.readers.csv import read_csv
 from services.ingestion.readers.statement import ReadOptions, RowError, UnreadableStatement
 
+BALANCED = "Date,Text,Amount,Balance"
 ReadAmounts = Callable[..., tuple[list[Decimal], list[RowError], str]]
 
 
@@ -58,6 +59,12 @@ def read(tmp_path: Path) -> ReadAmounts:
         ("Date,Text,Amount,Debit,Credit", ["a,-1.00,1.00,", "b,2.00,,2.00"], ["-1", "2"], "minus is money out"),
         ("Date,Text,Withdrawal", ["a,1.00", "b,2.00"], ["-1", "-2"], "a column each"),
         ("Date,Text,Deposit", ["a,1.00", "b,2.00"], ["1", "2"], "only money in has a column"),
+        (BALANCED, ["Edeka sagt Danke,-2.00,97.00", "PAYMENT THANKS,-8.00,99.00", "c,7.00,107.00"], ["-2", "-8", "7"], "running balance"),
+        (BALANCED, ["a,2.00,97.00", "Uw betaling,8.00,99.00", "c,-7.00,107.00"], ["-2", "-8", "7"], "running balance"),
+        (BALANCED, [f"{c},1.00,{15 - i}.00" for i, c in enumerate("abcdef")] + ["PAYMENT THANK YOU,-8.00,9.00"],
+         ["-1"] * 6 + ["8"], "card's view"),
+        ("Date,Text,Amount", ["a,-1.00", "b,-2.00", "PAYMENT THANK YOU,-8.00", "c,7.00"], ["-1", "-2", "-8", "7"], "minus is money out"),
+        ("Date,Text,Amount", ["a,-1.00", "PRELEVEMENT EDF MERCI,-8.00", "c,7.00"], ["-1", "-8", "7"], "minus is money out"),
         ("Date,Text,Inflow", ["a,-1.00", "b,-2.00", "c,3.00"], ["-1", "-2", "3"], "a minus there is money out"),
     ],
 )  # fmt: skip
@@ -66,6 +73,30 @@ def test_convention(read: ReadAmounts, header: str, rows: list[str], amounts: li
     assert not errors
     assert found == [Decimal(amount) for amount in amounts]
     assert word in told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "PRELEVEMENT STE COMMERCIALE TELECOM", "Stadtwerke Abschlag Ihre Zahlung", "Uw betaling Ziggo", "RECIBO SEGURO VISU PAGO",
+        "CAFE MUITO OBRIGADO", "Rueckzahlung erhalten",
+    ],
+)  # fmt: skip
+def test_thanks_inside_of_other_texts_turn_nothing_round(read: ReadAmounts, text: str) -> None:
+    """An account of which most rows are income: only the words themselves can tell it from a card."""
+    assert read("Date,Text,Amount", f"{text},-8.00", "a,1.00", "b,2.00")[0] == [Decimal(-8), Decimal(1), Decimal(2)]
+
+
+@pytest.mark.parametrize(
+    "text", ["IHRE ZAHLUNG - BESTEN DANK", "Uw betaling", "SU PAGO GRACIAS", "GRACIAS POR SU PAGO", "Thank you for your payment"]
+)
+def test_a_payment_that_a_card_thanks_for_came_in(read: ReadAmounts, text: str) -> None:
+    assert read("Date,Text,Amount", f"{text},-8.00", "a,1.00", "b,2.00")[0] == [Decimal(8), Decimal(-1), Decimal(-2)]
+
+
+def test_amounts_before_their_balance_are_not_inverted(read: ReadAmounts) -> None:
+    """The balance beside each row is the one before it: it would fit the opposite amounts, were the days in the other order."""
+    assert read(BALANCED, "a,-20.00,100.00", "b,30.00,70.00", "c,-5.00,75.00")[0] == [Decimal(-20), Decimal(30), Decimal(-5)]
 
 
 def test_an_unknown_direction_is_an_error_not_a_guess(read: ReadAmounts) -> None:

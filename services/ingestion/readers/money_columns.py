@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import permutations
+from itertools import permutations, product
 
 from services.ingestion.readers.amounts import AmountFormat, decide_marks, parse_amount
 from services.ingestion.readers.column_stats import ColumnStats
@@ -96,14 +96,16 @@ def signed_value(cell: str, form: AmountFormat) -> Decimal | None:
     return None if value is None else -value if affix.sign < 0 else value
 
 
-def follows_balance(amounts: Sequence[Decimal | None], balances: Sequence[Decimal | None], *, before: bool = False) -> bool:
+def follows_balance(
+    amounts: Sequence[Decimal | None], balances: Sequence[Decimal | None], *, before: bool = False, steps: Sequence[int] = (1, -1)
+) -> bool:
     """Whether each balance is the one before (or, newest first, the one after) plus the amount. Nine rows in ten must agree.
 
     Rows without an amount (None) are passed over, and nothing plus a number, or a number plus nothing, proves nothing. `before`: the
     balance may also be the one before the booking; with that a pair of columns fits as well the wrong way round, so it is only for
-    amounts that carry their own sign.
+    amounts that carry their own sign. `steps`: 1 for oldest first, -1 for newest first.
     """
-    for step, own in ((1, 1), (-1, 1), (1, -1), (-1, -1)) if before else ((1, 1), (-1, 1)):
+    for own, step in product((1, -1) if before else (1,), steps):
         checked = agreed = proved = 0
         for here in range(len(amounts)):
             there = here - step * own

@@ -12,14 +12,17 @@ from services.ingestion.readers.folding import fold
 from services.ingestion.readers.words import CARD_CREDIT, CARD_DEBIT, PURCHASE, direction_of
 
 MAX_WORDS = 200
-# What a card company writes on the payment of a bill; on a bank account nobody thanks for the customer's payment.
-THANKS = (
-    r"(?i)payment.{0,15}thank|thank.{0,15}payment|payment received|paiement (?:recu|reçu|merci)|merci.{0,20}paiement"
-    r"|pr.l.vement.{0,30}merci"
-    r"|zahlung erhalten|ihre zahlung|vielen dank.{0,20}zahlung|betaling ontvangen|uw betaling|pago recibido|su pago|pagamento recebido"
-    r"|obrigado"
-    r"|pagamento ricevuto|inbetalning tack|tack f.r.{0,15}betalning"
-)
+# What a card company writes on the payment of a bill. A shop that a bank account pays may thank as well: see _is_inverted.
+_THANKS = (
+    r"\b\w*payment\b.{0,15}\bthank", r"\bthank.{0,15}\bpayment\b", r"\bpayment received\b",
+    r"\bpaiement (?:recu|reçu|merci)\b", r"\bmerci\b.{0,20}\bpaiement\b", r"\bpr.l.vement\b.{0,30}\bmerci\b",
+    r"\bzahlung erhalten\b", r"\bvielen dank\b.{0,20}\bzahlung\b", r"\bbetaling ontvangen\b",
+    r"\bpago recibido\b", r"\bgracias por su pago\b", r"\bpagamento (?:recebido|ricevuto|obrigado)\b", r"\bobrigado pelo pagamento\b",
+    r"\binbetalning tack\b", r"\btack f.r\b.{0,15}\bbetalning",
+    # Too common inside of other texts: they must be all of it.
+    r"^\W*(?:ihre zahlung|uw betaling|su pago|obrigado)(?:\W+(?:(?:besten |vielen |herzlichen )?danke?|dank u|bedankt|gracias))?\W*$",
+)  # fmt: skip
+THANKS = f"(?i){'|'.join(_THANKS)}"
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,8 @@ def decide_pair(tally: SignTally, *, has_debit: bool) -> SignRule:
     return SignRule("columns", f"money out and money in have a column each; money out is printed {shown}", out=out, into=into)
 
 
-def decide_sign(tally: SignTally, *, has_direction: bool, is_card: bool) -> SignRule:
-    """The convention of a single amount column."""
+def decide_sign(tally: SignTally, *, has_direction: bool, is_card: bool, proved: str | None = None) -> SignRule:
+    """The convention of a single amount column. `proved`: "printed" or "inverted", where the running balance tells."""
     signs = Counter[int]()
     for (sign, _, _, _), count in tally.rows.items():
         signs[sign] += count
@@ -107,6 +110,10 @@ def decide_sign(tally: SignTally, *, has_direction: bool, is_card: bool) -> Sign
             return rule
     if signs[-1] == 0 and signs[1] and signs[0]:
         return SignRule("marked", "amounts without a sign are charges; those marked + or CR come in")
+    if proved == "inverted":
+        return SignRule("inverted", "money out is printed as positive and money in as negative, as the running balance shows")
+    if proved == "printed" and signs[-1] and not _is_owed(tally):
+        return SignRule("printed", "a minus is money out, as the running balance shows")
     if _is_inverted(tally, signs, is_card):
         return SignRule("inverted", "a card's view: charges are printed as positive, payments and refunds as negative")
     if not signs[-1] and (kinds := _card_kinds(tally)):
@@ -140,14 +147,30 @@ def _by_direction(tally: SignTally, signs: Counter[int]) -> SignRule | None:
     return None
 
 
+def _thanked(tally: SignTally) -> tuple[Counter[int], Counter[int]]:
+    """The signs of the rows whose text thanks for a payment, and of all others."""
+    thanked, others = Counter[int](), Counter[int]()
+    for (sign, _, _, thanks), count in tally.rows.items():
+        (thanked if thanks else others)[sign if sign else 1] += count
+    return thanked, others
+
+
+def _is_owed(tally: SignTally) -> bool:
+    """Whether the balance is that of a card, which charges make grow: nearly all rows are positive but the thanked payments."""
+    thanked, others = _thanked(tally)
+    return thanked[-1] > thanked[1] and others[1] > 4 * max(others[-1], 1)
+
+
 def _is_inverted(tally: SignTally, signs: Counter[int], is_card: bool) -> bool:
-    """Thanked payments that are negative, purchases that are positive, or a card's columns over mostly positive amounts."""
-    thanked, bought = Counter[int](), Counter[int]()
-    for (sign, _, kind, thanks), count in tally.rows.items():
-        thanked[sign if sign else 1] += count * thanks
-        bought[sign if sign else 1] += count * (fold(kind) in PURCHASE)
+    """Thanked payments that are negative among positive charges, purchases that are positive, or a card's columns over mostly positive
+    amounts. Thanks among rows that are mostly negative as well are those of a company that a bank account paid.
+    """
+    thanked, others = _thanked(tally)
     if thanked[-1] or thanked[1]:
-        return thanked[-1] > thanked[1]
+        return thanked[-1] > thanked[1] and (others[1] > others[-1] or not others.total())
+    bought = Counter[int]()
+    for (sign, _, kind, _), count in tally.rows.items():
+        bought[sign if sign else 1] += count * (fold(kind) in PURCHASE)
     if bought[-1] or bought[1]:
         return bought[1] > bought[-1] and (signs[-1] > 0 or not _card_kinds(tally))
     return is_card and signs[0] + signs[1] > 4 * signs[-1] and signs[0] + signs[1] > 0

@@ -6,21 +6,20 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import pairwise
 
 import polars as pl
 
 from services.ingestion.readers.amounts import AmountFormat, decide_marks, shapes_of
+from services.ingestion.readers.balance_proof import fee_is_extra, pending_counted, printed_or_inverted, refuse_hidden_signs
 from services.ingestion.readers.columns import Columns, languages_of, name_rank
 from services.ingestion.readers.currencies import SHARED_SIGNS, SHARERS, code_of
 from services.ingestion.readers.date_order import DateColumn, DecidedDate, Hints, UndecidedDate, dates_in, decide_format
 from services.ingestion.readers.dates import DateFormat, looks_like_date
 from services.ingestion.readers.folding import fold
 from services.ingestion.readers.layout import Table, currency_in, wrong_date_format
-from services.ingestion.readers.money_columns import follows_balance, provisional_format, signed_value
 from services.ingestion.readers.signs import SignRule, SignTally, decide_pair, decide_sign
 from services.ingestion.readers.statement import ReadOptions, RowError, UnreadableStatement
-from services.ingestion.readers.words import BALANCE_ENTRIES, state_of
+from services.ingestion.readers.words import BALANCE_ENTRIES
 
 MAX_SHAPES = 20_000
 _BALANCE_WORD = r"(?i)sald|s a l d|solde|balance|forward|kontostand|zůstatek|egyenleg|likut|atlikum|остаток|turnover|käive|apgroz|apyvart"
@@ -98,16 +97,19 @@ class Survey:
         decided = self._given(given_format, options) if given_format else self._date_format(options)
         form = decide_marks(self.money, self.elsewhere, currency or _currency_of_rows(table))
         if columns.amount is not None:
-            is_card = columns.balance is None and table.header is not None and any(name_rank(n, "card") is not None for n in table.header)
-            sign = decide_sign(self.signs, has_direction=columns.direction is not None, is_card=is_card)
+            of_card = table.header is not None and any(name_rank(n, "card") is not None for n in table.header)
+            # The balance of a card may be what is owed, which grows with every charge: it proves nothing.
+            proved = None if of_card else printed_or_inverted(table, decided.format)
+            is_card = columns.balance is None and of_card
+            sign = decide_sign(self.signs, has_direction=columns.direction is not None, is_card=is_card, proved=proved)
         else:
             sign = decide_pair(self.signs, has_debit=columns.debit is not None)
         if sign.kind == "printed" and "no amount is negative" in sign.text:
-            _refuse_hidden_signs(table)
+            refuse_hidden_signs(table)
             notes.append("no amount is negative and nothing says which way the money went: all rows are read as money in")
         return Reading(
             table, decided.format, decided.evidence, form, sign, currency, currency_given=bool(options.currency), stands_for=stands_for,
-            pending_counted=_pending_counted(table), subtract_fee=_fee_is_extra(table), continued=self.continued, closed=self.closed,
+            pending_counted=pending_counted(table), subtract_fee=fee_is_extra(table), continued=self.continued, closed=self.closed,
             notes=notes,
         )  # fmt: skip
 
@@ -229,7 +231,7 @@ def _currency(table: Table, options: ReadOptions) -> str | None:
 def _currency_of_rows(table: Table) -> str | None:
     """The one currency that the first rows name in a column of their own."""
     at = table.columns.currency
-    codes = {code_of(cell) for cell in _sample(table, at) if cell} if at is not None else set()
+    codes = {code_of(cell) for cell in table.stats[at].cells if cell} if at is not None else set()
     return codes.pop() if len(codes) == 1 else None
 
 
@@ -248,57 +250,3 @@ def _shared_signs(money: Iterable[str], currency: str | None, notes: list[str]) 
 
 def _signs_in(shape: str) -> list[str]:
     return [part.strip("()+-").casefold() for part in shape.replace("9", " ").replace("Z", " ").split()]
-
-
-def _sample(table: Table, at: int) -> tuple[str, ...]:
-    return table.stats[at].cells
-
-
-def _pending_counted(table: Table) -> bool:
-    """Whether rows marked pending already moved the running balance (as PayPal's do)."""
-    columns = table.columns
-    if columns.status is None or columns.balance is None or columns.amount is None:
-        return False
-    states = [state_of(cell) for cell in _sample(table, columns.status)]
-    if "pending" not in states:
-        return False
-    form = provisional_format([*_sample(table, columns.amount), *_sample(table, columns.balance)])
-    amounts = [signed_value(cell, form) for cell in _sample(table, columns.amount)]
-    balances = [signed_value(cell, form) for cell in _sample(table, columns.balance)]
-    only_pending = [amount if state == "pending" else None for amount, state in zip(amounts, states, strict=True)]
-    return follows_balance(only_pending, balances)
-
-
-def _refuse_hidden_signs(table: Table) -> None:
-    """Amounts without signs beside a balance that goes down as well as up: to read all as money in would be wrong."""
-    columns = table.columns
-    if columns.balance is None or columns.amount is None:
-        return
-    form = provisional_format([*_sample(table, columns.amount), *_sample(table, columns.balance)])
-    amounts = [signed_value(cell, form) for cell in _sample(table, columns.amount)]
-    balances = [signed_value(cell, form) for cell in _sample(table, columns.balance)]
-    moves = [after - before for before, after in pairwise(b for b in balances if b is not None)]
-    down, up = (any(move < 0 for move in moves), any(move > 0 for move in moves))
-    sizes = {amount for amount in amounts if amount}
-    if len(moves) > 1 and down and up and not follows_balance(amounts, balances) and all(abs(move) in sizes for move in moves):
-        line = table.first_line
-        reason = f"the amounts in {table.names[columns.amount]!r} have no sign, but the balance goes up and down"
-        raise UnreadableStatement(
-            f"line {line}: {reason}; export with signed amounts, or send `columns` with debit and credit, or with direction",
-            [RowError(line, "amount", reason)],
-            {"columns": table.names},
-        )
-
-
-def _fee_is_extra(table: Table) -> bool:
-    """Whether the running balance falls by the amount and the fee (as Revolut's does)."""
-    columns = table.columns
-    if columns.fee is None or columns.balance is None or columns.amount is None or columns.fee == columns.amount:
-        return False
-    form = provisional_format([*_sample(table, columns.amount), *_sample(table, columns.balance)])
-    amounts, fees, balances = (
-        [signed_value(cell, form) for cell in _sample(table, at)] for at in (columns.amount, columns.fee, columns.balance)
-    )
-    charged = [amount - fee if amount is not None and fee else None for amount, fee in zip(amounts, fees, strict=True)]
-    plain = [amount if fee else None for amount, fee in zip(amounts, fees, strict=True)]
-    return any(charged) and follows_balance(charged, balances) and not follows_balance(plain, balances)

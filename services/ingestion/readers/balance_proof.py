@@ -1,0 +1,90 @@
+"""What the running balance proves about the amounts beside it, over the first rows of a table."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from itertools import pairwise
+
+from services.ingestion.readers.dates import DateFormat
+from services.ingestion.readers.layout import Table
+from services.ingestion.readers.money_columns import follows_balance, provisional_format, signed_value
+from services.ingestion.readers.statement import RowError, UnreadableStatement
+from services.ingestion.readers.words import state_of
+
+
+def _cells(table: Table, at: int) -> tuple[str, ...]:
+    return table.stats[at].cells
+
+
+def _values(table: Table, *columns: int) -> list[list[Decimal | None]]:
+    """The columns' sampled cells as printed, in one number format."""
+    form = provisional_format([cell for at in columns for cell in _cells(table, at)])
+    return [[signed_value(cell, form) for cell in _cells(table, at)] for at in columns]
+
+
+def printed_or_inverted(table: Table, date_format: DateFormat) -> str | None:
+    """ "printed" where the amounts as they stand lead from balance to balance, "inverted" where only their opposites do; else None.
+
+    Amounts beside the balance before each booking, read in the wrong order, look inverted: without the order of the days that proves
+    nothing.
+    """
+    columns = table.columns
+    if columns.balance is None or columns.amount is None:
+        return None
+    amounts, balances = _values(table, columns.amount, columns.balance)
+    if follows_balance(amounts, balances):
+        return "printed"
+    step = _order(table, date_format)
+    opposite = [None if amount is None else -amount for amount in amounts]
+    return "inverted" if step and follows_balance(opposite, balances, steps=(step,)) else None
+
+
+def _order(table: Table, date_format: DateFormat) -> int:
+    """1 where the first rows go forward in time, -1 where they go back, 0 where they do not say."""
+    days = [
+        day for cell in _cells(table, table.columns.date) if cell and (day := date_format.parse(cell.split()[0]) or date_format.parse(cell))
+    ]
+    return (days[0] < days[-1]) - (days[0] > days[-1]) if days else 0
+
+
+def pending_counted(table: Table) -> bool:
+    """Whether rows marked pending already moved the running balance (as PayPal's do)."""
+    columns = table.columns
+    if columns.status is None or columns.balance is None or columns.amount is None:
+        return False
+    states = [state_of(cell) for cell in _cells(table, columns.status)]
+    if "pending" not in states:
+        return False
+    amounts, balances = _values(table, columns.amount, columns.balance)
+    only_pending = [amount if state == "pending" else None for amount, state in zip(amounts, states, strict=True)]
+    return follows_balance(only_pending, balances)
+
+
+def refuse_hidden_signs(table: Table) -> None:
+    """Amounts without signs beside a balance that goes down as well as up: to read all as money in would be wrong."""
+    columns = table.columns
+    if columns.balance is None or columns.amount is None:
+        return
+    amounts, balances = _values(table, columns.amount, columns.balance)
+    moves = [after - before for before, after in pairwise(b for b in balances if b is not None)]
+    down, up = (any(move < 0 for move in moves), any(move > 0 for move in moves))
+    sizes = {amount for amount in amounts if amount}
+    if len(moves) > 1 and down and up and not follows_balance(amounts, balances) and all(abs(move) in sizes for move in moves):
+        line = table.first_line
+        reason = f"the amounts in {table.names[columns.amount]!r} have no sign, but the balance goes up and down"
+        raise UnreadableStatement(
+            f"line {line}: {reason}; export with signed amounts, or send `columns` with debit and credit, or with direction",
+            [RowError(line, "amount", reason)],
+            {"columns": table.names},
+        )
+
+
+def fee_is_extra(table: Table) -> bool:
+    """Whether the running balance falls by the amount and the fee (as Revolut's does)."""
+    columns = table.columns
+    if columns.fee is None or columns.balance is None or columns.amount is None or columns.fee == columns.amount:
+        return False
+    amounts, fees, balances = _values(table, columns.amount, columns.fee, columns.balance)
+    charged = [amount - fee if amount is not None and fee else None for amount, fee in zip(amounts, fees, strict=True)]
+    plain = [amount if fee else None for amount, fee in zip(amounts, fees, strict=True)]
+    return any(charged) and follows_balance(charged, balances) and not follows_balance(plain, balances)
