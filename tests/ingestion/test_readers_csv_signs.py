@@ -10,6 +10,7 @@ import pytest
 
 from services.ingestion.readers.csv import read_csv
 from services.ingestion.readers.statement import ReadOptions, RowError, UnreadableStatement
+from tests.ingestion.reading import read_bytes
 
 BALANCED = "Date,Text,Amount,Balance"
 ReadAmounts = Callable[..., tuple[list[Decimal], list[RowError], str]]
@@ -97,6 +98,26 @@ def test_a_payment_that_a_card_thanks_for_came_in(read: ReadAmounts, text: str) 
 def test_amounts_before_their_balance_are_not_inverted(read: ReadAmounts) -> None:
     """The balance beside each row is the one before it: it would fit the opposite amounts, were the days in the other order."""
     assert read(BALANCED, "a,-20.00,100.00", "b,30.00,70.00", "c,-5.00,75.00")[0] == [Decimal(-20), Decimal(30), Decimal(-5)]
+
+
+@pytest.mark.parametrize(
+    ("name", "out", "into", "field"),
+    [
+        ("Type of Transaction", "Debit", "Credit", "payment_method"), ("Booking type", "DEBIT", "CREDIT", "payment_method"),
+        ("Nature", "Débit", "Crédit", "payment_method"), ("Tipo de operación", "Cargo", "Abono", "payment_method"),
+        ("Umsatztyp", "Ausgang", "Eingang", "payment_method"), ("Rodzaj transakcji", "Obciążenie", "Uznanie", "payment_method"),
+        ("Transaktionstyp", "Uttag", "Insättning", "payment_method"), ("Category", "Expense", "Income", "category"),
+    ],
+)  # fmt: skip
+def test_a_column_of_kinds_may_say_the_direction(tmp_path: Path, name: str, out: str, into: str, field: str) -> None:
+    text = f"Date,Text,{name},Amount\n2024-01-29,shop,{out},12.50\n2024-01-15,ACME,{into},1500.00\n"
+    found = read_bytes(read_csv, text.encode(), tmp_path)
+    assert [(row["amount"], row[field]) for row in found.rows] == [(Decimal("-12.5"), out), (Decimal(1500), into)]
+
+
+def test_one_way_only_is_told_by_the_kind_but_not_by_the_state(read: ReadAmounts) -> None:
+    assert read("Date,Text,Amount,Booking type", "a,1.00,Debit", "b,2.00,Debit")[0] == [Decimal(-1), Decimal(-2)]
+    assert "direction" not in read("Date,Text,Amount,Status", "a,1.00,C", "b,2.00,C")[2]
 
 
 def test_an_unknown_direction_is_an_error_not_a_guess(read: ReadAmounts) -> None:

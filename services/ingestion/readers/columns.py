@@ -159,11 +159,11 @@ def assign(names: Sequence[HeaderName] | None, stats: Sequence[ColumnStats], giv
         if field not in given_fields:
             columns = with_field(columns, field, getattr(choice, field)())
     columns = _with_money(columns, choice, given_fields)
-    choice.used |= set(_positions(columns))
+    choice.used |= set(_positions(columns)) - choice.shared
     for field in ("currency", "merchant", "description", "account", "source_id", "category", "payment_method"):
         if field not in given_fields:
             columns = with_field(columns, field, choice.currency(columns) if field == "currency" else getattr(choice, field)())
-            choice.used |= set(_positions(columns))
+            choice.used |= set(_positions(columns)) - choice.shared
     if not columns.description and columns.merchant is None:
         columns = replace(columns, description=choice.longest_text())
     return replace(columns, fee=choice.fee())
@@ -214,11 +214,22 @@ def _empty_or_amount(stats: ColumnStats) -> bool:
     return stats.filled == 0 or stats.is_amount()
 
 
+# Columns with other names whose cells all say in or out. A state C or R in every row is cleared or reconciled, and no direction.
+_DIRECTION_TOO = (
+    ("payment_method", ColumnStats.is_sure_direction),
+    ("category", ColumnStats.is_sure_direction),
+    ("status", ColumnStats.is_sure_direction),
+    ("payment_method", ColumnStats.is_all_direction),
+    ("category", ColumnStats.is_all_direction),
+)
+
+
 class _Choice:
     """The best column for each field among those not yet used."""
 
     def __init__(self, names: Sequence[HeaderName] | None, stats: Sequence[ColumnStats], used: set[int]) -> None:
         self.names, self.stats, self.used = names, stats, used
+        self.shared: set[int] = set()  # serves as the direction and as what its name says
 
     def best(self, field: str, fits: Callable[[ColumnStats], bool]) -> int | None:
         """The column that the header names best and whose cells fit; the first of equals."""
@@ -273,6 +284,10 @@ class _Choice:
         found = self.best("direction", ColumnStats.is_direction)
         if found is not None:
             return found
+        for field, certain in _DIRECTION_TOO:
+            if (found := self.best(field, certain)) is not None:
+                self.shared.add(found)
+                return found
         for certain in (ColumnStats.is_sure_direction, ColumnStats.is_all_direction):
             free = [at for at, s in enumerate(self.stats) if self._is_nameless(at) and certain(s)]
             if free:
