@@ -75,3 +75,18 @@ def test_a_name_that_means_other_things_too_needs_more_than_a_number_among_words
     found = read("Date,Payment,Booked\n" + rows, tmp_path)
     assert amounts(found)[0] == (2, "-13.50")
     assert found.errors == []
+
+
+@pytest.mark.parametrize("nothing", ["-", "\N{EN DASH}", "--", "N/A", "n/a"])
+def test_what_stands_for_nothing_in_a_pair_is_blank(tmp_path: Path, nothing: str) -> None:
+    rows = f"2025-01-14,a,$12.50,{nothing},{nothing}\n2025-01-13,b,{nothing},$20.00,$70.00\n2025-01-12,c,{nothing},{nothing},$50.00\n"
+    found = read("Date,Text,Debit,Credit,Balance\n" + rows, tmp_path)
+    assert amounts(found) == [(2, "-12.50"), (3, "20.00")]
+    assert [(error.line, error.reason) for error in found.errors] == [(4, "is empty")]
+    assert found.detected["columns"]["balance"] == "Balance"
+
+
+def test_a_dash_for_no_fee_is_no_error(tmp_path: Path) -> None:
+    rows = "2025-01-14,a,-10.00,0.50,69.50\n2025-01-13,b,-20.00,-,80.00\n2025-01-12,c,5.00,-,100.00\n"
+    found = read("Date,Text,Amount,Fee,Balance\n" + rows, tmp_path)
+    assert amounts(found) == [(2, "-10.50"), (3, "-20.00"), (4, "5.00")]

@@ -24,6 +24,7 @@ _MINUS = "\u2212\u2013\u2014\ufe63\uff0d\u2010\u2011-"  # the plain one last, so
 _FLAGS = {"cr": 1, "cr.": 1, "dr": -1, "dr.": -1, "c": 1, "d": -1, "h": 1, "s": -1, "db": -1, "dt": -1, "ct": 1, "crdt": 1, "dbit": -1}
 _NO_CENTS = re.compile(rf"^\s*[.,:]\s*[{_MINUS}]{{1,2}}")
 _BIDI = re.compile(f"[{BIDI}]")
+NOTHING = rf"(?i)^(?:[{_MINUS}][{SPACES}{_MINUS}]*|n\.?/?a\.?)$"  # what stands where there is no amount
 
 
 @dataclass(frozen=True)
@@ -209,11 +210,14 @@ class ParsedColumn:
 _NUMBER = rf"\d(?:[\d.,'’`{SPACES}]*\d)?"
 
 
-def parse_column(cells: pl.Series, form: AmountFormat) -> ParsedColumn:
+def parse_column(cells: pl.Series, form: AmountFormat, *, may_lack: bool = False) -> ParsedColumn:
     """Read a column of trimmed cells. Numbers go the columnar way, what stands around them is read once for each kind.
 
-    Only cells that are odd in themselves are read one by one.
+    Only cells that are odd in themselves are read one by one. `may_lack`: rows without an amount here are usual, and a dash or N/A
+    says so, as in the other half of a pair.
     """
+    if may_lack:
+        cells = cells.str.replace(NOTHING, "")
     mark, group = re.escape(form.decimal), "." if form.decimal == "," else ","
     grouped = rf"\d{{1,3}}(?:[{re.escape(group)}'’`{SPACES}]\d{{3}}){{1,4}}"
     plain = rf"^(?:\d{{1,14}}|{grouped})(?:{mark}\d{{1,4}})?$"

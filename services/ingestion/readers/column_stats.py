@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from services.ingestion.readers.amounts import looks_like_amount, split_cell
+from services.ingestion.readers.amounts import NOTHING, looks_like_amount, split_cell
 from services.ingestion.readers.currencies import code_of
 from services.ingestion.readers.dates import BARE_DIGITS, DateFormat, looks_like_date, shape_of
 from services.ingestion.readers.words import direction_of, state_of
 
 _IBAN = re.compile(r"^[A-Z]{2}\d{2}[A-Z0-9]{10,30}$")
+_NOTHING = re.compile(NOTHING)
 _LETTERS = re.compile(r"[^\W\d_]")
 
 
@@ -35,6 +36,7 @@ class ColumnStats:
     credits: int
     states: int
     texts: int
+    nothings: int  # dashes and the like in the place of an amount
     distinct: int
     length: float
 
@@ -46,8 +48,9 @@ class ColumnStats:
         return self.dates > 0 and self.dates >= 0.7 * self.filled
 
     def is_amount(self) -> bool:
-        """Numbers, neither dates nor codes."""
-        return self.amounts > 0 and self.amounts >= 0.6 * self.filled and not (self.is_date() and not self.decimals) and not self.is_code()
+        """Numbers, neither dates nor codes; dashes between them stand for none."""
+        figures = self.filled - self.nothings
+        return self.amounts > 0 and self.amounts >= 0.6 * figures and not (self.is_date() and not self.decimals) and not self.is_code()
 
     def is_code(self) -> bool:
         """Account numbers, sort codes, ids: whole numbers with leading zeros, or long ones."""
@@ -131,6 +134,7 @@ def measure(cells: Sequence[str], date_format: DateFormat | None = None) -> Colu
         credits=directions.count(1),
         states=sum(bool(state_of(cell)) for cell in filled),
         texts=sum(_is_text(cell) and cell not in others for cell in filled),
+        nothings=sum(_NOTHING.match(cell) is not None for cell in filled),
         distinct=len(set(filled)),
         length=sum(map(len, filled)) / len(filled) if filled else 0.0,
     )

@@ -211,7 +211,7 @@ def _with_money(columns: Columns, choice: _Choice, given: frozenset[str]) -> Col
 
 
 def _empty_or_amount(stats: ColumnStats) -> bool:
-    return stats.filled == 0 or stats.is_amount()
+    return stats.filled == stats.nothings or stats.is_amount()
 
 
 # Columns with other names whose cells all say in or out. A state C or R in every row is cleared or reconciled, and no direction.

@@ -157,7 +157,7 @@ def _amounts(frame: pl.DataFrame, reading: Reading) -> ParsedColumn:
         factor = printed if rule.kind == "printed" else -printed
     value = _times(column.value, factor)
     if reading.subtract_fee and columns.fee is not None:
-        fees = parse_column(cells_of(frame, columns.fee), reading.amount_format)
+        fees = parse_column(cells_of(frame, columns.fee), reading.amount_format, may_lack=True)
         value = value - _times(fees.value, pl.select(pl.when(fees.sign < 0).then(-1).otherwise(1)).to_series()).fill_null(0)
     return ParsedColumn(value.cast(pl.Decimal(19, 4)), sign, column.currency, reason)
 
@@ -189,7 +189,7 @@ def _one_side(frame: pl.DataFrame, reading: Reading, at: int | None, unmarked: i
     if at is None:
         nothing = pl.Series([None] * len(frame), dtype=pl.String)
         return ParsedColumn(nothing.cast(pl.Decimal(19, 4)), nothing.cast(pl.Int8), nothing, nothing)
-    column = parse_column(cells_of(frame, at), reading.amount_format)
+    column = parse_column(cells_of(frame, at), reading.amount_format, may_lack=True)
     factor = pl.select(pl.when(column.sign < 0).then(-unmarked).otherwise(unmarked)).to_series()
     return ParsedColumn(_times(column.value, factor), column.sign, column.currency, column.reason)
 
