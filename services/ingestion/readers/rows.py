@@ -13,7 +13,7 @@ from services.ingestion.readers.currencies import code_of
 from services.ingestion.readers.folding import fold
 from services.ingestion.readers.layout import Table
 from services.ingestion.readers.statement import BATCH_SCHEMA, Batch, RowError
-from services.ingestion.readers.survey import Reading, cells_of, day_part, is_balance_entry, is_continuation
+from services.ingestion.readers.survey import Reading, balance_entries, cells_of, day_part, is_continuation
 from services.ingestion.readers.words import BALANCE_ENTRIES, PERIOD_ENTRIES, direction_of, is_balance_line, state_of
 
 MAX_ROWS = 8192
@@ -93,7 +93,7 @@ def _read_part(frame: pl.DataFrame, reading: Reading, skipped: Skipped) -> Batch
     amounts = _amounts(frame, reading)
     state = _states(frame, reading)
     currency, currency_reason = _currencies(frame, reading, amounts.currency)
-    entry = _balance_entries(frame, reading)
+    entry = balance_entries(frame, columns, BALANCE_ENTRIES | PERIOD_ENTRIES if reading.closed else BALANCE_ENTRIES)
     good = (
         dates.is_not_null() & amounts.value.is_not_null() & amounts.reason.is_null() & frame["extra"].is_null()
         & (state == "posted") & currency_reason.is_null() & ~entry
@@ -109,15 +109,6 @@ def _read_part(frame: pl.DataFrame, reading: Reading, skipped: Skipped) -> Batch
             if error:
                 errors.append(error)
     return Batch(_ledger_rows(frame, reading, dates, amounts.value, currency, good), errors)
-
-
-def _balance_entries(frame: pl.DataFrame, reading: Reading) -> pl.Series:
-    """Dated rows whose text says that the amount is only a balance."""
-    columns = reading.table.columns
-    if not columns.description:
-        return pl.Series([False] * len(frame), dtype=pl.Boolean)
-    texts = cells_of(frame, columns.description[0])
-    return is_balance_entry(texts, BALANCE_ENTRIES | PERIOD_ENTRIES if reading.closed else BALANCE_ENTRIES)
 
 
 def _mapped(cells: pl.Series, read: Any, dtype: pl.DataType) -> pl.Series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,11 +16,10 @@ from services.ingestion.readers.columns import Columns, languages_of, name_rank
 from services.ingestion.readers.currencies import SHARED_SIGNS, SHARERS, code_of
 from services.ingestion.readers.date_order import DateColumn, DecidedDate, Hints, UndecidedDate, dates_in, decide_format
 from services.ingestion.readers.dates import DateFormat, looks_like_date
-from services.ingestion.readers.folding import fold
 from services.ingestion.readers.layout import Table, currency_in, wrong_date_format
 from services.ingestion.readers.signs import SignRule, SignTally, decide_pair, decide_sign
 from services.ingestion.readers.statement import ReadOptions, RowError, UnreadableStatement
-from services.ingestion.readers.words import BALANCE_ENTRIES
+from services.ingestion.readers.words import BALANCE_ENTRIES, names_balance
 
 MAX_SHAPES = 20_000
 _BALANCE_WORD = r"(?i)sald|s a l d|solde|balance|forward|kontostand|zůstatek|egyenleg|likut|atlikum|остаток|turnover|käive|apgroz|apyvart"
@@ -85,8 +85,8 @@ class Survey:
             )
         if not self.continued:
             self.continued = bool(is_continuation(frame, columns).any())
-        if not self.closed and columns.description:
-            self.closed = bool((is_balance_entry(cells_of(frame, columns.description[0]), BALANCE_ENTRIES) & (days != "")).any())
+        if not self.closed:
+            self.closed = bool((balance_entries(frame, columns, BALANCE_ENTRIES) & (days != "")).any())
 
     def decide(self, options: ReadOptions, given_format: DateFormat | None) -> Reading:
         """Draw the conclusions. Raises UnreadableStatement when the date order stays open."""
@@ -191,10 +191,28 @@ def _count(total: Counter[str], cells: pl.Series) -> None:
             total[shape] += count
 
 
-def is_balance_entry(texts: pl.Series, known: frozenset[str]) -> pl.Series:
-    """Rows whose text is exactly one of the `known` words for a balance."""
+def balance_entries(frame: pl.DataFrame, columns: Columns, known: frozenset[str]) -> pl.Series:
+    """Rows that only repeat a balance: their text is one of the `known` words, perhaps with a date.
+
+    Where description and merchant are both blank, the word may stand in any other column.
+    """
+    texts = [*columns.description, *([columns.merchant] if columns.merchant is not None else [])]
+    found = pl.Series([False] * len(frame), dtype=pl.Boolean)
+    if not texts:
+        return found
+    found = _are_balances(cells_of(frame, texts[0]), known)
+    blank = frame.select(pl.all_horizontal(pl.col(f"c{at}").str.strip_chars() == "" for at in texts)).to_series()
+    if not blank.any():
+        return found
+    others = {int(name[1:]) for name in frame.columns if re.fullmatch(r"c\d+", name)} - {columns.date, *texts, *columns.money()}
+    for at in sorted(others):
+        found = found | (blank & _are_balances(cells_of(frame, at), known))
+    return found
+
+
+def _are_balances(texts: pl.Series, known: frozenset[str]) -> pl.Series:
     likely = texts.filter(texts.str.contains(_BALANCE_WORD) & (texts.str.len_chars() < 40)).unique()
-    return texts.is_in([text for text in likely if fold(text) in known])
+    return texts.is_in([text for text in likely if names_balance(text, known)])
 
 
 def is_continuation(frame: pl.DataFrame, columns: Columns) -> pl.Series:

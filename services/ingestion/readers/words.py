@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.ingestion.readers.folding import fold
+from services.ingestion.readers.month_names import MONTHS
 
 
 def _words(text: str) -> frozenset[str]:
@@ -95,6 +96,34 @@ def is_balance_line(text: str) -> bool:
     """Whether a text starts with a word for a total or a balance, as a whole word."""
     words = fold(text).split()[:_MOST_WORDS]
     return any(" ".join(words[:count]) in BALANCE_LINES for count in range(1, len(words) + 1))
+
+
+# Words between the name of a balance and its date.
+_BEFORE_DATE = frozenset("per am vom zum on as at of the den du au le al del de dd til pr na za z dnia k ke".split())
+
+
+def names_balance(text: str, known: frozenset[str]) -> bool:
+    """Whether a text is one of the `known` words for a balance, with nothing but its date behind it.
+
+    A mere number does not do: it may be a shop's, or what somebody loaded onto a phone.
+    """
+    folded = fold(text)
+    if folded in known:
+        return True
+    words = folded.split()
+    name = list(words)
+    while name and (name[-1].isdecimal() or name[-1] in MONTHS or name[-1] in _BEFORE_DATE):
+        name.pop()
+    return " ".join(name) in known and _is_date(words[len(name) :])
+
+
+def _is_date(words: list[str]) -> bool:
+    """A day, month and year, or a number and a month's name or a year."""
+    numbers = [word for word in words if word.isdecimal()]
+    if len(numbers) == 3 and all(len(number) < 3 for number in numbers):
+        return True
+    years = [number for number in numbers if len(number) == 4 and number[:2] in ("19", "20")]
+    return bool(numbers) and (any(word in MONTHS for word in words) or (len(years) == 1 and len(words) > 1))
 
 
 def direction_of(text: str) -> int:
