@@ -52,6 +52,10 @@ class ColumnStats:
         figures = self.filled - self.nothings
         return self.amounts > 0 and self.amounts >= 0.6 * figures and not (self.is_date() and not self.decimals) and not self.is_code()
 
+    def nonzero(self) -> int:
+        """How many of the amounts are not nothing."""
+        return sum(re.search("[1-9]", cell) is not None for cell in self.cells)
+
     def is_code(self) -> bool:
         """Account numbers, sort codes, ids: whole numbers with leading zeros, or long ones."""
         whole = [cell for cell in self.cells if cell.isdecimal()]

@@ -23,7 +23,8 @@ _WHOLE_NAMES = frozenset({"direction", "status", "source_id", "price", "quantity
 _SAYS_LITTLE = frozenset(
     "name item text type value total time transaction payment payments charge charges info title money class group note price".split()
 )
-_ALL_NAMES = frozenset(name for table in NAMES.values() for name in table)
+_SIDES = ("own_currency", "purchase_currency", "purchase_amount")  # tell the names of a field apart, and are none themselves
+_ALL_NAMES = frozenset(name for field, table in NAMES.items() if field not in _SIDES for name in table)
 _PART = 10  # added to the rank when a name is only part of the header
 _BRACKETS = str.maketrans("（）［］", "()[]")
 _ANY_CASE = frozenset("EUR USD GBP CHF SEK NOK DKK PLN CZK HUF AUD CAD NZD INR JPY SGD HKD BRL ZAR RON".split())
@@ -95,8 +96,8 @@ def _header_name(raw: str) -> HeaderName:
     if bare in CODES and bare not in _WORDS_TOO:
         return HeaderName(raw, "", bare)
     bracketed = re.search(r"[(\[]([^()\[\]]{1,8})[)\]]", cell)
-    if bracketed and code_of(bracketed.group(1)):
-        currency = code_of(bracketed.group(1))
+    if bracketed and (inside := code_of(bracketed.group(1)) or code_of(bracketed.group(1).split(" ")[-1])):  # "(R$)", "(em R$)"
+        currency = inside
         cell = cell.replace(bracketed.group(0), " ")
     elif (sign := re.search(r"[€£$¥₹]", cell)) and code_of(sign.group()):
         currency = code_of(sign.group())
@@ -265,7 +266,20 @@ class _Choice:
         return self.stats[at].negatives + self.stats[at].flags > 0
 
     def amount(self) -> int | None:
-        return self.best("amount", ColumnStats.is_amount)
+        """Of columns named equally well the one with the most amounts that are not zero: the other is of another currency."""
+        ranked = self._ranked("amount", ColumnStats.is_amount)
+        if self._has_sides():
+            ranked = [(rank, at) for rank, at in ranked if rank < _PART and not self._is_named(at, "purchase_amount")] or ranked
+        equals = [at for rank, at in ranked if rank == ranked[0][0]]
+        return max(equals, key=lambda at: self.stats[at].nonzero(), default=None)
+
+    def _is_named(self, at: int, side: str) -> bool:
+        return self.names is not None and self.names[at].text in NAMES[side]
+
+    def _has_sides(self) -> bool:
+        """Whether a currency of the purchase and one of the account have a column each."""
+        found = [at for at, s in enumerate(self.stats) if s.is_currency() and self.names is not None and at < len(self.names)]
+        return all(any(self._is_named(at, side) for at in found) for side in ("own_currency", "purchase_currency"))
 
     def partly_amounts(self, field: str) -> int | None:
         """A column whose name leaves no doubt, though many of its cells are no amounts: these are errors of their rows."""
@@ -302,6 +316,9 @@ class _Choice:
         if self.names is not None and money and all(self.names[at].is_in_one_currency() for at in money):
             return None  # a column of currencies beside it is of another amount
         ranked = self._ranked("currency", ColumnStats.is_currency)
+        if ranked and money and self._has_sides():
+            other = "own_currency" if self._is_named(money[0], "purchase_amount") else "purchase_currency"
+            ranked = [(rank, at) for rank, at in ranked if not self._is_named(at, other)] or ranked
         if ranked:
             lowest = [at for rank, at in ranked if rank == ranked[0][0]]
             after = [at for at in lowest if money and at > money[0]]

@@ -18,7 +18,8 @@ CODES = frozenset(
 # Decimals after the mark where it is not two.
 THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 
-# Folded (case, blanks and bidirectional marks removed) sign -> code. The empty code: a sign of several currencies.
+# Folded (case, blanks and bidirectional marks removed) sign -> code. The empty code: a sign of several currencies. "rur" is the
+# rouble's code of before 1998, which some banks still write.
 SIGNS: dict[str, str] = {
     "€": "EUR", "eur.": "EUR", "euro": "EUR", "euros": "EUR", "£": "GBP", "gbp.": "GBP", "$": "USD", "us$": "USD", "usd$": "USD",
     "$us": "USD", "u$s": "USD", "a$": "AUD", "au$": "AUD", "c$": "CAD", "ca$": "CAD", "can$": "CAD", "hk$": "HKD", "nz$": "NZD",
@@ -26,7 +27,7 @@ SIGNS: dict[str, str] = {
     "rmb": "CNY", "cn¥": "CNY", "人民币": "CNY", "日元": "JPY", "美元": "USD", "港币": "HKD",
     "₹": "INR", "rs": "INR", "rs.": "INR", "kč": "CZK", "kc": "CZK", "zł": "PLN", "zl": "PLN",
     "ft": "HUF", "ft.": "HUF", "fr": "CHF", "fr.": "CHF", "sfr": "CHF", "sfr.": "CHF", "kr": "", "kr.": "", "₺": "TRY",
-    "tl": "TRY", "₽": "RUB", "руб": "RUB", "руб.": "RUB", "₴": "UAH", "грн": "UAH", "₪": "ILS", "₩": "KRW", "원": "KRW",
+    "tl": "TRY", "₽": "RUB", "rur": "RUB", "руб": "RUB", "руб.": "RUB", "₴": "UAH", "грн": "UAH", "₪": "ILS", "₩": "KRW", "원": "KRW",
     "฿": "THB", "₫": "VND", "đ": "VND", "₱": "PHP", "rm": "MYR", "rp": "IDR", "rp.": "IDR", "lei": "RON", "лв": "BGN",
     "лв.": "BGN", "kn": "HRK", "₦": "NGN", "₡": "CRC", "₲": "PYG", "s/": "PEN", "s/.": "PEN", "r": "ZAR", "₸": "KZT", "₾": "GEL",
     "₼": "AZN", "₨": "INR", "din": "RSD", "din.": "RSD", "км": "BAM", "km": "BAM", "د.ا.": "JOD", "د.ا": "JOD", "د.إ.": "AED",

@@ -2,7 +2,8 @@
 
 A line there is `field rank language: name; name; ...`. Rank 0 is what the ledger wants first; a higher rank is taken where no lower one
 is there. Names are compared folded (no case, accents, punctuation), without a currency code ("Betrag (EUR)" is "betrag").
-`other_*` names columns that must not be taken for the field though a part of their name says so.
+`other_*` names columns that must not be taken for the field though a part of their name says so. Where a file
+has an amount and a currency of the purchase (`purchase_*`) beside those of the account (`own_currency`), the account's are the booking's.
 """
 
 from __future__ import annotations
