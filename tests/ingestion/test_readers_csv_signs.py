@@ -147,6 +147,23 @@ def test_the_fee_comes_off_where_the_balance_says_so(read: ReadAmounts) -> None:
     assert found == [Decimal(-10), Decimal(-20), Decimal(5)]
 
 
+@pytest.mark.parametrize("name", ["Gebühr", "Frais", "Comisión", "Costo", "Kosten", "Opłata", "Comissão", "Avgift", "Gebyr", "Poplatek"])
+def test_a_fee_comes_off_in_any_language(read: ReadAmounts, name: str) -> None:
+    assert read(f"Date,Text,Amount,{name},Balance", "a,-10.00,0.50,69.50", "b,-20.00,0.00,80.00")[0] == [Decimal("-10.5"), Decimal(-20)]
+
+
+@pytest.mark.parametrize(("out", "fee"), [("-", "-"), ("", ""), ("", "-")])
+def test_a_fee_comes_off_beside_a_pair_and_may_stand_alone(read: ReadAmounts, out: str, fee: str) -> None:
+    rows = [f"a,,,{fee}7.50,1282.50", f"b,,{out}200.00,{fee}10.00,1290.00", "c,1500.00,,,1500.00"]
+    found, errors, _ = read("Date,Text,Money In,Money Out,Fee,Balance", *rows)
+    assert (found, errors) == ([Decimal("-7.5"), Decimal(-210), Decimal(1500)], [])
+
+
+def test_a_fee_that_the_money_out_includes_is_not_taken_twice(read: ReadAmounts) -> None:
+    rows = ["b,,210.00,10.00,1290.00", "c,1500.00,,,1500.00"]
+    assert read("Date,Text,Money In,Money Out,Fee,Balance", *rows)[0] == [Decimal(-210), Decimal(1500)]
+
+
 def test_several_numbers_without_names_need_an_answer(read: ReadAmounts) -> None:
     with pytest.raises(UnreadableStatement) as caught:
         read("Wann,Wort,Ax,Bx", "a,-1.00,-3.00", "b,-2.00,-9.00")

@@ -8,6 +8,7 @@ from itertools import pairwise
 from services.ingestion.readers.dates import DateFormat
 from services.ingestion.readers.layout import Table
 from services.ingestion.readers.money_columns import follows_balance, provisional_format, signed_value
+from services.ingestion.readers.signs import SignRule
 from services.ingestion.readers.statement import RowError, UnreadableStatement
 from services.ingestion.readers.words import state_of
 
@@ -79,12 +80,23 @@ def refuse_hidden_signs(table: Table) -> None:
         )
 
 
-def fee_is_extra(table: Table) -> bool:
-    """Whether the running balance falls by the amount and the fee (as Revolut's does)."""
+def fee_way(table: Table, sign: SignRule) -> int:
+    """-1 where the running balance falls by the fee besides the amount (as Revolut's does), 1 where it moves by a fee that is printed with
+    its own sign, 0 where the amount is all. A row may have a fee and no amount.
+    """
     columns = table.columns
-    if columns.fee is None or columns.balance is None or columns.amount is None or columns.fee == columns.amount:
-        return False
-    amounts, fees, balances = _values(table, columns.amount, columns.fee, columns.balance)
-    charged = [amount - fee if amount is not None and fee else None for amount, fee in zip(amounts, fees, strict=True)]
-    plain = [amount if fee else None for amount, fee in zip(amounts, fees, strict=True)]
-    return any(charged) and follows_balance(charged, balances) and not follows_balance(plain, balances)
+    if columns.fee is None or columns.balance is None or columns.fee in (*columns.money(), columns.balance):
+        return 0
+    *parts, fees, balances = _values(table, *columns.money(), columns.fee, columns.balance)
+    if columns.amount is None:
+        ways = [way for way, at in ((sign.out, columns.debit), (sign.into, columns.credit)) if at is not None]
+        parts = [[None if value is None else value * way for value in part] for way, part in zip(ways, parts, strict=True)]
+    amounts = [sum(filled) if (filled := [value for value in row if value is not None]) else None for row in zip(*parts, strict=True)]
+    plain = [Decimal(amount) if fee and amount is not None else None for amount, fee in zip(amounts, fees, strict=True)]
+    if follows_balance(plain, balances):
+        return 0
+    for way in (-1, 1):
+        charged = [(amount or 0) + way * fee if fee else None for amount, fee in zip(amounts, fees, strict=True)]
+        if any(charged) and follows_balance(charged, balances):
+            return way
+    return 0

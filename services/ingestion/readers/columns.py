@@ -292,7 +292,7 @@ class _Choice:
     def fee(self) -> int | None:
         if self.names is None:
             return None
-        return next((at for at, n in enumerate(self.names) if n.text in ("fee", "fees") and self.stats[at].is_amount()), None)
+        return next((at for at, n in enumerate(self.names) if n.text in NAMES["fee"] and self.stats[at].is_amount()), None)
 
     def direction(self) -> int | None:
         found = self.best("direction", ColumnStats.is_direction)

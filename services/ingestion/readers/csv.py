@@ -183,7 +183,7 @@ def _detected(source: TableSource, reading: Reading, skipped: Skipped, repaired:
     notes = [*source.notes, *reading.notes]
     if repaired:
         notes.append(f"{repaired} lines had a quote without its partner and were read without quotes")
-    if reading.subtract_fee:
+    if reading.fee_way:
         notes.append("the fee is taken off the amount, as the running balance shows")
     if reading.pending_counted:
         notes.append("rows marked pending are kept: the running balance already counts them")

@@ -123,7 +123,7 @@ def _amounts(frame: pl.DataFrame, reading: Reading) -> ParsedColumn:
     """The signed amount of each row; null with a reason, or without one where the row has none."""
     columns, rule = reading.table.columns, reading.sign
     if columns.amount is None:
-        return _paired(frame, reading)
+        return _with_fee(_paired(frame, reading), frame, reading)
     cells = cells_of(frame, columns.amount)
     column = parse_column(cells, reading.amount_format)
     sign, reason = column.sign, column.reason
@@ -147,10 +147,19 @@ def _amounts(frame: pl.DataFrame, reading: Reading) -> ParsedColumn:
         printed = pl.select(pl.when(sign < 0).then(-1).otherwise(1)).to_series()
         factor = printed if rule.kind == "printed" else -printed
     value = _times(column.value, factor)
-    if reading.subtract_fee and columns.fee is not None:
-        fees = parse_column(cells_of(frame, columns.fee), reading.amount_format, may_lack=True)
-        value = value - _times(fees.value, pl.select(pl.when(fees.sign < 0).then(-1).otherwise(1)).to_series()).fill_null(0)
-    return ParsedColumn(value.cast(pl.Decimal(19, 4)), sign, column.currency, reason)
+    return _with_fee(ParsedColumn(value.cast(pl.Decimal(19, 4)), sign, column.currency, reason), frame, reading)
+
+
+def _with_fee(column: ParsedColumn, frame: pl.DataFrame, reading: Reading) -> ParsedColumn:
+    """The amounts with what was charged besides; a row may be only a fee."""
+    at, way = reading.table.columns.fee, reading.fee_way
+    if at is None or not way:
+        return column
+    fees = parse_column(cells_of(frame, at), reading.amount_format, may_lack=True)
+    fee = _times(fees.value, pl.select(pl.when(fees.sign < 0).then(-way).otherwise(way)).to_series())
+    alone = column.value.is_null() & column.reason.is_null() & (fee != 0)
+    value = pl.select(pl.when(alone).then(fee).otherwise(column.value + fee.fill_null(0))).to_series()
+    return ParsedColumn(value.cast(pl.Decimal(19, 4)), column.sign, column.currency, column.reason)
 
 
 def _mapped_words(words: pl.Series, known: dict[str, int]) -> pl.Series:

@@ -11,7 +11,7 @@ from datetime import date
 import polars as pl
 
 from services.ingestion.readers.amounts import AmountFormat, decide_marks, shapes_of
-from services.ingestion.readers.balance_proof import fee_is_extra, pending_counted, printed_or_inverted, refuse_hidden_signs
+from services.ingestion.readers.balance_proof import fee_way, pending_counted, printed_or_inverted, refuse_hidden_signs
 from services.ingestion.readers.columns import Columns, languages_of, name_rank
 from services.ingestion.readers.currencies import SHARED_SIGNS, SHARERS, code_of
 from services.ingestion.readers.date_order import DateColumn, DecidedDate, Hints, UndecidedDate, dates_in, decide_format
@@ -38,7 +38,7 @@ class Reading:
     currency_given: bool  # by the caller: it wins over the rows' own
     stands_for: dict[str, str]  # what a sign of several currencies is read as -> what the file says that it means
     pending_counted: bool
-    subtract_fee: bool
+    fee_way: int  # what a fee counts beside the amount: 0, as printed (1) or the opposite (-1)
     continued: bool
     closed: bool  # a dated line repeats the closing balance
     notes: list[str]
@@ -109,7 +109,7 @@ class Survey:
             notes.append("no amount is negative and nothing says which way the money went: all rows are read as money in")
         return Reading(
             table, decided.format, decided.evidence, form, sign, currency, currency_given=bool(options.currency), stands_for=stands_for,
-            pending_counted=pending_counted(table), subtract_fee=fee_is_extra(table), continued=self.continued, closed=self.closed,
+            pending_counted=pending_counted(table), fee_way=fee_way(table, sign), continued=self.continued, closed=self.closed,
             notes=notes,
         )  # fmt: skip
 
