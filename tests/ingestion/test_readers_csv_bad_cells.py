@@ -8,6 +8,7 @@ import pytest
 
 from services.ingestion.readers.csv import read_csv
 from services.ingestion.readers.statement import RowError
+from services.ingestion.readers.words import state_of
 from tests.ingestion.reading import Read, read_bytes, refused
 
 
@@ -90,3 +91,31 @@ def test_a_dash_for_no_fee_is_no_error(tmp_path: Path) -> None:
     rows = "2025-01-14,a,-10.00,0.50,69.50\n2025-01-13,b,-20.00,-,80.00\n2025-01-12,c,5.00,-,100.00\n"
     found = read("Date,Text,Amount,Fee,Balance\n" + rows, tmp_path)
     assert amounts(found) == [(2, "-10.50"), (3, "-20.00"), (4, "5.00")]
+
+
+@pytest.mark.parametrize(
+    ("booked", "other", "reason"),
+    [
+        ("Verrechnet", "Declined", "declined"), ("CARD CHARGED", "CARD REFUSED", "declined"), ("PAYMENT SENT", "FAILED", "declined"),
+        ("Udført", "Venter", "pending"), ("Bogført i dag", "Venter", "pending"),
+    ],
+)  # fmt: skip
+def test_one_known_state_is_enough_under_a_name_that_says_state(tmp_path: Path, booked: str, other: str, reason: str) -> None:
+    rows = f"2025-01-14,a,-1.00,{booked}\n2025-01-13,b,-2.00,{other}\n2025-01-12,c,3.00,{booked}\n2025-01-11,d,4.00,{booked}\n"
+    found = read("Date,Text,Amount,Status\n" + rows, tmp_path)
+    assert amounts(found) == [(2, "-1.00"), (4, "3.00"), (5, "4.00")]
+    assert [(error.line, error.field, error.reason.startswith(reason)) for error in found.errors] == [(3, "status", True)]
+
+
+@pytest.mark.parametrize(
+    ("text", "state"), [("Card refused", "void"), ("Payment failed", "void"), ("Credit memo", ""), ("Memo", "void"), ("No error", "")]
+)
+def test_a_text_that_ends_in_a_word_for_declined(text: str, state: str) -> None:
+    assert state_of(text) == state
+
+
+def test_a_kind_of_booking_that_ends_so_is_no_state(tmp_path: Path) -> None:
+    """The bank booked both the debit and its return."""
+    rows = "2025-01-14,a,-1.00,Debit\n2025-01-13,b,1.00,Direct debit refused\n2025-01-12,c,3.00,Credit\n"
+    found = read("Date,Text,Amount,Type\n" + rows, tmp_path)
+    assert (amounts(found), found.errors) == ([(2, "-1.00"), (3, "1.00"), (4, "3.00")], [])

@@ -35,6 +35,7 @@ class ColumnStats:
     debits: int
     credits: int
     states: int
+    unsettled: int  # words for pending or declined
     texts: int
     nothings: int  # dashes and the like in the place of an amount
     distinct: int
@@ -87,7 +88,8 @@ class ColumnStats:
         return self.filled == self.rows > 0 and self.debits + self.credits == self.filled and any(map(str.isalpha, self.cells))
 
     def is_status(self) -> bool:
-        return self.filled > 0 and self.states * 2 >= self.filled
+        """Words for the state under a name that says so. One that is pending or declined is enough, whatever the bank calls the others."""
+        return self.filled > 0 and (self.states * 2 >= self.filled or self.unsettled > 0)
 
     def is_text(self) -> bool:
         return self.filled > 0 and self.texts * 10 >= self.filled * 3
@@ -118,6 +120,7 @@ def measure(cells: Sequence[str], date_format: DateFormat | None = None) -> Colu
     filled = [cell for cell in trimmed if cell]
     is_date = date_format.has_form if date_format else looks_like_date
     directions = [direction_of(cell) for cell in filled]
+    states = [state_of(cell) for cell in filled]
     amounts = [cell for cell in filled if looks_like_amount(cell)]
     parts = [split for cell in amounts if (split := split_cell(cell))]
     dates = [cell for cell in filled if is_date(cell)]
@@ -136,7 +139,8 @@ def measure(cells: Sequence[str], date_format: DateFormat | None = None) -> Colu
         codes=sum(len(cell) <= 5 and bool(code_of(cell)) for cell in filled),
         debits=directions.count(-1),
         credits=directions.count(1),
-        states=sum(bool(state_of(cell)) for cell in filled),
+        states=sum(map(bool, states)),
+        unsettled=sum(state in ("pending", "void") for state in states),
         texts=sum(_is_text(cell) and cell not in others for cell in filled),
         nothings=sum(_NOTHING.match(cell) is not None for cell in filled),
         distinct=len(set(filled)),

@@ -15,6 +15,7 @@ from services.ingestion.readers.layout import Table
 from services.ingestion.readers.statement import BATCH_SCHEMA, Batch, RowError
 from services.ingestion.readers.survey import Reading, balance_entries, cells_of, day_part, is_continuation
 from services.ingestion.readers.words import BALANCE_ENTRIES, PERIOD_ENTRIES, direction_of, is_balance_line, state_of
+from services.ingestion.readers.words import VOID as VOID_WORDS
 
 MAX_ROWS = 8192
 MAX_SKIPPED_SHOWN = 100
@@ -200,7 +201,7 @@ def _states(frame: pl.DataFrame, reading: Reading) -> pl.Series:
     known = {"pending": "posted" if reading.pending_counted else "pending", "void": "void"}
     found = pl.Series(["posted"] * len(frame), dtype=pl.String)
     if columns.direction is not None:
-        moved = _mapped(cells_of(frame, columns.direction), lambda cell: "void" if state_of(cell) == "void" else None, pl.String())
+        moved = _mapped(cells_of(frame, columns.direction), lambda cell: "void" if fold(cell) in VOID_WORDS else None, pl.String())
         found = pl.select(pl.coalesce(moved, found)).to_series()
     if columns.status is not None:
         said = _mapped(cells_of(frame, columns.status), lambda cell: known.get(state_of(cell)), pl.String())

@@ -47,7 +47,7 @@ PENDING = _words(
 )
 POSTED = _words(
     """posted; completed; complete; cleared; settled; booked; executed; done; success; successful; succeeded; paid; processed; reconciled; final; approved; accepted;
-    gebucht; umsatz gebucht; verbucht; ausgeführt; abgeschlossen; erledigt; comptabilisé; comptabilisée; effectué; effectuée; exécuté; terminé; réglé;
+    gebucht; umsatz gebucht; verbucht; ausgeführt; abgeschlossen; udført; erledigt; comptabilisé; comptabilisée; effectué; effectuée; exécuté; terminé; réglé;
     contabilizado; contabilizada; realizado; completado; finalizado; efetivado; efetuado; concluído; contabilizzato; eseguito; completato; geboekt; verwerkt; uitgevoerd; voltooid;
     zaksięgowana; zaksięgowano; rozliczona; zrealizowana; wykonana; zaúčtováno; zaúčtovaná; provedeno; proběhlo; könyvelt; teljesült; elszámolt; lekönyvelt; bokförd; bokfört; bokført; bogført; gennemført; utfört;
     utført; genomförd; kirjattu; toteutunut; finalizat; tamamlandı; knjiženo; refunded; partially refunded; c; r; ok; issued; berechnet; approvato; approvata; zakończono; zakończona; zakończone; dokončeno; dokončená;
@@ -61,6 +61,9 @@ VOID = _words(
     elutasítva; sikertelen; törölt; avvisad; avvist; afvist; annullerad; annulleret; avbruten; makulerad; hylätty; peruttu; respins; iptal; reddedildi; odbijeno; rückgängig gemacht; zurückgesetzt; cofnięto; cofnięta; odrzucono; vráceno; отклонено; отклонена;
     отменено; отменена; отказ; відхилено; скасовано; 交易关闭; 交易失败; 已关闭; 支付失败; 取消; 失敗; 취소; 거절; 실패; 승인취소"""
 )
+
+# A text may end in one of these ("card refused"), but not in words that also end the name of something else ("credit memo").
+_VOID_AT_END = VOID - _words("memo; error; removed; void; 取消; 失敗; 취소; 거절; 실패")
 
 # Lines that are not transactions: a text that starts so, in a row without a date or without an amount of its own.
 BALANCE_LINES = _words(
@@ -140,4 +143,8 @@ def direction_of(text: str) -> int:
 def state_of(text: str) -> str:
     """ "pending", "void", "posted", or "" for a word that says nothing of the state."""
     folded = fold(text)
-    return "pending" if folded in PENDING else "void" if folded in VOID else "posted" if folded in POSTED else ""
+    if folded in PENDING:
+        return "pending"
+    if folded in VOID or folded.rpartition(" ")[2] in _VOID_AT_END:
+        return "void"
+    return "posted" if folded in POSTED else ""
