@@ -15,6 +15,7 @@ from services.ingestion.readers.currencies import CODES, code_of
 from services.ingestion.readers.dates import DateFormat, looks_like_date
 from services.ingestion.readers.folding import fold
 from services.ingestion.readers.header_names import NAMES
+from services.ingestion.readers.headers import is_named_header, is_wordy_header, joined_header, same_names
 from services.ingestion.readers.money_columns import NeedsColumns
 from services.ingestion.readers.records import Dialect, Record
 from services.ingestion.readers.statement import RowError, UnreadableStatement
@@ -26,11 +27,15 @@ PREAMBLE = 100
 
 @dataclass(frozen=True)
 class Table:
-    """The table: unique column names, the header, the first line of data, and the columns' roles."""
+    """The table: unique column names, the header, the first line of data, and the columns' roles.
+
+    `header_cells` is the header's row as it stands; `second_cells` its second row, where it has two: `names` and `header` are of both.
+    """
 
     names: list[str]
     header: list[HeaderName] | None
     header_cells: list[str] | None
+    second_cells: list[str] | None
     header_line: int | None
     first_line: int
     width: int
@@ -61,7 +66,7 @@ def _wrong_date_format(
         first_line, at, name = table.first_line, table.columns.date, table.names[table.columns.date]
     except UnreadableStatement:
         # Perhaps only the caller can tell that these are dates; then their column's name must say so.
-        header = next(((line, row) for line, row in records[:PREAMBLE] if _is_named_header(row)), None)
+        header = next(((line, row) for line, row in records[:PREAMBLE] if is_named_header(row)), None)
         if header is None:
             return None
         ranked = [(rank, i) for i, cell in enumerate(header[1]) if (rank := name_rank(header_name(cell), "date")) is not None]
@@ -89,11 +94,14 @@ def _find_table(records: Sequence[Record], dialect: Dialect, wanted: Mapping[str
     if not records:
         raise UnreadableStatement("the file is empty")
     at = _header_position(records, wanted, date_format)
-    header_cells = records[at][1] if at is not None else None
-    start = at + 1 if at is not None else _first_data_row(records, date_format)
+    own_cells = records[at][1] if at is not None else None
+    header_cells = _joined(records, at) if at is not None else None
+    second_cells = records[at + 1][1] if at is not None and header_cells else None
+    header_cells = header_cells or own_cells
+    start = at + 1 + (second_cells is not None) if at is not None else _first_data_row(records, date_format)
     if start is None:
         raise _no_table(records)
-    rows = [row for _, row in records[start:] if any(cell.strip() for cell in row) and row != header_cells]
+    rows = [row for _, row in records[start:] if any(cell.strip() for cell in row) and row not in (own_cells, second_cells)]
     if at is not None and not rows:
         line = records[at][0]
         raise UnreadableStatement(f"line {line} is a header, but no row follows it", [RowError(line, "file", "a header without rows")])
@@ -111,7 +119,8 @@ def _find_table(records: Sequence[Record], dialect: Dialect, wanted: Mapping[str
     first_line = records[start][0] if start < len(records) else records[-1][0] + 1
     preamble = [row for _, row in records[: at if at is not None else start]]
     padded = header + [HeaderName("", "", None)] * (width - len(header)) if header is not None else None
-    table = Table(names, padded, header_cells, records[at][0] if at is not None else None, first_line, width, Columns(), stats, preamble)
+    header_line = records[at][0] if at is not None else None
+    table = Table(names, padded, own_cells, second_cells, header_line, first_line, width, Columns(), stats, preamble)
     given = _given_columns(table, wanted)
     _refuse_other_tables(table, wanted)
     try:
@@ -180,7 +189,7 @@ def _header_position(records: Sequence[Record], wanted: Mapping[str, str], date_
     head = records[:PREAMBLE]
     if named:
         for at, (_, row) in enumerate(head):
-            if named <= {fold(cell) for cell in row}:
+            if named <= {fold(cell) for cell in [*row, *(_joined(records, at) or [])]}:
                 return at
         missing = ", ".join(sorted(name for names in wanted.values() for name in names.split(" + ") if _column_number(name) is None))
         line = records[0][0]
@@ -191,9 +200,12 @@ def _header_position(records: Sequence[Record], wanted: Mapping[str, str], date_
         )
     likely: list[int] = []
     for at, (_, row) in enumerate(head):
-        if _is_named_header(row):
-            dates = [i for i, cell in enumerate(row) if name_rank(header_name(cell), "date") is not None]
+        joined = _joined(records, at)
+        if names := joined or (row if is_named_header(row) else None):
+            dates = [i for i, cell in enumerate(names) if name_rank(header_name(cell), "date") is not None]
             following = [later for _, later in records[at + 1 : at + 21]]
+            if not joined and _is_passed_over(row, following):
+                continue
             if not following or any(_is_date(later[i], date_format) for later in following for i in dates if i < len(later)):
                 return at
             likely.append(at)
@@ -203,30 +215,22 @@ def _header_position(records: Sequence[Record], wanted: Mapping[str, str], date_
     if likely and likely[-1] < first:
         return likely[-1]
     above = next((at for at in range(first - 1, -1, -1) if any(cell.strip() for cell in records[at][1])), None)
-    return above if above is not None and _is_wordy_header(records[above][1], records[first][1]) else None
+    return above if above is not None and is_wordy_header(records[above][1], records[first][1]) else None
 
 
-def _is_named_header(row: Sequence[str]) -> bool:
-    filled = [cell for cell in row if cell.strip()]
-    if len(filled) < 2 or any(looks_like_date(cell) or looks_like_amount(cell) for cell in filled):
-        return False
-    names = [header_name(cell) for cell in filled]
-    dates = [rank for name in names if (rank := name_rank(name, "date")) is not None]
-    money = [rank for name in names for field in ("amount", "debit", "credit") if (rank := name_rank(name, field)) is not None]
-    return bool(dates and money) and (min(dates) < 10 or min(money) < 10)
+def _joined(records: Sequence[Record], at: int) -> list[str] | None:
+    """The names of the row and the next, where these are one header of two rows."""
+    return joined_header(records[at][1], records[at + 1][1]) if at + 1 < len(records) else None
 
 
-def _is_wordy_header(row: Sequence[str], data: Sequence[str]) -> bool:
-    """Words over every column of data, no two alike, none a number or a date."""
-    filled = [cell.strip() for cell in row if cell.strip()]
-    return (
-        len(filled) >= 2
-        and len(filled) >= 0.6 * len(data)
-        and len(row) <= len(data) + 2
-        and len(set(filled)) >= 0.7 * len(filled)
-        and all(re.search(r"[^\W\d_]", cell) and len(cell) < 60 for cell in filled)
-        and not any(looks_like_date(cell) or looks_like_amount(cell) for cell in filled)
-    )
+def _is_passed_over(row: Sequence[str], following: Sequence[Sequence[str]]) -> bool:
+    """Whether another header comes before any data: then this is one of a table without rows."""
+    for later in following:
+        if is_named_header(later):
+            return not same_names(row, later)
+        if any(looks_like_date(cell) or looks_like_amount(cell) for cell in later):
+            return False
+    return False
 
 
 def _first_data_row(records: Sequence[Record], date_format: DateFormat | None) -> int | None:
@@ -274,9 +278,10 @@ def _given_columns(table: Table, wanted: Mapping[str, str]) -> Columns:
 def _position(table: Table, name: str, field: str) -> int:
     if name in table.names:
         return table.names.index(name)
-    folded = [fold(known) for known in table.names]
-    if fold(name) in folded and fold(name):
-        return folded.index(fold(name))
+    for row in (table.names, table.header_cells or []):  # of a header of two rows the caller may know the upper one
+        folded = [fold(known) for known in row]
+        if fold(name) in folded and fold(name):
+            return folded.index(fold(name))
     number = _column_number(name)
     if number is not None and 1 <= number <= table.width:
         return number - 1

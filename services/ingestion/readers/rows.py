@@ -10,7 +10,7 @@ import polars as pl
 
 from services.ingestion.readers.amounts import ParsedColumn, parse_column
 from services.ingestion.readers.currencies import code_of
-from services.ingestion.readers.folding import fold
+from services.ingestion.readers.headers import same_names
 from services.ingestion.readers.layout import Table
 from services.ingestion.readers.statement import BATCH_SCHEMA, Batch, RowError
 from services.ingestion.readers.survey import Reading, balance_entries, cells_of, day_part, is_continuation
@@ -230,7 +230,7 @@ def _currencies(frame: pl.DataFrame, reading: Reading, in_cell: pl.Series) -> tu
 
 def _remark(row: dict[str, Any], cells: list[str], table: Table) -> str:
     """What a line is that looks like no transaction at all; "" for any other."""
-    if table.header_cells and [fold(c) for c in cells if c] == [fold(c) for c in table.header_cells if c.strip()]:
+    if same_names(cells, table.header_cells) or same_names(cells, table.second_cells):
         return "the header again"
     if not row["extra"] and not any(letter.isalnum() for cell in cells for letter in cell):
         return "a line of marks"

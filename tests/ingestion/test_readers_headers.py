@@ -1,0 +1,69 @@
+"""Headers of two rows, and files with more than one table: no amount under another table's name."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from services.ingestion.readers.csv import read_csv
+from tests.ingestion.reading import Read, read_bytes
+
+D = Decimal
+ROWS = "05/01/2024,Shop,12.50,0.00,87.50\n06/01/2024,Shop2,10.00,0.00,77.50\n25/01/2024,Pay,0.00,50.00,127.50\n"
+
+
+def read(text: str, folder: Path, **options: object) -> Read:
+    return read_bytes(read_csv, text.encode(), folder, **options)
+
+
+@pytest.mark.parametrize("rows", [ROWS, ROWS.replace(",0.00,", ",,")])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Date,Description,Amount,,Balance\n,,Debit,Credit,\n",
+        "Date,Description,Amount,Amount,Balance\nDate,Description,Debit,Credit,Balance\n",
+        "Date,Particulars,Movement,,Balance\n,,Dr,Cr\n",
+        "Tarih,Açıklama,Tutar,,Bakiye\n,,Borç,Alacak,\n",
+        "交易日期,摘要,交易金额,,余额\n,,借方,贷方,\n",
+        "Fecha,Concepto,Importe,,Saldo\n,,Cargo,Abono,\n",
+        "Date,,Amount,,Balance\n,Details,Withdrawals,Deposits,\n",
+    ],
+)
+def test_a_header_of_two_rows_is_one_header(header: str, rows: str, tmp_path: Path) -> None:
+    found = read(header + rows, tmp_path)
+    assert [row["amount"] for row in found.rows] == [D("-12.5"), D(-10), D(50)]
+    assert [row["description"] for row in found.rows] == ["Shop", "Shop2", "Pay"]
+    assert (found.errors, found.detected["skipped_lines"], found.detected["header_line"]) == ([], [], 1)
+
+
+def test_both_rows_of_a_header_come_again_on_the_next_page(tmp_path: Path) -> None:
+    header = "Date,Description,Amount,,Balance\n,,Debit,Credit,\n"
+    found = read(header + ROWS + header + ROWS.replace("/01/", "/02/"), tmp_path)
+    assert (len(found.rows), found.errors) == (6, [])
+    assert [(skipped["line"], skipped["reason"]) for skipped in found.detected["skipped_lines"]] == [
+        (6, "the header again"),
+        (7, "the header again"),
+    ]
+
+
+@pytest.mark.parametrize("names", [{"debit": "Debit", "credit": "credit"}, {"debit": "Amount", "credit": "4"}])
+def test_the_caller_may_name_columns_by_either_row(names: dict[str, str], tmp_path: Path) -> None:
+    text = "Date,Description,Amount,,Balance\n,,Debit,Credit,\n" + ROWS
+    found = read(text, tmp_path, columns={"date": "Date", **names})
+    assert [row["amount"] for row in found.rows] == [D("-12.5"), D(-10), D(50)]
+
+
+@pytest.mark.parametrize("below", [",Opening balance,,,\n", ",Credit,,,\n", ",,Debit,,\n"])
+def test_a_line_of_text_behind_the_header_is_no_part_of_it(below: str, tmp_path: Path) -> None:
+    text = f"Date,Description,Amount,Kind,Balance\n{below}05/01/2024,Shop,-12.50,x,87.50\n25/01/2024,Pay,50.00,y,137.50\n"
+    found = read(text, tmp_path)
+    assert found.detected["header"] == ["Date", "Description", "Amount", "Kind", "Balance"]
+    assert [row["amount"] for row in found.rows] == [D("-12.5"), D(50)]
+
+
+def test_the_header_of_a_table_without_rows_is_not_that_of_the_next(tmp_path: Path) -> None:
+    text = "Pending\nDate,Description,Amount\n\nCompleted\nDate,Description,Balance,Amount\n05/01/2024,Coop,87.50,-12.50\n"
+    found = read(text + "16/01/2024,Pay,187.50,100.00\n", tmp_path)
+    assert (found.detected["header_line"], [row["amount"] for row in found.rows]) == (5, [D("-12.5"), D(100)])
