@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ D = Decimal
 ROWS = "05/01/2024,Shop,12.50,0.00,87.50\n06/01/2024,Shop2,10.00,0.00,77.50\n25/01/2024,Pay,0.00,50.00,127.50\n"
 
 
-def read(text: str, folder: Path, **options: object) -> Read:
+def read(text: str, folder: Path, **options: Any) -> Read:
     return read_bytes(read_csv, text.encode(), folder, **options)
 
 
@@ -67,3 +68,44 @@ def test_the_header_of_a_table_without_rows_is_not_that_of_the_next(tmp_path: Pa
     text = "Pending\nDate,Description,Amount\n\nCompleted\nDate,Description,Balance,Amount\n05/01/2024,Coop,87.50,-12.50\n"
     found = read(text + "16/01/2024,Pay,187.50,100.00\n", tmp_path)
     assert (found.detected["header_line"], [row["amount"] for row in found.rows]) == (5, [D("-12.5"), D(100)])
+
+
+OTHERS = [
+    "Date;Description;Amount;Balance\n05.01.2024;Shop;-12,50;87,50\n\nDate;Description;Balance;Amount\n26.01.2024;X;130,00;-7,50\n",
+    "Date;Description;Debit;Credit\n05.01.2024;Shop;12,50;\n\nDate;Description;Credit;Debit\n26.01.2024;X;50,00;\n",
+    "Pending\nDate;Description;Amount\n05.01.2024;Shop;-12,50\n\nDate;Posted;Text;Kind;Amount\n26.01.2024;27.01.2024;X;Y;-7,50\n",
+    "Date;Text;Amount (EUR)\n05.01.2024;Shop;-12,50\n\nDate;Text;Amount (USD)\n26.01.2024;X;-7,50\n",
+]
+
+
+@pytest.mark.parametrize("text", OTHERS)
+def test_rows_under_another_header_are_refused_not_read_with_the_first_ones_columns(text: str, tmp_path: Path) -> None:
+    found = read(text + "Remark;;\n", tmp_path)
+    header = next(line for line, words in enumerate(text.split("\n"), 1) if line > 2 and words.startswith("Date"))
+    assert [row["amount"] for row in found.rows] == [D("-12.5")]
+    assert [(error.line, error.field) for error in found.errors] == [(header + 1, "row")]
+    assert f"another table, whose header on line {header}" in found.errors[0].reason
+    assert [(skipped["line"], skipped["reason"]) for skipped in found.detected["skipped_lines"]] == [
+        (header, "the header of another table"),
+        (header + 2, "neither a date nor an amount"),
+    ]
+
+
+def test_after_another_table_the_first_ones_header_comes_again(tmp_path: Path) -> None:
+    found = read(OTHERS[0] + "\nDate;Description;Amount;Balance\n27.01.2024;Y;-1,00;1,00\n", tmp_path)
+    assert [row["amount"] for row in found.rows] == [D("-12.5"), D(-1)]
+    assert [error.line for error in found.errors] == [5]
+
+
+def test_another_header_with_the_same_columns_where_it_counts_changes_nothing(tmp_path: Path) -> None:
+    text = "Date;Text;Amount;X1\n05.01.2024;Shop;-12,50;\n\nDate;Text;Amount;Kind\n26.01.2024;X;-7,50;a\n"
+    found = read(text, tmp_path)
+    assert ([row["amount"] for row in found.rows], found.errors) == ([D("-12.5"), D("-7.5")], [])
+
+
+def test_another_table_is_known_across_blocks_of_the_file(tmp_path: Path) -> None:
+    """The signs and the date order are told by the rows of the table alone."""
+    own = "Date,Description,Amount\n05/01/2024,Shop,-12.50\n16/01/2024,Shop,-12.50\n"
+    other = "Date,Amount,Description\n" + "01/31/2024,12.50,a text that takes its place in the file\n" * 60_000
+    found = read(own + other, tmp_path)
+    assert ([row["amount"] for row in found.rows], len(found.errors)) == ([D("-12.5"), D("-12.5")], 60_000)

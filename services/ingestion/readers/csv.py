@@ -17,6 +17,7 @@ from services.ingestion.readers.dates import DateFormat, from_pattern, looks_lik
 from services.ingestion.readers.encoding import TextFile, open_text
 from services.ingestion.readers.header_names import NAMES
 from services.ingestion.readers.layout import HEAD_RECORDS, PREAMBLE, Table, account_in, find_table
+from services.ingestion.readers.other_tables import OtherTables
 from services.ingestion.readers.records import DELIMITERS, MAX_CELLS, Dialect, Record, RecordBlock, head_lines, read_records, sniff_dialect
 from services.ingestion.readers.rows import Skipped, read_rows
 from services.ingestion.readers.statement import MAX_ERRORS_SHOWN, Batch, ReadOptions, RowError, Statement, UnreadableStatement
@@ -85,7 +86,7 @@ def read_table(source: TableSource, options: ReadOptions) -> Statement:
     kept: list[pl.DataFrame] | None = [] if source.keep else None
     repaired = 0
     for frame, mended in _frames(source, table):
-        survey.add(frame)
+        survey.add(frame.filter(pl.col("behind").is_null()))
         repaired += mended
         if kept is not None:
             kept.append(frame)
@@ -133,19 +134,22 @@ def _head(source: TableSource) -> list[Record]:
 
 
 def _frames(source: TableSource, table: Table) -> Iterator[tuple[pl.DataFrame, int]]:
-    """The table's records as frames of text: "line", "c0" ... and "extra" (cells beyond the table's width, else null)."""
+    """The table's records as frames of text: "line", "c0" ..., "extra" (cells beyond the table's width, else null) and "behind" (the
+    line of another table's header that the row belongs under, else null)."""
+    others = OtherTables(table)
     for block in source.records():
-        frame = _frame(block, table, remarks=source.remarks)
+        frame = _frame(block, table, others, remarks=source.remarks)
         if len(frame):
             yield frame, block.repaired
 
 
-def _frame(block: RecordBlock, table: Table, *, remarks: bool) -> pl.DataFrame:
+def _frame(block: RecordBlock, table: Table, others: OtherTables, *, remarks: bool) -> pl.DataFrame:
     lines, rows, width = block.lines, block.rows, table.width
     if lines and lines[0] < table.first_line:
         start = next((i for i, line in enumerate(lines) if line >= table.first_line), len(lines))
         lines, rows = lines[start:], rows[start:]
     extra: list[str | None] | None = None
+    whole = rows
     if set(map(len, rows)) != {width}:
         extra = None if remarks else [" ".join(cell for cell in row[width:] if cell.strip()) or None for row in rows]
         rows = [row if len(row) == width else (row + [""] * (width - len(row)))[:width] for row in rows]
@@ -153,7 +157,8 @@ def _frame(block: RecordBlock, table: Table, *, remarks: bool) -> pl.DataFrame:
     series = [pl.Series("line", lines, dtype=pl.Int64)]
     series += [pl.Series(f"c{at}", column, dtype=pl.String) for at, column in enumerate(cells)]
     series.append(pl.Series("extra", extra if extra is not None else [None] * len(lines), dtype=pl.String))
-    return pl.DataFrame(series)
+    frame = pl.DataFrame(series)
+    return frame.with_columns(others.behind(frame, whole))
 
 
 def _with_a_row(batches: Callable[[], Iterator[Batch]], skipped: Skipped) -> Iterator[Batch]:

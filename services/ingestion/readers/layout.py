@@ -101,7 +101,9 @@ def _find_table(records: Sequence[Record], dialect: Dialect, wanted: Mapping[str
     start = at + 1 + (second_cells is not None) if at is not None else _first_data_row(records, date_format)
     if start is None:
         raise _no_table(records)
-    rows = [row for _, row in records[start:] if any(cell.strip() for cell in row) and row not in (own_cells, second_cells)]
+    rows = [
+        row for _, row in _own(records[start:], own_cells, date_format) if any(map(str.strip, row)) and row not in (own_cells, second_cells)
+    ]
     if at is not None and not rows:
         line = records[at][0]
         raise UnreadableStatement(f"line {line} is a header, but no row follows it", [RowError(line, "file", "a header without rows")])
@@ -216,6 +218,13 @@ def _header_position(records: Sequence[Record], wanted: Mapping[str, str], date_
         return likely[-1]
     above = next((at for at in range(first - 1, -1, -1) if any(cell.strip() for cell in records[at][1])), None)
     return above if above is not None and is_wordy_header(records[above][1], records[first][1]) else None
+
+
+def _own(records: Sequence[Record], header: list[str] | None, date_format: DateFormat | None) -> Sequence[Record]:
+    """The records before another header, where there is data before it: what is behind it tells nothing of this table's columns."""
+    other = next((at for at, (_, row) in enumerate(records) if header and is_named_header(row) and not same_names(row, header)), None)
+    own = records[:other]
+    return own if any(_is_date(cell, date_format) for _, row in own for cell in row) else records
 
 
 def _joined(records: Sequence[Record], at: int) -> list[str] | None:

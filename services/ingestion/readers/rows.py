@@ -10,8 +10,9 @@ import polars as pl
 
 from services.ingestion.readers.amounts import ParsedColumn, parse_column
 from services.ingestion.readers.currencies import code_of
-from services.ingestion.readers.headers import same_names
+from services.ingestion.readers.headers import is_named_header, same_names
 from services.ingestion.readers.layout import Table
+from services.ingestion.readers.other_tables import other_table_error
 from services.ingestion.readers.statement import BATCH_SCHEMA, Batch, RowError
 from services.ingestion.readers.survey import Reading, balance_entries, cells_of, day_part, is_continuation
 from services.ingestion.readers.words import BALANCE_ENTRIES, PERIOD_ENTRIES, direction_of, is_balance_line, state_of
@@ -74,7 +75,7 @@ def _batches(frame: pl.DataFrame, reading: Reading, skipped: Skipped) -> Iterato
 def _join_continuations(frame: pl.DataFrame, reading: Reading) -> pl.DataFrame:
     """Append the text of continuation lines to the description of the row before them."""
     columns = reading.table.columns
-    follows = is_continuation(frame, columns)
+    follows = is_continuation(frame, columns) & frame["behind"].is_null()
     if not follows.any():
         return frame
     texts = [*columns.description, *([columns.merchant] if columns.merchant is not None else [])]
@@ -97,7 +98,7 @@ def _read_part(frame: pl.DataFrame, reading: Reading, skipped: Skipped) -> Batch
     entry = balance_entries(frame, columns, BALANCE_ENTRIES | PERIOD_ENTRIES if reading.closed else BALANCE_ENTRIES)
     good = (
         dates.is_not_null() & amounts.value.is_not_null() & amounts.reason.is_null() & frame["extra"].is_null()
-        & (state == "posted") & currency_reason.is_null() & ~entry
+        & (state == "posted") & currency_reason.is_null() & ~entry & frame["behind"].is_null()
     )  # fmt: skip
     errors: list[RowError] = []
     if not good.all():
@@ -232,6 +233,10 @@ def _remark(row: dict[str, Any], cells: list[str], table: Table) -> str:
     """What a line is that looks like no transaction at all; "" for any other."""
     if same_names(cells, table.header_cells) or same_names(cells, table.second_cells):
         return "the header again"
+    if row["behind"] == row["line"]:
+        return "the header of another table"
+    if table.header_cells and is_named_header(cells):
+        return "the header again"
     if not row["extra"] and not any(letter.isalnum() for cell in cells for letter in cell):
         return "a line of marks"
     return "a balance" if row["balance_entry"] else ""
@@ -239,14 +244,25 @@ def _remark(row: dict[str, Any], cells: list[str], table: Table) -> str:
 
 def _judge(row: dict[str, Any], reading: Reading, skipped: Skipped) -> RowError | None:
     """Why a line gives no row: an error, or None for a line that is no transaction (which is listed as skipped)."""
-    table = reading.table
-    columns, line = table.columns, int(row["line"])
+    table, line = reading.table, int(row["line"])
     cells = [(row[f"c{at}"] or "").strip() for at in range(table.width)]
     if not any(cells) and not row["extra"]:
         return None
     if remark := _remark(row, cells, table):
         skipped.add(line, remark, cells)
         return None
+    if row["behind"] is not None:
+        error = other_table_error(row, cells)
+        if error is None:
+            skipped.add(line, "neither a date nor an amount", cells)
+        return error
+    return _fault(row, cells, reading, skipped)
+
+
+def _fault(row: dict[str, Any], cells: list[str], reading: Reading, skipped: Skipped) -> RowError | None:
+    """What keeps a line of the table itself from being read; None where it is no transaction."""
+    table = reading.table
+    columns, line = table.columns, int(row["line"])
     day = cells[columns.date]
     money = [cells[at] for at in columns.money() if cells[at]]
     if row["state"] == "void":

@@ -1,0 +1,74 @@
+"""Tables below the first, with other columns: their rows must not be read with the first one's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from services.ingestion.readers.amounts import looks_like_amount
+from services.ingestion.readers.columns import FIELDS
+from services.ingestion.readers.dates import looks_like_date
+from services.ingestion.readers.folding import fold
+from services.ingestion.readers.headers import is_named_header, same_names
+from services.ingestion.readers.layout import Table
+from services.ingestion.readers.statement import RowError
+
+
+class OtherTables:
+    """Finds the headers of other tables, frame by frame in file order."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._under: int | None = None  # the line of the header of another table, while its rows last
+
+    def behind(self, frame: pl.DataFrame, rows: Sequence[Sequence[str]]) -> pl.Series:
+        """For each row the line of the other table's header that it stands under (or is), else null. `rows` are all its cells."""
+        starts = [(at, self._header(rows[at], int(frame["line"][at]))) for at in self._likely(frame)]
+        starts = [(at, under) for at, under in starts if under >= 0]
+        if not starts:
+            return pl.Series("behind", [self._under], dtype=pl.Int64).new_from_index(0, len(frame))
+        marks = pl.DataFrame(
+            {"row": [at for at, _ in starts], "behind": [under for _, under in starts]}, schema={"row": pl.UInt32, "behind": pl.Int64}
+        )
+        marked = frame.select(row=pl.int_range(pl.len(), dtype=pl.UInt32)).join(marks, on="row", how="left", maintain_order="left")
+        filled = marked["behind"].fill_null(strategy="forward").fill_null(self._under or 0)
+        self._under = int(filled[-1]) or None
+        return pl.select(pl.when(filled > 0).then(filled).alias("behind")).to_series()
+
+    def _likely(self, frame: pl.DataFrame) -> list[int]:
+        """Rows of several cells that have no digit where dates and amounts stand: few, whatever the size of the file."""
+        columns = self._table.columns
+        if self._table.header_cells is None or not len(frame):
+            return []
+        wordy = pl.all_horizontal(~pl.col(f"c{at}").str.contains(r"\d") for at in (columns.date, *columns.money()))
+        filled = pl.sum_horizontal((pl.col(f"c{at}").str.strip_chars() != "") for at in range(self._table.width))
+        return frame.select((wordy & (filled > 1)).arg_true()).to_series().to_list()
+
+    def _header(self, row: Sequence[str], line: int) -> int:
+        """-1 for a row that is no header, 0 for a header whose columns are this table's, else its line."""
+        own = self._table.header_cells or []
+        if same_names(row, own):
+            return 0
+        if not is_named_header(row):
+            return -1
+        return 0 if all(_name(row, at) == _name(own, at) for at in self._used()) else line
+
+    def _used(self) -> list[int]:
+        found = [getattr(self._table.columns, field) for field in FIELDS]
+        positions = [at for one in found for at in (one if isinstance(one, tuple) else (one,))]
+        return [at for at in positions if at is not None and at >= 0]
+
+
+def _name(row: Sequence[str], at: int) -> str:
+    return fold(row[at]) if at < len(row) else ""
+
+
+def other_table_error(row: dict[str, Any], cells: Sequence[str]) -> RowError | None:
+    """Why a row of another table is not read; None for one that is no transaction in any table."""
+    every = [*cells, str(row["extra"] or "")]
+    if not any(map(looks_like_date, every)) and not any(looks_like_amount(cell) for cell in every if cell):
+        return None
+    reason = f"belongs to another table, whose header on line {row['behind']} has other columns; send that table as a file of its own"
+    return RowError(int(row["line"]), "row", reason)
