@@ -21,9 +21,9 @@ import polars as pl
 from services.ingestion.readers.amounts import AmountFormat, decide_marks
 from services.ingestion.readers.balances import Balances, Section
 from services.ingestion.readers.date_order import DateColumn, DecidedDate, Hints, UndecidedDate, dates_in, decide_format
-from services.ingestion.readers.dates import DateFormat
+from services.ingestion.readers.dates import DateFormat, numeric_format
 from services.ingestion.readers.encoding import BLOCK_BYTES, TextFile
-from services.ingestion.readers.qif_dates import given_format, has_three_digit_year, normal_date
+from services.ingestion.readers.qif_dates import date_text, given_format, has_three_digit_year, normal_date, short_date
 from services.ingestion.readers.qif_records import CASH, INVESTMENT, LISTS, Record, Records
 from services.ingestion.readers.qif_rows import QifRows, account_identifier, amount_of, value_of
 from services.ingestion.readers.record_rows import (
@@ -93,6 +93,8 @@ class _Survey:
 
     structure: Records
     dates: DateColumn = field(default_factory=DateColumn)
+    short_dates: DateColumn = field(default_factory=DateColumn)
+    only_short: bool = True  # no date tells by its year's digits or an apostrophe that the year comes last
     amounts: Counter[str] = field(default_factory=Counter)  # shapes
     others: Counter[str] = field(default_factory=Counter)
     records: int = 0
@@ -117,7 +119,12 @@ class _Survey:
         dates = [normal_date(record.fields.get("D", "")) for record in cash]
         amounts = [amount_of(record.fields) for record in cash]
         self.complete += sum(bool(day and amount) for day, amount in zip(dates, amounts, strict=True))
-        self.dates.add(pl.Series(dates, dtype=pl.String), pl.Series([record.line for record in cash], dtype=pl.Int64))
+        lines = pl.Series([record.line for record in cash], dtype=pl.Int64)
+        self.dates.add(pl.Series(dates, dtype=pl.String), lines)
+        if self.only_short:
+            short = [short_date(record.fields.get("D", "")) for record in cash]
+            self.short_dates.add(pl.Series(short, dtype=pl.String), lines)
+            self.only_short = all(text or not day for text, day in zip(short, dates, strict=True))
         count_shapes(self.amounts, amounts)
         count_shapes(self.others, [split.get("$", "") for record in cash for split in record.splits])
         self.short_years = self.short_years or any(has_three_digit_year(record.fields.get("D", "")) for record in cash[:1000])
@@ -177,6 +184,8 @@ def _refuse_without_cash(survey: _Survey) -> None:
 
 def _decide_date(survey: _Survey, options: ReadOptions) -> DecidedDate:
     hints = Hints(around=tuple(dates_in(options.file_name)), today=options.today or date.today())  # noqa: DTZ011 - civil dates have no zone
+    if year_first := _short_year_first(survey, hints):
+        return year_first
     try:
         decided = decide_format(survey.dates, hints)
     except UndecidedDate as open_question:
@@ -197,6 +206,22 @@ def _decide_date(survey: _Survey, options: ReadOptions) -> DecidedDate:
             f"line {line}: {reason}; send `date_format`, as in %d/%m/%Y", [RowError(line, "date", reason)], {"date_format": _FORMATS}
         )
     return decided
+
+
+def _short_year_first(survey: _Survey, hints: Hints) -> DecidedDate | None:
+    """YY-MM-DD, where every year has two digits and the !Option line or the dates themselves say that it comes first."""
+    texts = survey.short_dates.distinct
+    if not survey.only_short or not texts:
+        return None
+    if survey.structure.date_order == "ymd":
+        form = numeric_format("ymd", next(iter(texts))[2], 2)
+        if all(map(form.parse, texts)):
+            return DecidedDate(form, "the file's !Option line")
+    try:
+        decided = decide_format(survey.short_dates, hints)
+    except UndecidedDate:
+        return None
+    return decided if decided and decided.format.text.startswith("%y") else None
 
 
 def _spoken(day: date | None) -> str:
@@ -243,7 +268,7 @@ class _Reading:
             section = self._sums.pop(account_identifier(found.get("N")) or "", None)
             if section is not None:
                 section.closing = value_of(found.get("$", ""), self._form)
-                section.closing_date = self._date_format.parse(normal_date(found.get("/", "")))
+                section.closing_date = self._date_format.parse(date_text(found.get("/", ""), self._date_format))
                 balances.add(section)
         self._detected["balances"] = balances.report()
         if self._uneven:

@@ -29,6 +29,19 @@ def normal_date(text: str) -> str:
     return f"{int(first)}{mark}{int(second)}{mark}{full}" if before_year in (mark, "'", "’") else text.strip()
 
 
+def short_date(text: str) -> str:
+    """ "24-01-05" or "24/1/ 5" with its three numbers as they stand, of two digits each; "" for a date whose year is beyond doubt."""
+    match = _QIF.match(text)
+    if match is None or match[2] not in "/-" or match[4] != match[2] or len(match[5]) > 2:
+        return ""
+    return match[2].join(f"{int(match[at]):02}" for at in (1, 3, 5))
+
+
+def date_text(text: str, date_format: DateFormat) -> str:
+    """A date as `date_format` reads it: only where a year of two digits comes first does the last number stay as it is."""
+    return (date_format.text.startswith("%y") and short_date(text)) or normal_date(text)
+
+
 def has_three_digit_year(text: str) -> bool:
     """Whether the year is written as C counts it: 099 for 1999."""
     match = _QIF.match(text)

@@ -10,7 +10,7 @@ import polars as pl
 
 from services.ingestion.readers.amounts import AmountFormat, parse_amount
 from services.ingestion.readers.dates import DateFormat
-from services.ingestion.readers.qif_dates import normal_date
+from services.ingestion.readers.qif_dates import date_text
 from services.ingestion.readers.qif_records import Record
 from services.ingestion.readers.record_rows import Checks, mapped, shown, signed_amounts
 
@@ -53,7 +53,7 @@ class QifRows:
 
     def frame(self, date_format: DateFormat, form: AmountFormat, currency: str | None) -> pl.DataFrame:
         """BATCH_SCHEMA's columns, `section`, `field` and `reason` (null on good rows)."""
-        frame = self._texts()
+        frame = self._texts(date_format)
         amounts, in_cell, amount_reason = signed_amounts(frame["amount_text"], form)
         frame = frame.with_columns(
             mapped(frame["date_text"], date_format.parse, pl.Date()).alias("transaction_date"),
@@ -79,7 +79,7 @@ class QifRows:
             source_id=pl.lit(None, dtype=pl.String),
         )
 
-    def _texts(self) -> pl.DataFrame:
+    def _texts(self, date_format: DateFormat) -> pl.DataFrame:
         all_fields = [record.fields for record in self.records]
         numbers = {account: number for number, account in enumerate(self.accounts)}
         known = {name: account_identifier(name) for name in {record.section.account for record in self.records}}
@@ -90,7 +90,7 @@ class QifRows:
         ]
         return pl.DataFrame(columns).with_columns(
             pl.Series("line", [record.line for record in self.records], dtype=pl.Int64),
-            pl.Series("date_text", [normal_date(found.get("D", "")) for found in all_fields], dtype=pl.String),
+            pl.Series("date_text", [date_text(found.get("D", ""), date_format) for found in all_fields], dtype=pl.String),
             pl.Series("amount_text", [amount_of(found) for found in all_fields], dtype=pl.String),
             pl.Series("account", accounts, dtype=pl.String),
             pl.Series("section", [numbers[account] for account in accounts], dtype=pl.Int64),
