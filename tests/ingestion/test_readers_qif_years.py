@@ -45,3 +45,16 @@ def test_the_option_line_says_that_the_year_comes_first(tmp_path: Path) -> None:
 def test_the_caller_says_that_the_year_comes_first(tmp_path: Path) -> None:
     found = read(records("04-01-05", "04-02-06"), tmp_path, date_format="%y-%m-%d")
     assert [row["transaction_date"] for row in found.rows] == [date(2004, 1, 5), date(2004, 2, 6)]
+
+
+def test_a_record_may_be_indented_with_its_end(tmp_path: Path) -> None:
+    text = "!Type:Bank\r\n D13/01/2024\r\n T-1.50\r\n Px\r\n ^\r\n\tD14/01/2024\r\n\tT-2.50\r\n\tPy\r\n\t^\r\n"
+    assert [(row["line"], row["description"]) for row in read(text, tmp_path).rows] == [(2, "x"), (6, "y")]
+
+
+def test_two_dates_in_one_record_are_an_error(tmp_path: Path) -> None:
+    text = "!Type:Bank\nD13/01/2024\nT-1.50\nPx\nD14/01/2024\nT-2.50\nPy\n^\n" + "D15/01/2024\nT-3\nPz\nDinner\n^\n"
+    found = read(text, tmp_path)
+    assert [row["line"] for row in found.rows] == [9]
+    assert [(error.line, error.field) for error in found.errors] == [(2, "row")]
+    assert "two dates" in found.errors[0].reason

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from services.ingestion.readers.dates import looks_like_date
+from services.ingestion.readers.qif_dates import normal_date
 from services.ingestion.readers.statement import RowError, UnreadableStatement
 
 CASH = frozenset({"bank", "cash", "ccard", "otha", "othl", "invoice"})
@@ -34,7 +36,7 @@ class Section:
 class Record:
     """One record: its lines by letter; of a letter that is there several times the lines are joined with newlines.
 
-    `closed` is False for a last record that the file ends without "^".
+    `closed` is False for a last record that the file ends without "^"; `merged` is True for one with two dates: its end is missing.
     """
 
     line: int
@@ -42,6 +44,7 @@ class Record:
     section: Section
     splits: tuple[dict[str, str], ...] = ()
     closed: bool = True
+    merged: bool = False
 
 
 @dataclass
@@ -68,7 +71,7 @@ class Records:
         start, found = 0, []
         known = sum(self.counts.values())
         for at, text in enumerate(lines):
-            if text[:1] == "^":
+            if text[:1] == "^" or (text[:1] in " \t" and text.lstrip(" \t")[:1] == "^"):
                 if self._held:
                     found.append(self._record(self._held_line, self._held + lines[start:at], closed=True))
                     self._held = []
@@ -164,6 +167,8 @@ def _take_apart(record: Record, lines: list[str]) -> None:
     splits: list[dict[str, str]] = []
     for text in lines:
         letter, rest = text[:1], text[1:]
+        if letter == "D" and letter in fields and looks_like_date(normal_date(rest)):
+            record.merged = True
         if letter in "DTU" and letter in fields:  # a text that lost its letter: "Transaction 7"
             letter, rest = "?", text
         if letter == "S":

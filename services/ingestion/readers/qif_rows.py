@@ -16,6 +16,7 @@ from services.ingestion.readers.record_rows import Checks, mapped, shown, signed
 
 _SPLIT = ("--split--", "|split|", "-split-", "split")
 CUT_OFF = "the file ends inside this record"
+MERGED = "the record has two dates: is the line ^ between two records missing?"
 
 
 def amount_of(fields: dict[str, str]) -> str:
@@ -63,6 +64,7 @@ class QifRows:
         )
         checks = Checks(frame)
         checks.refuse(pl.col("cut_off"), "row", CUT_OFF)
+        checks.refuse(pl.col("merged"), "row", MERGED)
         checks.refuse(pl.col("date_text") == "", "date", "the record has no date (a line D)")
         reason = pl.concat_str(
             shown("D"), pl.lit(f" is not a day of the calendar between 1900 and 2100 in the file's format {date_format.text}")
@@ -95,6 +97,7 @@ class QifRows:
             pl.Series("account", accounts, dtype=pl.String),
             pl.Series("section", [numbers[account] for account in accounts], dtype=pl.Int64),
             pl.Series("cut_off", [self._is_cut_off(record) for record in self.records], dtype=pl.Boolean),
+            pl.Series("merged", [record.merged for record in self.records], dtype=pl.Boolean),
             pl.Series("raw_data", [_json(record) for record in self.records], dtype=pl.String),
         )
 
