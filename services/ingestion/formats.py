@@ -29,11 +29,11 @@ _FOREIGN_SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"PAR1", "a Parquet file"),
     (b"{\\rtf", "an RTF document"),
 )
+_WEB_PAGE = "a web page, which some banks call .xls (a spreadsheet program can open it and save it as XLSX or CSV)"
+# A file that begins with a tag or as a mail (MHTML), and has a tag of web pages somewhere in its head.
+_TAGGED_OR_MAIL = re.compile(r"<[a-z!?]|MIME-Version:|From: <Saved by", re.I)
+_WEB_TAG = re.compile(r"<!DOCTYPE html|<(?:html|head|body|meta|table|tr|td|style|div|center)[\s>]", re.I)
 _FOREIGN_BEGINNINGS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (
-        re.compile(r"<!DOCTYPE html|<(?:html|head|body|meta|table|style)[\s>]", re.I),
-        "a web page, which some banks call .xls (a spreadsheet program can open it and save it as XLSX or CSV)",
-    ),
     (re.compile(r"!(?:TRNS|ACCNT|HDR|CUST|VEND|EMP|CLASS|INVITEM|TIMEACT|BUD)\t"), "an IIF file of QuickBooks"),
     (re.compile(r"(?:<\?xml[^>]*>\s*)?<gnc-v2\b"), "a GnuCash book"),
     (re.compile(r'[{\[]\s*(["{\[]|$)'), "a JSON file"),
@@ -81,6 +81,13 @@ def _foreign(head: bytes, text: str) -> str | None:
     for signature, name in _FOREIGN_SIGNATURES:
         if head.startswith(signature):
             return name
+    if (
+        _TAGGED_OR_MAIL.match(text)
+        and _WEB_TAG.search(text)
+        and not any(mark.search(text) for mark, _ in _XML_MARKS)
+        and not tagged_format(text)
+    ):
+        return _WEB_PAGE
     for beginning, name in _FOREIGN_BEGINNINGS:
         if beginning.match(text):
             return name

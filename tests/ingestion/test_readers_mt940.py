@@ -367,3 +367,12 @@ def test_batches_end_early_and_blocks_cut_anywhere(tmp_path: Path, monkeypatch: 
         assert found.rows == whole.rows
         assert found.detected == whole.detected
     assert [item["difference"] for item in whole.detected["balances"]] == ["0.00"]
+
+
+@pytest.mark.parametrize("mark", [".", ","])
+def test_balances_may_have_a_decimal_point(mark: str, tmp_path: Path) -> None:
+    text = f":20:X\n:25:1\n:28C:1\n:60F:C240104EUR100{mark}00\n:61:2401050105D12{mark}50NTRFNONREF\n:86:x\n:62F:C240105EUR87{mark}50\n"
+    found = read(text, tmp_path)
+    (balance,) = found.detected["balances"]
+    assert (balance["opening"], balance["closing"]) == ("100.00", "87.50")
+    assert not any("account" in note for note in found.detected["notes"])

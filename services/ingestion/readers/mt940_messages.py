@@ -66,6 +66,8 @@ def balance_of(text: str) -> tuple[str | None, Decimal, date | None] | None:
     if match is None:
         return None
     mark, day, currency, amount = match.groups()
+    if re.fullmatch(r"\d+\.\d{0,2}", amount):  # a decimal point, as statement lines may have one, too
+        amount = amount.replace(".", ",")
     whole, _, fraction = amount.replace(".", "").partition(",")
     value = Decimal(f"{whole.lstrip('0') or 0}.{fraction or 0}")
     if value > MAX_BALANCE:  # of more digits than can be reckoned with

@@ -10,6 +10,7 @@ import polars as pl
 
 from services.ingestion.readers.amounts import ParsedColumn, parse_column
 from services.ingestion.readers.currencies import code_of
+from services.ingestion.readers.folding import fold
 from services.ingestion.readers.headers import is_named_header, same_names
 from services.ingestion.readers.layout import Table
 from services.ingestion.readers.other_tables import other_table_error
