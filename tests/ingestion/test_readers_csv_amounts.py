@@ -78,7 +78,8 @@ def test_what_may_stand_around_a_number(cell: str, value: str, sign: int, curren
         ("7h21", "is not an amount"), ("66-6666", "is not an amount"), ("-(5)", "is not an amount"), ("abc 5", "is not an amount"),
         ("A.5", "is not an amount"),
         ("1,50", "does not fit"), ("1.2.3", "does not fit"), ("12 34", "does not fit"), ("1.23456", "more than 4 decimals"),
-        ("0.00000001", "more than 4 decimals"),
+        ("0.00000001", "more than 4 decimals"), ("0.000000000000001", "more than 4 decimals"), ("12.34000000002", "more than 4 decimals"),
+        ("12.340010000000002", "more than 4 decimals"),
         ("922337203685477", "beyond"), ("9" * 30, "beyond"), ("9" * 200, "is not an amount"),
     ],
 )  # fmt: skip
@@ -90,6 +91,14 @@ def test_what_is_no_amount_says_why(cell: str, reason: str) -> None:
 
 def test_the_largest_amount() -> None:
     assert parse_amount("922337203685476.9999", POINT)[0] == Decimal("922337203685476.9999")
+
+
+@pytest.mark.parametrize("form", [POINT, COMMA])
+@given(st.integers(1, 10**9), st.integers(0, 10**9))
+def test_a_binary_float_printed_in_full_is_the_amount_it_was(form: AmountFormat, one: int, other: int) -> None:
+    cell = str(one / 100 + other / 100).replace(".", form.decimal)
+    value, _, reason = parse_amount(cell, form)
+    assert (value, reason) == (Decimal(one + other) / 100, "")
 
 
 def test_a_column_reads_as_its_cells_do() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,16 @@ def test_a_kind_of_booking_that_ends_so_is_no_state(tmp_path: Path) -> None:
     rows = "2025-01-14,a,-1.00,Debit\n2025-01-13,b,1.00,Direct debit refused\n2025-01-12,c,3.00,Credit\n"
     found = read("Date,Text,Amount,Type\n" + rows, tmp_path)
     assert (amounts(found), found.errors) == ([(2, "-1.00"), (3, "1.00"), (4, "3.00")], [])
+
+
+@pytest.mark.parametrize(
+    "row", ['="2025-01-14",="COFFEE, 2",="-12.50"', '"=""2025-01-14""","=""COFFEE, 2""","=""-12.50"""', '="2025-01-14","COFFEE, 2",-12.50']
+)
+def test_a_formula_of_nothing_but_a_text_is_that_text(tmp_path: Path, row: str) -> None:
+    (found,) = read(f'="Date",="Text",Amount\n{row}\n', tmp_path).rows
+    assert (found["description"], found["amount"]) == ("COFFEE, 2", Decimal("-12.5"))
+
+
+def test_an_equals_sign_within_a_text_stays(tmp_path: Path) -> None:
+    rows = read('Date,Text,Amount\n2025-01-14,="A"&"B",-1.00\n2025-01-13,a="b",-2.00\n', tmp_path).rows
+    assert [row["description"] for row in rows] == ['="A"&"B"', 'a="b"']

@@ -109,6 +109,10 @@ def _number_pattern(decimal: str) -> re.Pattern[str]:
     return re.compile(rf"^(\d+|\d{{1,3}}(?:{gap}\d{{2,3}})*{gap}\d{{3}}|)(?:{re.escape(decimal)}(\d+))?$")
 
 
+# What a program prints of 12.34 that keeps money in binary floating point: 12.340000000000002.
+_FLOAT_DIGITS, _FLOAT_NOISE = 15, Decimal("1e-13")
+
+
 def parse_amount(cell: str, form: AmountFormat) -> tuple[Decimal | None, Affix, str]:
     """Read one cell: the amount without its sign, what stands around it, and the reason when it cannot be read."""
     parts = split_cell(cell)
@@ -121,9 +125,12 @@ def parse_amount(cell: str, form: AmountFormat) -> tuple[Decimal | None, Affix, 
         return None, affix, f"{shown!r} does not fit the file's numbers, whose decimal mark is {form.decimal!r}"
     whole = re.sub(r"\D", "", match.group(1)).lstrip("0")
     fraction = (match.group(2) or "").rstrip("0")
-    if len(fraction) > 4:
-        return None, affix, f"{shown!r} has more than 4 decimals"
     value = Decimal(f"{whole or 0}.{fraction or 0}") if len(whole) <= 15 else LIMIT
+    if len(fraction) > 4:
+        nearest = round(value, 4)
+        if len(whole) + len(fraction) < _FLOAT_DIGITS or abs(value - nearest) > nearest * _FLOAT_NOISE:
+            return None, affix, f"{shown!r} has more than 4 decimals"
+        value = nearest
     if value >= LIMIT:
         return None, affix, f"{shown!r} is beyond what the ledger holds ({LIMIT})"
     return value, affix, ""

@@ -41,8 +41,7 @@ def read_records(blocks: Iterable[list[str]], dialect: Dialect) -> Iterator[Reco
     """Cut blocks of lines into records. A quote that is never closed costs its own line its quotes, not the file."""
     first = 1
     carried: list[str] = []
-    stream = iter(blocks)
-    for block in stream:
+    for block in (_without_formulas(found, dialect) for found in blocks):
         lines = carried + block if carried else block
         carried = []
         rows = _whole_lines(lines, dialect)
@@ -55,6 +54,16 @@ def read_records(blocks: Iterable[list[str]], dialect: Dialect) -> Iterator[Reco
     if carried:
         found, _ = _careful(carried, first, dialect, last=True)
         yield _unwrap(found, dialect)
+
+
+def _without_formulas(lines: list[str], dialect: Dialect) -> list[str]:
+    """The text of cells that are formulas of nothing but a text: ="0012", which keeps a spreadsheet program from making it a number."""
+    if not any('="' in line for line in lines):
+        return lines
+    mark = re.escape(dialect.delimiter)
+    plain = re.compile(rf'(?:^|(?<={mark}))=("[^"]*")(?={mark}|$)')
+    quoted = re.compile(rf'(?:^|(?<={mark}))"=""([^"]*)"""(?={mark}|$)')
+    return [quoted.sub(r'"\1"', plain.sub(r"\1", line)) if '="' in line else line for line in lines]
 
 
 def _reader(lines: Iterable[str], dialect: Dialect) -> Iterator[list[str]]:
