@@ -115,6 +115,34 @@ def test_a_column_of_kinds_may_say_the_direction(tmp_path: Path, name: str, out:
     assert [(row["amount"], row[field]) for row in found.rows] == [(Decimal("-12.5"), out), (Decimal(1500), into)]
 
 
+@pytest.mark.parametrize(
+    ("column", "word"), [("Type", "income"), ("Category", "Income"), ("Category", "Paychecks"), ("Kategorie", "Einnahmen")]
+)
+def test_income_that_is_negative_turns_the_signs(read: ReadAmounts, column: str, word: str) -> None:
+    """Some apps print what is spent as positive."""
+    header = f"Date,Text,Amount,{column}"
+    found, _, sign = read(header, "a,52.10,groceries", f"b,-3000.00,{word}", "c,15.49,phone", "d,200.00,")
+    assert (found, "income is printed as negative" in sign) == ([Decimal("-52.1"), Decimal(3000), Decimal("-15.49"), Decimal(-200)], True)
+    assert read(header, "a,-52.10,groceries", f"b,3000.00,{word}", "c,15.49,phone")[0] == [
+        Decimal("-52.1"),
+        Decimal(3000),
+        Decimal("15.49"),
+    ]
+    corrected = [f"a,-52.10,{word}", f"b,3000.00,{word}", "c,15.49,phone"]
+    assert read(header, *corrected)[0] == [Decimal("-52.1"), Decimal(3000), Decimal("15.49")]
+
+
+def test_salaries_that_are_negative_are_a_firms(read: ReadAmounts) -> None:
+    assert read("Date,Text,Amount,Category", "a,52.10,sales", "b,-30.00,Salaries", "c,15.49,sales")[0][1] == Decimal(-30)
+
+
+def test_a_balance_that_only_falls_within_a_day_shows_money_out(tmp_path: Path) -> None:
+    rows = ["2025-01-14,a,10.00,90.00", "2025-01-14,b,20.00,70.00", "2025-01-14,c,5.00,65.00"]
+    for order in (rows, rows[::-1]):
+        found = read_bytes(read_csv, "\n".join(["Date,Text,Amount,Balance", *order]).encode(), tmp_path)
+        assert {row["description"]: row["amount"] for row in found.rows} == {"a": -10, "b": -20, "c": -5}
+
+
 def test_one_way_only_is_told_by_the_kind_but_not_by_the_state(read: ReadAmounts) -> None:
     assert read("Date,Text,Amount,Booking type", "a,1.00,Debit", "b,2.00,Debit")[0] == [Decimal(-1), Decimal(-2)]
     assert "direction" not in read("Date,Text,Amount,Status", "a,1.00,C", "b,2.00,C")[2]

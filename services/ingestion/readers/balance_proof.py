@@ -27,7 +27,7 @@ def printed_or_inverted(table: Table, date_format: DateFormat) -> str | None:
     """ "printed" where the amounts as they stand lead from balance to balance, "inverted" where only their opposites do; else None.
 
     Amounts beside the balance before each booking, read in the wrong order, look inverted: without the order of the days that proves
-    nothing.
+    nothing where they have signs.
     """
     columns = table.columns
     if columns.balance is None or columns.amount is None:
@@ -37,7 +37,11 @@ def printed_or_inverted(table: Table, date_format: DateFormat) -> str | None:
         return "printed"
     step = _order(table, date_format)
     opposite = [None if amount is None else -amount for amount in amounts]
-    return "inverted" if step and follows_balance(opposite, balances, steps=(step,)) else None
+    if step:
+        steps: tuple[int, ...] = (step,)
+    else:
+        steps = () if any(amount and amount < 0 for amount in amounts) else (1, -1)
+    return "inverted" if follows_balance(opposite, balances, steps=steps) else None
 
 
 def _order(table: Table, date_format: DateFormat) -> int:

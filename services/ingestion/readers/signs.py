@@ -9,7 +9,7 @@ import polars as pl
 
 from services.ingestion.readers.amounts import split_cell
 from services.ingestion.readers.folding import fold
-from services.ingestion.readers.words import CARD_CREDIT, CARD_DEBIT, PURCHASE, direction_of
+from services.ingestion.readers.words import CARD_CREDIT, CARD_DEBIT, EARNED, PURCHASE, direction_of
 
 MAX_WORDS = 200
 # What a card company writes on the payment of a bill. A shop that a bank account pays may thank as well: see _is_inverted.
@@ -47,11 +47,19 @@ class SignTally:
     """Counts over the amounts that are not zero. The keys of `rows` are (sign, direction word, kind of booking, thanks)."""
 
     rows: Counter[tuple[int, str, str, bool]] = field(default_factory=Counter)
+    earned: Counter[int] = field(default_factory=Counter)  # signs of the rows whose kind or category is income
     debit: Counter[int] = field(default_factory=Counter)
     credit: Counter[int] = field(default_factory=Counter)
     flags: int = 0
 
-    def add(self, amounts: pl.Series, words: pl.Series | None, kinds: pl.Series | None, texts: pl.Series | None) -> None:
+    def add(
+        self,
+        amounts: pl.Series,
+        words: pl.Series | None,
+        kinds: pl.Series | None,
+        texts: pl.Series | None,
+        categories: pl.Series | None = None,
+    ) -> None:
         """Take in a chunk of the amount column with the columns beside it."""
         nothing = pl.Series([""] * len(amounts), dtype=pl.String)
         frame = pl.DataFrame(
@@ -66,6 +74,11 @@ class SignTally:
             sign, word, kind, thanks = key
             if len(self.rows) < MAX_WORDS * 20:
                 self.rows[(int(sign), word, kind[:60], bool(thanks))] += count
+        for labels in (kinds, categories):
+            if labels is not None:
+                income = labels.is_in([label for label in labels.unique() if fold(label) in EARNED])
+                cells = amounts.filter(income & amounts.str.contains("[1-9]"))
+                self.earned.update(sign or 1 for sign in signs_of(cells).drop_nulls())
 
     def add_pair(self, debits: pl.Series | None, credits: pl.Series | None) -> None:
         """Take in a chunk of the two columns of a pair."""
@@ -114,6 +127,8 @@ def decide_sign(tally: SignTally, *, has_direction: bool, is_card: bool, proved:
         return SignRule("inverted", "money out is printed as positive and money in as negative, as the running balance shows")
     if proved == "printed" and signs[-1] and not _is_owed(tally):
         return SignRule("printed", "a minus is money out, as the running balance shows")
+    if tally.earned[-1] and not tally.earned[1] and signs[0] + signs[1] > signs[-1]:
+        return SignRule("inverted", "income is printed as negative, and what is spent as positive")
     if _is_inverted(tally, signs, is_card):
         return SignRule("inverted", "a card's view: charges are printed as positive, payments and refunds as negative")
     if not signs[-1] and (kinds := _card_kinds(tally)):

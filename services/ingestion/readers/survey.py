@@ -76,7 +76,7 @@ class Survey:
         if columns.amount is not None:
             self.signs.add(
                 money[columns.amount], _words(frame, columns.direction), _words(frame, columns.payment_method),
-                _words(frame, columns.description[0] if columns.description else columns.merchant),
+                _words(frame, columns.description[0] if columns.description else columns.merchant), _words(frame, columns.category),
             )  # fmt: skip
         else:
             self.signs.add_pair(

@@ -27,6 +27,11 @@ CREDIT = _words(
     příchozí; kreditní; bevétel; jóváírás; követel; bejövő; hyvitys; pano; tulo; venit; creditare; alacak; gelir; uplata; prihod; приход; зачисление; кредит; пополнение; надходження; зарахування; π; πίστωση;
     kreedit; kredīts; kreditas; dobro; 收入; 贷; 贷方; 转入; 入金; お預り; 입금; 수입; pemasukan; masuk; זכות; دائن"""
 )
+# Kinds and categories of what is earned: money in, but for corrections. Salaries are none of them: a firm's account pays them.
+EARNED = _words(
+    """income; other income; business income; regular income; paycheck; paychecks; einkommen; einnahmen; revenu; revenus; ingresos; reddito; entrate; receitas; inkomen; inkomsten;
+    inkomst; inntekt; indkomst; dochód; przychody; příjem; příjmy; jövedelem; доход; доходы; 收入"""
+)
 # Kinds of booking that say the direction in card exports whose amounts carry no sign.
 PURCHASE = _words(
     "purchase; purchases; sale; sales; card purchase; pos purchase; card sale; achat; kauf; aankoop; compra; acquisto; köp; nákup; zakup"
