@@ -73,7 +73,7 @@ def test_the_header_of_a_table_without_rows_is_not_that_of_the_next(tmp_path: Pa
 OTHERS = [
     "Date;Description;Amount;Balance\n05.01.2024;Shop;-12,50;87,50\n\nDate;Description;Balance;Amount\n26.01.2024;X;130,00;-7,50\n",
     "Date;Description;Debit;Credit\n05.01.2024;Shop;12,50;\n\nDate;Description;Credit;Debit\n26.01.2024;X;50,00;\n",
-    "Pending\nDate;Description;Amount\n05.01.2024;Shop;-12,50\n\nDate;Posted;Text;Kind;Amount\n26.01.2024;27.01.2024;X;Y;-7,50\n",
+    "Current account\nDate;Description;Amount\n05.01.2024;Shop;-12,50\n\nDate;Posted;Text;Kind;Amount\n26.01.2024;27.01.2024;X;Y;-7,50\n",
     "Date;Text;Amount (EUR)\n05.01.2024;Shop;-12,50\n\nDate;Text;Amount (USD)\n26.01.2024;X;-7,50\n",
 ]
 

@@ -20,6 +20,7 @@ from services.ingestion.readers.layout import HEAD_RECORDS, PREAMBLE, Table, acc
 from services.ingestion.readers.other_tables import OtherTables
 from services.ingestion.readers.records import DELIMITERS, MAX_CELLS, Dialect, Record, RecordBlock, head_lines, read_records, sniff_dialect
 from services.ingestion.readers.rows import Skipped, read_rows
+from services.ingestion.readers.sections import Sections
 from services.ingestion.readers.statement import MAX_ERRORS_SHOWN, Batch, ReadOptions, RowError, Statement, UnreadableStatement
 from services.ingestion.readers.survey import Reading, Survey
 from services.ingestion.readers.taught import header_hash, read_as_taught
@@ -134,16 +135,16 @@ def _head(source: TableSource) -> list[Record]:
 
 
 def _frames(source: TableSource, table: Table) -> Iterator[tuple[pl.DataFrame, int]]:
-    """The table's records as frames of text: "line", "c0" ..., "extra" (cells beyond the table's width, else null) and "behind" (the
-    line of another table's header that the row belongs under, else null)."""
-    others = OtherTables(table)
+    """The table's records as frames of text: "line", "c0" ..., "extra" (cells beyond the table's width, else null), "behind" (the
+    line of another table's header that the row belongs under, else null), "section_state" and "section_way" (see Sections)."""
+    others, sections = OtherTables(table), Sections(table)
     for block in source.records():
-        frame = _frame(block, table, others, remarks=source.remarks)
+        frame = _frame(block, table, others, sections, remarks=source.remarks)
         if len(frame):
             yield frame, block.repaired
 
 
-def _frame(block: RecordBlock, table: Table, others: OtherTables, *, remarks: bool) -> pl.DataFrame:
+def _frame(block: RecordBlock, table: Table, others: OtherTables, sections: Sections, *, remarks: bool) -> pl.DataFrame:
     lines, rows, width = block.lines, block.rows, table.width
     if lines and lines[0] < table.first_line:
         start = next((i for i, line in enumerate(lines) if line >= table.first_line), len(lines))
@@ -158,7 +159,7 @@ def _frame(block: RecordBlock, table: Table, others: OtherTables, *, remarks: bo
     series += [pl.Series(f"c{at}", column, dtype=pl.String) for at, column in enumerate(cells)]
     series.append(pl.Series("extra", extra if extra is not None else [None] * len(lines), dtype=pl.String))
     frame = pl.DataFrame(series)
-    return frame.with_columns(others.behind(frame, whole))
+    return frame.with_columns(others.behind(frame, whole), *sections.above(frame))
 
 
 def _with_a_row(batches: Callable[[], Iterator[Batch]], skipped: Skipped) -> Iterator[Batch]:

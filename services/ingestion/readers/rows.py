@@ -15,7 +15,7 @@ from services.ingestion.readers.headers import is_named_header, same_names
 from services.ingestion.readers.layout import Table
 from services.ingestion.readers.other_tables import other_table_error
 from services.ingestion.readers.statement import BATCH_SCHEMA, Batch, RowError
-from services.ingestion.readers.survey import Reading, balance_entries, cells_of, day_part, is_continuation
+from services.ingestion.readers.survey import Reading, balance_entries, cells_of, day_part, directions, is_continuation
 from services.ingestion.readers.words import BALANCE_ENTRIES, PERIOD_ENTRIES, direction_of, is_balance_line, state_of
 from services.ingestion.readers.words import VOID as VOID_WORDS
 
@@ -131,8 +131,8 @@ def _amounts(frame: pl.DataFrame, reading: Reading) -> ParsedColumn:
     column = parse_column(cells, reading.amount_format)
     sign, reason = column.sign, column.reason
     if rule.kind in ("direction", "direction_only", "kind"):
-        at = columns.payment_method if rule.kind == "kind" else columns.direction
-        words = cells_of(frame, at if at is not None else columns.amount)
+        kinds = columns.payment_method if rule.kind == "kind" else None
+        words = directions(frame, columns) if kinds is None else cells_of(frame, kinds)
         way = _mapped_words(words, rule.words)
         reversal = pl.when(pl.Series(sign) < 0).then(-1).otherwise(1) if rule.kind == "direction" else pl.lit(1)
         unknown = (way == 0) & column.value.is_not_null() & (column.value != 0)
@@ -198,10 +198,10 @@ def _one_side(frame: pl.DataFrame, reading: Reading, at: int | None, unmarked: i
 
 
 def _states(frame: pl.DataFrame, reading: Reading) -> pl.Series:
-    """ "posted", "pending" or "void" for each row, by the status column and, for PayPal's memo rows, the direction column."""
+    """ "posted", "pending" or "void" for each row, by headings, the status column and, for PayPal's memo rows, the direction column."""
     columns = reading.table.columns
     known = {"pending": "posted" if reading.pending_counted else "pending", "void": "void"}
-    found = pl.Series(["posted"] * len(frame), dtype=pl.String)
+    found = pl.select(pl.when(frame["section_state"] == "pending").then(pl.lit(known["pending"])).otherwise(pl.lit("posted"))).to_series()
     if columns.direction is not None:
         moved = _mapped(cells_of(frame, columns.direction), lambda cell: "void" if fold(cell) in VOID_WORDS else None, pl.String())
         found = pl.select(pl.coalesce(moved, found)).to_series()
@@ -266,9 +266,10 @@ def _fault(row: dict[str, Any], cells: list[str], reading: Reading, skipped: Ski
     columns, line = table.columns, int(row["line"])
     day = cells[columns.date]
     money = [cells[at] for at in columns.money() if cells[at]]
-    if row["state"] == "void":
+    alone = sum(map(bool, cells)) == 1 and not money and not row["extra"]  # a heading or a remark
+    if row["state"] == "void" and not alone:
         return RowError(line, "status", VOID)
-    if row["state"] == "pending" or state_of(day) == "pending":
+    if (row["state"] == "pending" or state_of(day) == "pending") and not alone:
         return RowError(line, "status", PENDING)
     if row["date"] is None or row["value"] is None:
         if any(is_balance_line(cell) for cell in cells if cell):

@@ -117,10 +117,10 @@ def decide_sign(tally: SignTally, *, has_direction: bool, is_card: bool, proved:
     signs = Counter[int]()
     for (sign, _, _, _), count in tally.rows.items():
         signs[sign] += count
-    if has_direction:
-        rule = _by_direction(tally, signs)
-        if rule:
-            return rule
+    # Headings above the rows speak only where no sign does.
+    rule = _by_direction(tally, signs, "direction column" if has_direction else "heading") if has_direction or not signs[-1] else None
+    if rule:
+        return rule
     if signs[-1] == 0 and signs[1] and signs[0]:
         return SignRule("marked", "amounts without a sign are charges; those marked + or CR come in")
     if proved == "inverted":
@@ -138,7 +138,7 @@ def decide_sign(tally: SignTally, *, has_direction: bool, is_card: bool, proved:
     return SignRule("printed", "a minus is money out")
 
 
-def _by_direction(tally: SignTally, signs: Counter[int]) -> SignRule | None:
+def _by_direction(tally: SignTally, signs: Counter[int], source: str) -> SignRule | None:
     cross = Counter[tuple[int, int]]()
     words: dict[str, int] = {}
     for (sign, word, _, _), count in tally.rows.items():
@@ -152,7 +152,7 @@ def _by_direction(tally: SignTally, signs: Counter[int]) -> SignRule | None:
         words[""] = -ways.pop()
     shown = ", ".join(f"{word or 'blank'} = money {'out' if way < 0 else 'in'}" for word, way in sorted(words.items())[:10] if way)
     if not signs[-1]:
-        return SignRule("direction", f"amounts have no sign; the direction column decides ({shown})", words)
+        return SignRule("direction", f"amounts have no sign; the {source} decides ({shown})", words)
     if cross[(-1, -1)] and not cross[(-1, 1)] and not cross[(1, -1)]:
         return SignRule("printed", "a minus is money out; the direction column agrees")
     if cross[(1, -1)] and not cross[(1, 1)] and cross[(-1, 1)]:

@@ -75,7 +75,7 @@ class Survey:
             _count(self.elsewhere, cells_of(frame, columns.balance))
         if columns.amount is not None:
             self.signs.add(
-                money[columns.amount], _words(frame, columns.direction), _words(frame, columns.payment_method),
+                money[columns.amount], directions(frame, columns), _words(frame, columns.payment_method),
                 _words(frame, columns.description[0] if columns.description else columns.merchant), _words(frame, columns.category),
             )  # fmt: skip
         else:
@@ -179,6 +179,11 @@ def cells_of(frame: pl.DataFrame, at: int) -> pl.Series:
 def day_part(cells: pl.Series) -> pl.Series:
     """Dates without the time of day, so that few distinct ones remain."""
     return cells.str.replace(r"^(.{6,}?)[\sT,]+\d{1,2}[:.]\d{2}.*$", "${1}")
+
+
+def directions(frame: pl.DataFrame, columns: Columns) -> pl.Series:
+    """The words that may say which way the money went: a column's, or those of the headings above the rows."""
+    return frame["section_way"] if columns.direction is None else cells_of(frame, columns.direction)
 
 
 def _words(frame: pl.DataFrame, at: int | None) -> pl.Series | None:

@@ -43,7 +43,7 @@ CARD_DEBIT = _words("fee; fees; interest; interest charge; cash advance; charge;
 
 PENDING = _words(
     """pending; in progress; processing; authorised; authorized; authorisation; authorization; hold; on hold; held; uncleared; unposted; not posted;
-    scheduled; awaiting; vorgemerkt; umsatz vorgemerkt; offen; in bearbeitung; ausstehend; reservierung; reserviert; en cours; en attente; à venir;
+    scheduled; awaiting; vorgemerkt; vorgemerkte; umsatz vorgemerkt; offen; in bearbeitung; ausstehend; reservierung; reserviert; en cours; en attente; à venir;
     pendiente; en proceso; retenido; pendente; em processamento; in sospeso; in attesa; non contabilizzato; da contabilizzare; autorizzato; in lavorazione;
     in behandeling; gereserveerd; reservering; nog te verwerken; oczekująca; oczekujące; oczekujacy; blokada; w realizacji; nierozliczona; niezaksięgowana; čeká; čekající; čeká na zaúčtování;
     nezaúčtováno; blokace; rezervace; függőben; függő; zárolt; zárolás; reserverad; reserveret; reservert; preliminär; avvaktar; afventer; venter; ikke bokført;
@@ -52,7 +52,7 @@ PENDING = _words(
 )
 POSTED = _words(
     """posted; completed; complete; cleared; settled; booked; executed; done; success; successful; succeeded; paid; processed; reconciled; final; approved; accepted;
-    gebucht; umsatz gebucht; verbucht; ausgeführt; abgeschlossen; udført; erledigt; comptabilisé; comptabilisée; effectué; effectuée; exécuté; terminé; réglé;
+    gebucht; gebuchte; umsatz gebucht; verbucht; ausgeführt; abgeschlossen; udført; erledigt; comptabilisé; comptabilisée; comptabilisées; effectué; effectuée; exécuté; terminé; réglé;
     contabilizado; contabilizada; realizado; completado; finalizado; efetivado; efetuado; concluído; contabilizzato; eseguito; completato; geboekt; verwerkt; uitgevoerd; voltooid;
     zaksięgowana; zaksięgowano; rozliczona; zrealizowana; wykonana; zaúčtováno; zaúčtovaná; provedeno; proběhlo; könyvelt; teljesült; elszámolt; lekönyvelt; bokförd; bokfört; bokført; bogført; gennemført; utfört;
     utført; genomförd; kirjattu; toteutunut; finalizat; tamamlandı; knjiženo; refunded; partially refunded; c; r; ok; issued; berechnet; approvato; approvata; zakończono; zakończona; zakończone; dokončeno; dokončená;
