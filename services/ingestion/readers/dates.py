@@ -17,7 +17,9 @@ TIME = (
 )
 _TIME = re.compile(TIME)
 _COMPACT_TIME = re.compile(r"^(\d{8})[ T]?(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?$")
-_WEEKDAY = re.compile(r"^[^\W\d_]{2,10}\.?,?\s+(?=\d)|\s+\(?[^\W\d_]{2,3}\)?$")
+_WEEKDAY = re.compile(
+    r"^[^\W\d_]{2,10}\.?,?\s+(?=\d)|^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6}\.?,?\s+(?=[a-z]{3,9}\.?\s+\d)|\s+\(?[^\W\d_]{2,3}\)?$", re.I
+)
 _NUMERIC = re.compile(r"^(\d{1,4})(\s?[./\-\s]\s?)(\d{1,2})\2(\d{1,4})\.?$")
 _COMPACT = re.compile(r"^\d{8}$|^\d{6}$")
 _DAY_NUMBER = re.compile(r"^[2-7]\d{4}(?:\.\d+)?$")
