@@ -39,12 +39,13 @@ _TOKEN = re.compile(r"(?<![^\W_])[^\W_]&[^\W_](?![^\W_])|[^\W_]+")
 _LETTERS = re.compile(r"(?<![^\W_])([^\W_]) ?[&+] ?([^\W_])(?![^\W_])")
 """A name of two letters, as C&A: one word, since two letters that only stand side by side are initials, or of a company's form."""
 _PERSON = re.compile(
-    r"\b(?:mr|mrs|miss|ms|mme|mlle|herrn?|frau|dhr|mevr|mvr|sig|sigra|srta?)\.?"
-    r" (?:[^\W\d_](?:\. ?| )){1,3}[^\W\d_]{2,}(?:-[^\W\d_]+)?(?!\w)"
+    r"\b(?:mr|mrs|miss|ms|mme|mlle|herrn?|frau|dhr|mevr|mvr|sig|sigra|srta?)\.? (?!d\.? ?i\.? ?y\b)(?:[^\W\d_](?:\. ?| )){1,3}"
+    r"(?!(?:bar|beauty|boutique|cafe|care|clinic|coffee|commerce|grill|home|kitchen|nails|pizza|salon|shop|stores?)\b)"
+    r"[^\W\d_]{2,}(?:-[^\W\d_]+)?(?!\w)"
 )
-"""A title, initials and a surname, which may be a trade's or a shop's: Mr J Baker, Mrs A Boots."""
-_FEE_BEHIND = re.compile(r"(?<=\w) (?:incl?(?:uding|\.)? )?non[- ](?:sterling|stg|euro|eur)\b.*\bfee\b.*")
-"""What a purchase abroad cost beside, which is not what it was for."""
+"""A title, initials and a surname, which may be a trade's or a shop's: Mr J Baker, Mrs A Boots. Words that only shops have are none."""
+_FEE_BEHIND = re.compile(r"(?<=\w) (?:incl?(?:ud(?:es|ing))?\.? )?non[- ](?:sterling|stg|euro|eur)\b.*?\bfee\b\D*\d.*")
+"""What a purchase abroad cost beside, with its amount, which is not what it was for."""
 _FORM_BEHIND = re.compile(r"(?<=\w{4})(?:couk|com|ltd|limited|gmbh|sarl|inc|plc|llc|bv|ab)$")
 """Collectors print names in one word: JUSTEATCOUK, RYANAIRLTD."""
 _LENDERS = frozenset({"klarna", "clearpay", "afterpay", "affirm", "scalapay"})
