@@ -109,8 +109,13 @@ def test_one_known_state_is_enough_under_a_name_that_says_state(tmp_path: Path, 
 
 
 @pytest.mark.parametrize(
-    ("text", "state"), [("Card refused", "void"), ("Payment failed", "void"), ("Credit memo", ""), ("Memo", "void"), ("No error", "")]
-)
+    ("text", "state"),
+    [
+        ("Card refused", "void"), ("Payment failed", "void"), ("Credit memo", ""), ("Memo", "void"), ("No error", ""),
+        ("Declined - insufficient funds", "void"), ("Failed (limit)", "void"), ("Pending settlement", "pending"),
+        ("Payment not cancelled", ""), ("Nicht storniert", ""), ("Refund after order cancelled", ""),
+    ],
+)  # fmt: skip
 def test_a_text_that_ends_in_a_word_for_declined(text: str, state: str) -> None:
     assert state_of(text) == state
 
@@ -133,3 +138,14 @@ def test_a_formula_of_nothing_but_a_text_is_that_text(tmp_path: Path, row: str) 
 def test_an_equals_sign_within_a_text_stays(tmp_path: Path) -> None:
     rows = read('Date,Text,Amount\n2025-01-14,="A"&"B",-1.00\n2025-01-13,a="b",-2.00\n', tmp_path).rows
     assert [row["description"] for row in rows] == ['="A"&"B"', 'a="b"']
+
+
+def test_a_column_named_pending_may_say_yes_and_no(tmp_path: Path) -> None:
+    for yes, no in (("true", "false"), ("Yes", "No"), ("1", "0")):
+        found = read(f"Date,Text,Amount,Pending\n2025-01-14,a,-1.50,{yes}\n2025-01-13,b,-2.50,{no}\n2025-01-12,c,3.50,{no}\n", tmp_path)
+        assert (amounts(found), [error.field for error in found.errors]) == ([(3, "-2.50"), (4, "3.50")], ["status"])
+
+
+def test_the_only_text_is_no_state_for_one_word_in_it(tmp_path: Path) -> None:
+    found = read("Datum;Info;Betrag\n01.03.2024;Einkauf;-5,00\n02.03.2024;Buchung storniert;30,00\n13.03.2024;Lohn;100,00\n", tmp_path)
+    assert [(row["description"], row["amount"]) for row in found.rows] == [("Einkauf", -5), ("Buchung storniert", 30), ("Lohn", 100)]

@@ -51,3 +51,22 @@ def test_an_opening_balance_alone_stays_a_booking(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_names_a_balance(text: str, is_balance: bool) -> None:
     assert names_balance(text, BALANCE_ENTRIES) is is_balance
+
+
+@pytest.mark.parametrize(
+    ("text", "amounts"),
+    [
+        ("Date,Text,Amount\n2024-03-02,NEW BALANCE 12 MAR,-120\n2024-03-01,NEW BALANCE 01.03.24,140\n2024-02-20,Pay,20\n", [-120, 20]),
+        ("Datum;Empfänger;Text;Betrag\n20.03.2024;Ott;Saldo 15.02.2024;-100,00\n02.03.2024;;Saldo 01.03.2024;20,00\n01.03.2024;X;Y;5,00\n",
+         [-100, 5]),
+        ("Datum;Text;Betrag;Saldo\n31.03.2024;Saldo;50,00;87,50\n30.03.2024;Saldo;137,50;137,50\n02.03.2024;X;-20,00;37,50\n", [50, -20]),
+    ],
+)  # fmt: skip
+def test_a_booking_is_no_balance_though_its_text_says_so(text: str, amounts: list[int], tmp_path: Path) -> None:
+    found = read_bytes(read_csv, text.encode(), tmp_path)
+    assert ([row["amount"] for row in found.rows], found.errors, len(found.detected["skipped_lines"])) == (amounts, [], 1)
+
+
+def test_an_account_balance_of_a_day_is_none_of_its_bookings(tmp_path: Path) -> None:
+    text = "Datum;Text;Betrag;Saldo\n31.03.2024;Kontostand am 31.03.2024;87,50;87,50\n02.03.2024;X;-20,00;87,50\n"
+    assert [row["amount"] for row in read_bytes(read_csv, text.encode(), tmp_path).rows] == [-20]

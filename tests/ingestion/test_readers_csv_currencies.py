@@ -33,3 +33,12 @@ def test_amount_and_currency_are_of_one_pair(header: str, rows: list[str], found
     text = "\n".join([header, *(f"2024-01-{29 - at},{row}" for at, row in enumerate(rows))])
     read = read_bytes(read_csv, text.encode(), tmp_path)
     assert [(f"{row['amount']:.2f}", row["currency"]) for row in read.rows] == found
+
+
+def test_an_amount_under_the_other_currency_alone_is_an_error_of_its_row(tmp_path: Path) -> None:
+    text = "Date,Text,Amount (EUR),Amount (USD)\n2024-03-15,x,-8.00,-9.00\n2024-03-14,hold,{},-9.00\n2024-03-13,y,100,110\n"
+    for nothing in ("0.00", ""):
+        found = read_bytes(read_csv, text.format(nothing).encode(), tmp_path)
+        assert [(row["amount"], row["currency"]) for row in found.rows] == [(-8, "EUR"), (100, "EUR")]
+        assert [(error.line, error.field) for error in found.errors] == [(3, "amount")]
+        assert "stands in 'Amount (USD)'" in found.errors[0].reason

@@ -28,6 +28,7 @@ def amounts(found: Read) -> list[str]:
     [
         ("Pending", "Posted"), ("Pending transactions,,", "Posted transactions,,"), ("Vorgemerkte Umsätze", "Gebuchte Umsätze"),
         ("Umsatz vorgemerkt", "Gebucht"), ("Transactions en attente", "Opérations comptabilisées"), ("Pending Transactions:", "Completed"),
+        ("Pending (1)", "Transaction history"), ("Pending transactions", "Booked (2)"), ("Declined transactions", "Last statement"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("again", [True, False])
@@ -36,7 +37,16 @@ def test_rows_under_a_heading_that_says_pending_wait(tmp_path: Path, pending: st
     for lines in ([HEADER, pending, ROWS[0], booked, *header, *ROWS[1:]], [pending, HEADER, ROWS[0], booked, *header, *ROWS[1:]]):
         found = read(tmp_path, *lines)
         assert amounts(found) == ["b -20.00", "d 30.00"]
-        assert [(error.field, error.reason.partition(":")[0]) for error in found.errors] == [("status", "pending")]
+        (error,) = found.errors
+        assert (error.field, error.reason.split(":")[0]) == (
+            "status",
+            "pending" if "Declined" not in pending else "declined, cancelled or reverted",
+        )
+
+
+def test_a_heading_above_the_header_counts_only_next_to_it(tmp_path: Path) -> None:
+    for above in (["Pending transactions", "None", "Recent transactions"], ["Pending", "Account,123"]):
+        assert amounts(read(tmp_path, *above, HEADER, *ROWS)) == ["c -5.00", "b -20.00", "d 30.00"]
 
 
 def test_a_remark_below_pending_books_nothing(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def read(tmp_path: Path) -> ReadAmounts:
         ("Date,Text,Withdrawal", ["a,1.00", "b,2.00"], ["-1", "-2"], "a column each"),
         ("Date,Text,Deposit", ["a,1.00", "b,2.00"], ["1", "2"], "only money in has a column"),
         (BALANCED, ["Edeka sagt Danke,-2.00,97.00", "PAYMENT THANKS,-8.00,99.00", "c,7.00,107.00"], ["-2", "-8", "7"], "running balance"),
-        (BALANCED, ["a,2.00,97.00", "Uw betaling,8.00,99.00", "c,-7.00,107.00"], ["-2", "-8", "7"], "running balance"),
+        (BALANCED, ["a,2.00,97.00", "Uw betaling,8.00,99.00", "c,-7.00,107.00"], ["2", "8", "-7"], "as that of a loan does"),
         (BALANCED, [f"{c},1.00,{15 - i}.00" for i, c in enumerate("abcdef")] + ["PAYMENT THANK YOU,-8.00,9.00"],
          ["-1"] * 6 + ["8"], "card's view"),
         ("Date,Text,Amount", ["a,-1.00", "b,-2.00", "PAYMENT THANK YOU,-8.00", "c,7.00"], ["-1", "-2", "-8", "7"], "minus is money out"),
@@ -80,7 +80,8 @@ def test_convention(read: ReadAmounts, header: str, rows: list[str], amounts: li
     "text",
     [
         "PRELEVEMENT STE COMMERCIALE TELECOM", "Stadtwerke Abschlag Ihre Zahlung", "Uw betaling Ziggo", "RECIBO SEGURO VISU PAGO",
-        "CAFE MUITO OBRIGADO", "Rueckzahlung erhalten",
+        "CAFE MUITO OBRIGADO", "Rueckzahlung erhalten", "CITI PAYMENT THANK YOU", "Stadtwerke vielen Dank fuer Ihre Zahlung",
+        "DISCOVER E-PAYMENT THANK YOU",
     ],
 )  # fmt: skip
 def test_thanks_inside_of_other_texts_turn_nothing_round(read: ReadAmounts, text: str) -> None:
@@ -89,10 +90,68 @@ def test_thanks_inside_of_other_texts_turn_nothing_round(read: ReadAmounts, text
 
 
 @pytest.mark.parametrize(
-    "text", ["IHRE ZAHLUNG - BESTEN DANK", "Uw betaling", "SU PAGO GRACIAS", "GRACIAS POR SU PAGO", "Thank you for your payment"]
-)
+    "text",
+    [
+        "IHRE ZAHLUNG - BESTEN DANK", "Uw betaling", "SU PAGO GRACIAS", "GRACIAS POR SU PAGO", "Thank you for your payment",
+        "IHRE ZAHLUNG VOM 15.03", "SU PAGO EN LINEA GRACIAS", "PAGAMENTO EFETUADO OBRIGADO", "OBRIGADO PELO SEU PAGAMENTO",
+        "UW BETALING VIA INCASSO", "AUTOPAY PYMT RECEIVED - THANK YOU", "PAYMENT - THANK YOU ATLANTA GA", "PAIEMENT CAISSE/MERCI",
+        "DIRECT DEBIT PAYMENT - THANK YOU", "Zahlung erhalten. Vielen Dank", "PAIEMENT REÇU", "GRAZIE PER IL SUO PAGAMENTO",
+    ],
+)  # fmt: skip
 def test_a_payment_that_a_card_thanks_for_came_in(read: ReadAmounts, text: str) -> None:
     assert read("Date,Text,Amount", f"{text},-8.00", "a,1.00", "b,2.00")[0] == [Decimal(8), Decimal(-1), Decimal(-2)]
+
+
+def test_money_back_beside_thanks_says_nothing(read: ReadAmounts) -> None:
+    rows = ["SHOP,50.00", "PAYMENT THANK YOU,-200.00", "RETURN a,-50.00", "RETURN b,-20.00"]
+    assert read("Date,Text,Amount", *rows)[0] == [Decimal(-50), Decimal(200), Decimal(50), Decimal(20)]
+    assert read("Date,Text,Amount", *rows[1:3])[0] == [Decimal(200), Decimal(50)]
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "amounts"),
+    [
+        # A balance that grows as charges do is what is owed.
+        (BALANCED, ["a,30.00,180.00", "PAYMENT THANK YOU,-100.00,150.00", "b,50.00,250.00", "RETURN,-20.00,200.00"], [-30, 100, -50, 20]),
+        ("Date,Text,Type,Amount,Balance", ["x,Purchase,30,180", "y,Payment,-100,150", "z,Purchase,50,250"], [-30, 100, -50]),
+        # That of an account grows with what comes in, whoever is thanked for.
+        (BALANCED, ["a,30,500", "DISCOVER E-PAYMENT THANK YOU,-200,470", "c,50,670", "d,20,620", "e,20,600"], [30, -200, 50, 20, 20]),
+        # That of a loan grows with what is charged and falls with what is paid, as the holder's account has it.
+        (BALANCED, ["Interest,-398.00,99898.00", "Repayment,900.00,99500.00", "Interest,-400.00,100400.00"], [-398, 900, -400]),
+    ],
+)  # fmt: skip
+def test_what_a_balance_proves_depends_on_whose_money_it_is(read: ReadAmounts, header: str, rows: list[str], amounts: list[int]) -> None:
+    assert read(header, *rows)[0] == amounts
+
+
+def test_a_kind_that_all_rows_have_turns_nothing_round(read: ReadAmounts) -> None:
+    rows = ["a,Debit,500.00", "b,Debit,200.00", "c,Debit,-20.00", "d,Debit,20.00"]
+    assert read("Date,Text,Booking type,Amount", *rows)[0] == [500, 200, -20, 20]
+    assert read("Date,Text,D/C,Amount", *rows)[0] == [-500, -200, 20, -20]
+
+
+def test_what_was_paid_with_is_no_direction(read: ReadAmounts) -> None:
+    found, _, sign = read("Date,Text,Payment Method,Amount", "a,Credit,50.00", "b,Debit,20.00")
+    assert found == [50, 20]
+    assert sign == "no amount is negative: all are read as money in"
+
+
+def test_kinds_beside_purchases_that_are_no_cards_words(read: ReadAmounts) -> None:
+    header = "Date,Text,Type,Amount"
+    assert read(header, "a,Purchase,12.00", "b,Payment,40.00", "c,Deposit,500.00")[0] == [-12, 40, 500]
+    found, errors, _ = read(header, "a,Purchase,12.00", "b,Payment,40.00", "c,Adjustment,5.00")
+    assert found == [-12, 40]
+    assert [error.reason for error in errors] == ["the direction 'Adjustment' is not known: money in or out?"]
+
+
+def test_sales_are_a_sellers_where_no_payment_is_booked(read: ReadAmounts) -> None:
+    header = "Date,Text,Type,Amount"
+    assert read(header, "a,Sale,20.00", "b,Refund,-5.00", "c,Sale,50.00")[0] == [20, -5, 50]
+    assert read(header, "a,Sale,20.00", "b,Payment,-15.00", "c,Sale,50.00")[0] == [-20, 15, -50]
+
+
+def test_one_row_of_negative_income_is_a_correction(read: ReadAmounts) -> None:
+    assert read("Date,Text,Category,Amount", "a,Income,-10.00", "b,Transfer,12.50", "c,Transfer,100.00")[0] == [-10, Decimal("12.5"), 100]
 
 
 def test_amounts_before_their_balance_are_not_inverted(read: ReadAmounts) -> None:
@@ -185,6 +244,17 @@ def test_a_fee_comes_off_beside_a_pair_and_may_stand_alone(read: ReadAmounts, ou
     rows = [f"a,,,{fee}7.50,1282.50", f"b,,{out}200.00,{fee}10.00,1290.00", "c,1500.00,,,1500.00"]
     found, errors, _ = read("Date,Text,Money In,Money Out,Fee,Balance", *rows)
     assert (found, errors) == ([Decimal("-7.5"), Decimal(-210), Decimal(1500)], [])
+
+
+def test_a_fee_is_judged_in_the_order_of_the_days(read: ReadAmounts) -> None:
+    """Read the other way round, 50 in and 50 out would prove that the fee is no part of it."""
+    rows = ["a,50.00,0.00,518.50", "b,-50.00,1.50,468.50", "c,20.00,0.00,520.00"]
+    assert read("Date,Text,Amount,Fee,Balance", *rows)[0] == [50, Decimal("-51.5"), 20]
+
+
+def test_a_fee_that_nothing_proves_is_left_out_with_a_note(tmp_path: Path) -> None:
+    found = read_bytes(read_csv, b"Date,Text,Amount,Fee\n2024-01-31,a,50,0\n2024-01-15,b,-50,1.5\n", tmp_path)
+    assert ([row["amount"] for row in found.rows], "there are fees" in str(found.detected["notes"])) == ([50, -50], True)
 
 
 def test_a_fee_that_the_money_out_includes_is_not_taken_twice(read: ReadAmounts) -> None:

@@ -84,23 +84,29 @@ def refuse_hidden_signs(table: Table) -> None:
         )
 
 
-def fee_way(table: Table, sign: SignRule) -> int:
+def fee_way(table: Table, sign: SignRule, date_format: DateFormat) -> int | None:
     """-1 where the running balance falls by the fee besides the amount (as Revolut's does), 1 where it moves by a fee that is printed with
-    its own sign, 0 where the amount is all. A row may have a fee and no amount.
+    its own sign, 0 where the amount is all or there is no fee; None where a fee is charged and nothing tells. A row may have a fee and no
+    amount.
     """
     columns = table.columns
-    if columns.fee is None or columns.balance is None or columns.fee in (*columns.money(), columns.balance):
+    if columns.fee is None or columns.fee in (*columns.money(), columns.balance):
         return 0
+    if columns.balance is None:
+        return None if any(_values(table, columns.fee)[0]) else 0
     *parts, fees, balances = _values(table, *columns.money(), columns.fee, columns.balance)
     if columns.amount is None:
         ways = [way for way, at in ((sign.out, columns.debit), (sign.into, columns.credit)) if at is not None]
         parts = [[None if value is None else value * way for value in part] for way, part in zip(ways, parts, strict=True)]
     amounts = [sum(filled) if (filled := [value for value in row if value is not None]) else None for row in zip(*parts, strict=True)]
     plain = [Decimal(amount) if fee and amount is not None else None for amount, fee in zip(amounts, fees, strict=True)]
-    if follows_balance(plain, balances):
+    if not any(fees):
+        return 0
+    steps = (step,) if (step := _order(table, date_format)) else (1, -1)
+    if follows_balance(plain, balances, steps=steps):
         return 0
     for way in (-1, 1):
         charged = [(amount or 0) + way * fee if fee else None for amount, fee in zip(amounts, fees, strict=True)]
-        if any(charged) and follows_balance(charged, balances):
+        if any(charged) and follows_balance(charged, balances, steps=steps):
             return way
-    return 0
+    return None

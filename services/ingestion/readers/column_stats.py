@@ -10,10 +10,11 @@ from itertools import pairwise
 from services.ingestion.readers.amounts import NOTHING, looks_like_amount, split_cell
 from services.ingestion.readers.currencies import code_of
 from services.ingestion.readers.dates import BARE_DIGITS, DateFormat, looks_like_date, shape_of
-from services.ingestion.readers.words import direction_of, state_of
+from services.ingestion.readers.words import NO, YES, direction_of, state_of
 
 _IBAN = re.compile(r"^[A-Z]{2}\d{2}[A-Z0-9]{10,30}$")
 _NOTHING = re.compile(NOTHING)
+MOST_STATES = 6
 _LETTERS = re.compile(r"[^\W\d_]")
 
 
@@ -88,8 +89,16 @@ class ColumnStats:
         return self.filled == self.rows > 0 and self.debits + self.credits == self.filled and any(map(str.isalpha, self.cells))
 
     def is_status(self) -> bool:
-        """Words for the state under a name that says so. One that is pending or declined is enough, whatever the bank calls the others."""
-        return self.filled > 0 and (self.states * 2 >= self.filled or self.unsettled > 0)
+        """Mostly words for the state."""
+        return self.filled > 0 and self.states * 2 >= self.filled
+
+    def is_partly_status(self) -> bool:
+        """Few different words, of which one says pending or declined, whatever the bank calls the others."""
+        return self.unsettled > 0 and self.distinct <= MOST_STATES
+
+    def is_yes_or_no(self) -> bool:
+        """Yes and no, or the like."""
+        return self.filled > 0 and {cell.casefold() for cell in self.cells if cell} <= YES | NO
 
     def is_text(self) -> bool:
         return self.filled > 0 and self.texts * 10 >= self.filled * 3

@@ -23,7 +23,9 @@ _WHOLE_NAMES = frozenset({"direction", "status", "source_id", "price", "quantity
 _SAYS_LITTLE = frozenset(
     "name item text type value total time transaction payment payments charge charges info title money class group note price".split()
 )
-_SIDES = ("own_currency", "purchase_currency", "purchase_amount")  # tell the names of a field apart, and are none themselves
+# These tell the names of a field apart, and are none themselves. "means": what was paid with, as a credit or a debit card;
+# "pending_flag": yes where a row is not booked yet.
+_SIDES = ("own_currency", "purchase_currency", "purchase_amount", "means", "pending_flag")
 _ALL_NAMES = frozenset(name for field, table in NAMES.items() if field not in _SIDES for name in table)
 _PART = 10  # added to the rank when a name is only part of the header
 _BRACKETS = str.maketrans("（）［］", "()[]")
@@ -51,6 +53,7 @@ class Columns:
     balance: int | None = None
     source_id: int | None = None
     fee: int | None = None
+    rival: int | None = None  # an amount under the same name, of another currency
     other_dates: tuple[int, ...] = ()
 
     def money(self) -> tuple[int, ...]:
@@ -167,7 +170,7 @@ def assign(names: Sequence[HeaderName] | None, stats: Sequence[ColumnStats], giv
             choice.used |= set(_positions(columns)) - choice.shared
     if not columns.description and columns.merchant is None:
         columns = replace(columns, description=choice.longest_text())
-    return replace(columns, fee=choice.fee())
+    return replace(columns, fee=choice.fee(), rival=choice.rival(columns.amount))
 
 
 def with_field(columns: Columns, field: str, at: int | tuple[int, ...] | None) -> Columns:
@@ -266,12 +269,25 @@ class _Choice:
         return self.stats[at].negatives + self.stats[at].flags > 0
 
     def amount(self) -> int | None:
-        """Of columns named equally well the one with the most amounts that are not zero: the other is of another currency."""
+        """Of columns named equally well the first, unless it is mostly zero where another is not: that is of another currency."""
         ranked = self._ranked("amount", ColumnStats.is_amount)
         if self._has_sides():
             ranked = [(rank, at) for rank, at in ranked if rank < _PART and not self._is_named(at, "purchase_amount")] or ranked
         equals = [at for rank, at in ranked if rank == ranked[0][0]]
-        return max(equals, key=lambda at: self.stats[at].nonzero(), default=None)
+        most = max((self.stats[at].nonzero() for at in equals), default=0)
+        return next((at for at in equals if 2 * self.stats[at].nonzero() > most), equals[0] if equals else None)
+
+    def rival(self, amount: int | None) -> int | None:
+        """Another column of amounts whose name differs in the currency alone."""
+        if self.names is None or amount is None or amount >= len(self.names):
+            return None
+        own = self.names[amount]
+        return next(
+            (
+                at for at, name in enumerate(self.names)
+                if at != amount and name.text == own.text and name.currency and name.currency != own.currency and self.stats[at].is_amount()
+            ), None,
+        )  # fmt: skip
 
     def _is_named(self, at: int, side: str) -> bool:
         return self.names is not None and self.names[at].text in NAMES[side]
@@ -299,7 +315,7 @@ class _Choice:
         if found is not None:
             return found
         for field, certain in _DIRECTION_TOO:
-            if (found := self.best(field, certain)) is not None:
+            if (found := self.best(field, certain)) is not None and not self._is_named(found, "means"):
                 self.shared.add(found)
                 return found
         for certain in (ColumnStats.is_sure_direction, ColumnStats.is_all_direction):
@@ -309,7 +325,13 @@ class _Choice:
         return None
 
     def status(self) -> int | None:
-        return self.best("status", ColumnStats.is_status)
+        found = self.best("status", ColumnStats.is_status)
+        if found is None and (partly := self.best("status", ColumnStats.is_partly_status)) is not None:
+            has_text = any(at != partly and at not in self.used and s.is_text() for at, s in enumerate(self.stats))
+            found = partly if has_text else None
+        if found is not None:
+            return found
+        return next((at for at, s in enumerate(self.stats) if self._is_named(at, "pending_flag") and s.is_yes_or_no()), None)
 
     def currency(self, columns: Columns) -> int | None:
         money = columns.money()

@@ -190,7 +190,8 @@ def _detected(source: TableSource, reading: Reading, skipped: Skipped, repaired:
     if repaired:
         notes.append(f"{repaired} lines had a quote without its partner and were read without quotes")
     if reading.fee_way:
-        notes.append("the fee is taken off the amount, as the running balance shows")
+        how = "taken off" if reading.fee_way < 0 else "added, with its sign, to"
+        notes.append(f"the fee is {how} the amount, as the running balance shows")
     if reading.pending_counted:
         notes.append("rows marked pending are kept: the running balance already counts them")
     if reading.continued:

@@ -16,7 +16,7 @@ from services.ingestion.readers.layout import Table
 from services.ingestion.readers.other_tables import other_table_error
 from services.ingestion.readers.statement import BATCH_SCHEMA, Batch, RowError
 from services.ingestion.readers.survey import Reading, balance_entries, cells_of, day_part, directions, is_continuation
-from services.ingestion.readers.words import BALANCE_ENTRIES, PERIOD_ENTRIES, direction_of, is_balance_line, state_of
+from services.ingestion.readers.words import BALANCE_ENTRIES, PERIOD_ENTRIES, YES, direction_of, is_balance_line, state_of
 from services.ingestion.readers.words import VOID as VOID_WORDS
 
 MAX_ROWS = 8192
@@ -130,6 +130,8 @@ def _amounts(frame: pl.DataFrame, reading: Reading) -> ParsedColumn:
     cells = cells_of(frame, columns.amount)
     column = parse_column(cells, reading.amount_format)
     sign, reason = column.sign, column.reason
+    if columns.rival is not None:
+        reason = _unless_elsewhere(cells, cells_of(frame, columns.rival), reason, reading.table.names[columns.rival])
     if rule.kind in ("direction", "direction_only", "kind"):
         kinds = columns.payment_method if rule.kind == "kind" else None
         words = directions(frame, columns) if kinds is None else cells_of(frame, kinds)
@@ -151,6 +153,13 @@ def _amounts(frame: pl.DataFrame, reading: Reading) -> ParsedColumn:
         factor = printed if rule.kind == "printed" else -printed
     value = _times(column.value, factor)
     return _with_fee(ParsedColumn(value.cast(pl.Decimal(19, 4)), sign, column.currency, reason), frame, reading)
+
+
+def _unless_elsewhere(cells: pl.Series, others: pl.Series, reason: pl.Series, name: str) -> pl.Series:
+    """The reasons, with one where an amount stands under the other currency's name alone."""
+    elsewhere = reason.is_null() & ~cells.str.contains("[1-9]") & others.str.contains("[1-9]")
+    said = f"the amount stands in {name!r}, which is of another currency: send the file again with `columns` naming that one"
+    return pl.select(pl.when(elsewhere).then(pl.lit(said)).otherwise(reason)).to_series()
 
 
 def _with_fee(column: ParsedColumn, frame: pl.DataFrame, reading: Reading) -> ParsedColumn:
@@ -201,12 +210,14 @@ def _states(frame: pl.DataFrame, reading: Reading) -> pl.Series:
     """ "posted", "pending" or "void" for each row, by headings, the status column and, for PayPal's memo rows, the direction column."""
     columns = reading.table.columns
     known = {"pending": "posted" if reading.pending_counted else "pending", "void": "void"}
-    found = pl.select(pl.when(frame["section_state"] == "pending").then(pl.lit(known["pending"])).otherwise(pl.lit("posted"))).to_series()
+    found = frame["section_state"].replace_strict(known, default="posted")
     if columns.direction is not None:
         moved = _mapped(cells_of(frame, columns.direction), lambda cell: "void" if fold(cell) in VOID_WORDS else None, pl.String())
         found = pl.select(pl.coalesce(moved, found)).to_series()
     if columns.status is not None:
-        said = _mapped(cells_of(frame, columns.status), lambda cell: known.get(state_of(cell)), pl.String())
+        flag = reading.table.stats[columns.status].is_yes_or_no()
+        state = (lambda cell: "pending" if cell.casefold() in YES else "posted") if flag else state_of
+        said = _mapped(cells_of(frame, columns.status), lambda cell: known.get(state(cell)), pl.String())
         found = pl.select(pl.coalesce(said, found)).to_series()
     return found
 

@@ -9,20 +9,14 @@ import polars as pl
 
 from services.ingestion.readers.amounts import split_cell
 from services.ingestion.readers.folding import fold
+from services.ingestion.readers.thanks import thanked
 from services.ingestion.readers.words import CARD_CREDIT, CARD_DEBIT, EARNED, PURCHASE, direction_of
 
 MAX_WORDS = 200
-# What a card company writes on the payment of a bill. A shop that a bank account pays may thank as well: see _is_inverted.
-_THANKS = (
-    r"\b\w*payment\b.{0,15}\bthank", r"\bthank.{0,15}\bpayment\b", r"\bpayment received\b",
-    r"\bpaiement (?:recu|reçu|merci)\b", r"\bmerci\b.{0,20}\bpaiement\b", r"\bpr.l.vement\b.{0,30}\bmerci\b",
-    r"\bzahlung erhalten\b", r"\bvielen dank\b.{0,20}\bzahlung\b", r"\bbetaling ontvangen\b",
-    r"\bpago recibido\b", r"\bgracias por su pago\b", r"\bpagamento (?:recebido|ricevuto|obrigado)\b", r"\bobrigado pelo pagamento\b",
-    r"\binbetalning tack\b", r"\btack f.r\b.{0,15}\bbetalning",
-    # Too common inside of other texts: they must be all of it.
-    r"^\W*(?:ihre zahlung|uw betaling|su pago|obrigado)(?:\W+(?:(?:besten |vielen |herzlichen )?danke?|dank u|bedankt|gracias))?\W*$",
-)  # fmt: skip
-THANKS = f"(?i){'|'.join(_THANKS)}"
+# Money that a card gives back is negative where charges are positive: it says nothing of what thanks do not.
+_GIVEN_BACK = (
+    r"(?i)\b(?:refunds?|returns?|reversal|gutschrift|erstattung|remboursement|avoir|reembolso|devoluci[oó]n|rimborso|terugbetaling)\b"
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +24,8 @@ class SignRule:
     """How a printed amount becomes a signed one.
 
     `kind`: "printed" (as it stands), "inverted" (printed the other way round), "marked" (unmarked leaves, marked comes in),
-    "direction" (a column of words decides; a minus is a reversal), "direction_only" (the words decide, a sign is ignored),
+    "direction" (a column of words, or headings, decide; a minus is a reversal), "direction_only" (the words decide, a sign is ignored),
+    "kind" (the kind of booking decides, as in card exports),
     "columns" (money out and money in have a column each; `out` and `into` say what an unmarked number there means).
     `words` maps what the direction column says to -1 or 1.
     """
@@ -44,13 +39,14 @@ class SignRule:
 
 @dataclass
 class SignTally:
-    """Counts over the amounts that are not zero. The keys of `rows` are (sign, direction word, kind of booking, thanks)."""
+    """Counts over the amounts that are not zero. The keys of `rows` are (sign, direction word, kind of booking, what the text says):
+    "thanks" for a payment, money "back", or "" for anything else.
+    """
 
-    rows: Counter[tuple[int, str, str, bool]] = field(default_factory=Counter)
+    rows: Counter[tuple[int, str, str, str]] = field(default_factory=Counter)
     earned: Counter[int] = field(default_factory=Counter)  # signs of the rows whose kind or category is income
     debit: Counter[int] = field(default_factory=Counter)
     credit: Counter[int] = field(default_factory=Counter)
-    flags: int = 0
 
     def add(
         self,
@@ -67,13 +63,13 @@ class SignTally:
                 "sign": signs_of(amounts),
                 "word": words if words is not None else nothing,
                 "kind": kinds if kinds is not None else nothing,
-                "thanks": texts.str.contains(THANKS) if texts is not None else pl.Series([False] * len(amounts)),
+                "said": _said(texts) if texts is not None else nothing,
             }
         ).filter(amounts.str.contains("[1-9]") & pl.col("sign").is_not_null())
-        for *key, count in frame.group_by("sign", "word", "kind", "thanks").len().iter_rows():
-            sign, word, kind, thanks = key
+        for *key, count in frame.group_by("sign", "word", "kind", "said").len().iter_rows():
+            sign, word, kind, said = key
             if len(self.rows) < MAX_WORDS * 20:
-                self.rows[(int(sign), word, kind[:60], bool(thanks))] += count
+                self.rows[(int(sign), word, kind[:60], said)] += count
         for labels in (kinds, categories):
             if labels is not None:
                 income = labels.is_in([label for label in labels.unique() if fold(label) in EARNED])
@@ -86,6 +82,11 @@ class SignTally:
             if cells is not None:
                 signs = signs_of(cells.filter(cells.str.contains("[1-9]"))).drop_nulls()
                 tally.update(Counter(signs.to_list()))
+
+
+def _said(texts: pl.Series) -> pl.Series:
+    back = pl.when(texts.str.contains(_GIVEN_BACK)).then(pl.lit("back")).otherwise(pl.lit(""))
+    return pl.select(pl.when(thanked(texts)).then(pl.lit("thanks")).otherwise(back)).to_series()
 
 
 def signs_of(cells: pl.Series) -> pl.Series:
@@ -112,25 +113,30 @@ def decide_pair(tally: SignTally, *, has_debit: bool) -> SignRule:
     return SignRule("columns", f"money out and money in have a column each; money out is printed {shown}", out=out, into=into)
 
 
-def decide_sign(tally: SignTally, *, has_direction: bool, is_card: bool, proved: str | None = None) -> SignRule:
-    """The convention of a single amount column. `proved`: "printed" or "inverted", where the running balance tells."""
+def decide_sign(tally: SignTally, *, has_direction: bool, of_kinds: bool, is_card: bool, proved: str | None = None) -> SignRule:
+    """The convention of a single amount column. `of_kinds`: the words for in and out stand in a column that is named as the kind of
+    booking; `proved`: "printed" or "inverted", where the running balance tells.
+    """
     signs = Counter[int]()
     for (sign, _, _, _), count in tally.rows.items():
         signs[sign] += count
     # Headings above the rows speak only where no sign does.
-    rule = _by_direction(tally, signs, "direction column" if has_direction else "heading") if has_direction or not signs[-1] else None
-    if rule:
-        return rule
+    if has_direction or not signs[-1]:
+        rule = _by_direction(tally, signs, "direction column" if has_direction else "heading", of_kinds=of_kinds)
+        if rule:
+            return rule
     if signs[-1] == 0 and signs[1] and signs[0]:
         return SignRule("marked", "amounts without a sign are charges; those marked + or CR come in")
-    if proved == "inverted":
-        return SignRule("inverted", "money out is printed as positive and money in as negative, as the running balance shows")
-    if proved == "printed" and signs[-1] and not _is_owed(tally):
+    if proved == "inverted" and not signs[-1]:
+        return SignRule("inverted", "money out is printed as positive, as the running balance shows")
+    if proved == "printed" and signs[-1] and not _is_inverted(tally, signs, is_card=False):
         return SignRule("printed", "a minus is money out, as the running balance shows")
-    if tally.earned[-1] and not tally.earned[1] and signs[0] + signs[1] > signs[-1]:
+    if _is_income_negative(tally, signs):
         return SignRule("inverted", "income is printed as negative, and what is spent as positive")
-    if _is_inverted(tally, signs, is_card):
+    if _is_inverted(tally, signs, is_card=is_card):
         return SignRule("inverted", "a card's view: charges are printed as positive, payments and refunds as negative")
+    if proved == "inverted":
+        return SignRule("printed", "a minus is money out; the running balance grows with it, as that of a loan does")
     if not signs[-1] and (kinds := _card_kinds(tally)):
         return SignRule("kind", "amounts have no sign; the kind of booking tells purchases from payments", kinds)
     if not signs[-1]:
@@ -138,7 +144,7 @@ def decide_sign(tally: SignTally, *, has_direction: bool, is_card: bool, proved:
     return SignRule("printed", "a minus is money out")
 
 
-def _by_direction(tally: SignTally, signs: Counter[int], source: str) -> SignRule | None:
+def _by_direction(tally: SignTally, signs: Counter[int], source: str, *, of_kinds: bool) -> SignRule | None:
     cross = Counter[tuple[int, int]]()
     words: dict[str, int] = {}
     for (sign, word, _, _), count in tally.rows.items():
@@ -149,50 +155,56 @@ def _by_direction(tally: SignTally, signs: Counter[int], source: str) -> SignRul
     if not ways:
         return None
     if len(ways) == 1 and "" in words:  # only one way is marked: a blank is the other
-        words[""] = -ways.pop()
+        words[""] = -next(iter(ways))
+    elif len(ways) == 1 and of_kinds and signs[-1]:  # one kind of booking, or of card, says nothing that the signs do not
+        return None
     shown = ", ".join(f"{word or 'blank'} = money {'out' if way < 0 else 'in'}" for word, way in sorted(words.items())[:10] if way)
     if not signs[-1]:
         return SignRule("direction", f"amounts have no sign; the {source} decides ({shown})", words)
     if cross[(-1, -1)] and not cross[(-1, 1)] and not cross[(1, -1)]:
-        return SignRule("printed", "a minus is money out; the direction column agrees")
+        return SignRule("printed", f"a minus is money out; the {source} agrees")
     if cross[(1, -1)] and not cross[(1, 1)] and cross[(-1, 1)]:
-        return SignRule("direction_only", f"the direction column decides ({shown}); the printed signs run the other way", words)
+        return SignRule("direction_only", f"the {source} decides ({shown}); the printed signs run the other way", words)
     if cross[(1, -1)] > cross[(-1, -1)]:
-        return SignRule("direction", f"the direction column decides ({shown}); a minus is a reversal", words)
+        return SignRule("direction", f"the {source} decides ({shown}); a minus is a reversal", words)
     return None
 
 
-def _thanked(tally: SignTally) -> tuple[Counter[int], Counter[int]]:
-    """The signs of the rows whose text thanks for a payment, and of all others."""
-    thanked, others = Counter[int](), Counter[int]()
-    for (sign, _, _, thanks), count in tally.rows.items():
-        (thanked if thanks else others)[sign if sign else 1] += count
-    return thanked, others
+def _is_income_negative(tally: SignTally, signs: Counter[int]) -> bool:
+    """Whether what is called income is negative among several rows that are positive: one alone may be a correction."""
+    positive = signs[0] + signs[1]
+    return bool(tally.earned[-1]) and not tally.earned[1] and positive > 2 and positive > signs[-1]
 
 
-def _is_owed(tally: SignTally) -> bool:
-    """Whether the balance is that of a card, which charges make grow: nearly all rows are positive but the thanked payments."""
-    thanked, others = _thanked(tally)
-    return thanked[-1] > thanked[1] and others[1] > 4 * max(others[-1], 1)
-
-
-def _is_inverted(tally: SignTally, signs: Counter[int], is_card: bool) -> bool:
+def _is_inverted(tally: SignTally, signs: Counter[int], *, is_card: bool) -> bool:
     """Thanked payments that are negative among positive charges, purchases that are positive, or a card's columns over mostly positive
     amounts. Thanks among rows that are mostly negative as well are those of a company that a bank account paid.
     """
-    thanked, others = _thanked(tally)
-    if thanked[-1] or thanked[1]:
-        return thanked[-1] > thanked[1] and (others[1] > others[-1] or not others.total())
+    said: dict[str, Counter[int]] = {"thanks": Counter(), "back": Counter(), "": Counter()}
     bought = Counter[int]()
-    for (sign, _, kind, _), count in tally.rows.items():
-        bought[sign if sign else 1] += count * (fold(kind) in PURCHASE)
+    purchases = _purchases(tally)
+    for (sign, _, kind, text), count in tally.rows.items():
+        said[text][sign if sign else 1] += count
+        bought[sign if sign else 1] += count * (kind in purchases)
+    thanks, others = said["thanks"], said[""]
+    if thanks[-1] or thanks[1]:
+        return thanks[-1] > thanks[1] and (others[1] > others[-1] or not others.total())
     if bought[-1] or bought[1]:
         return bought[1] > bought[-1] and (signs[-1] > 0 or not _card_kinds(tally))
     return is_card and signs[0] + signs[1] > 4 * signs[-1] and signs[0] + signs[1] > 0
 
 
-def _card_kinds(tally: SignTally) -> dict[str, int]:
-    """Kinds of booking as directions, where purchases and payments are told apart in words; else empty."""
+def _purchases(tally: SignTally) -> frozenset[str]:
+    """Kinds of booking that are purchases. A sale is one to whom a card's payments are booked beside, else what a seller has earned."""
     kinds = {kind for _, _, kind, _ in tally.rows}
-    known = {kind: -1 if fold(kind) in CARD_DEBIT else 1 if fold(kind) in CARD_CREDIT else 0 for kind in kinds}
-    return known if any(fold(kind) in PURCHASE for kind in kinds) and all(known.values()) else {}
+    has_payments = any(fold(kind) in ("payment", "payments") for kind in kinds)
+    return frozenset(kind for kind in kinds if fold(kind) in PURCHASE and (has_payments or fold(kind) not in ("sale", "sales")))
+
+
+def _card_kinds(tally: SignTally) -> dict[str, int]:
+    """Kinds of booking as directions, where purchases and payments are told apart in words; else empty. Of kinds that are not known
+    beside both the rows are errors.
+    """
+    kinds = {kind for _, _, kind, _ in tally.rows}
+    known = {kind: -1 if fold(kind) in CARD_DEBIT else 1 if fold(kind) in CARD_CREDIT else direction_of(kind) for kind in kinds}
+    return known if _purchases(tally) and (all(known.values()) or 1 in known.values()) else {}

@@ -101,15 +101,19 @@ class Survey:
             # The balance of a card may be what is owed, which grows with every charge: it proves nothing.
             proved = None if of_card else printed_or_inverted(table, decided.format)
             is_card = columns.balance is None and of_card
-            sign = decide_sign(self.signs, has_direction=columns.direction is not None, is_card=is_card, proved=proved)
+            of_kinds = columns.direction in (columns.payment_method, columns.category, columns.status)
+            sign = decide_sign(self.signs, has_direction=columns.direction is not None, of_kinds=of_kinds, is_card=is_card, proved=proved)
         else:
             sign = decide_pair(self.signs, has_debit=columns.debit is not None)
         if sign.kind == "printed" and "no amount is negative" in sign.text:
             refuse_hidden_signs(table)
             notes.append("no amount is negative and nothing says which way the money went: all rows are read as money in")
+        fees = fee_way(table, sign, decided.format)
+        if fees is None:
+            notes.append("there are fees, and no running balance tells whether the amounts include them: they are left out")
         return Reading(
             table, decided.format, decided.evidence, form, sign, currency, currency_given=bool(options.currency), stands_for=stands_for,
-            pending_counted=pending_counted(table), fee_way=fee_way(table, sign), continued=self.continued, closed=self.closed,
+            pending_counted=pending_counted(table), fee_way=fees or 0, continued=self.continued, closed=self.closed,
             notes=notes,
         )  # fmt: skip
 
@@ -197,22 +201,36 @@ def _count(total: Counter[str], cells: pl.Series) -> None:
 
 
 def balance_entries(frame: pl.DataFrame, columns: Columns, known: frozenset[str]) -> pl.Series:
-    """Rows that only repeat a balance: their text is one of the `known` words, perhaps with a date.
+    """Rows that only repeat a balance: their text is one of the `known` words, perhaps with a date, and no merchant is named.
 
-    Where description and merchant are both blank, the word may stand in any other column.
+    Where description and merchant are both blank, the word may stand in any other column. An amount other than the balance beside it is
+    a booking, and so is what was paid at New Balance.
     """
     texts = [*columns.description, *([columns.merchant] if columns.merchant is not None else [])]
     found = pl.Series([False] * len(frame), dtype=pl.Boolean)
     if not texts:
         return found
-    found = _are_balances(cells_of(frame, texts[0]), known)
+    text = cells_of(frame, texts[0])
+    found = _are_balances(text, known)
+    if columns.merchant is not None and columns.merchant != texts[0]:
+        found = found & (cells_of(frame, columns.merchant) == "")
     blank = frame.select(pl.all_horizontal(pl.col(f"c{at}").str.strip_chars() == "" for at in texts)).to_series()
-    if not blank.any():
-        return found
-    others = {int(name[1:]) for name in frame.columns if re.fullmatch(r"c\d+", name)} - {columns.date, *texts, *columns.money()}
-    for at in sorted(others):
-        found = found | (blank & _are_balances(cells_of(frame, at), known))
-    return found
+    if blank.any():
+        others = {int(name[1:]) for name in frame.columns if re.fullmatch(r"c\d+", name)} - {columns.date, *texts, *columns.money()}
+        for at in sorted(others):
+            found = found | (blank & _are_balances(cells_of(frame, at), known))
+    return found & ~_is_booked(frame, columns, text) if found.any() else found
+
+
+def _is_booked(frame: pl.DataFrame, columns: Columns, text: pl.Series) -> pl.Series:
+    """Rows whose amount differs from their balance, or that leave money at a shop whose name is a word for a balance."""
+    money = pl.concat_str(cells_of(frame, at) for at in columns.money())
+    figure = money.str.replace_all(r"\D", "").str.strip_chars_start("0")
+    at_shop = (text.str.to_lowercase().str.starts_with("new balance")) & money.str.contains(r"^[-\u2212(]|-$|(?i)dr$")
+    if columns.balance is None:
+        return frame.select(at_shop).to_series()
+    balance = cells_of(frame, columns.balance).str.replace_all(r"\D", "").str.strip_chars_start("0")
+    return frame.select(at_shop | ((figure != "") & (balance != "") & (figure != balance))).to_series()
 
 
 def _are_balances(texts: pl.Series, known: frozenset[str]) -> pl.Series:

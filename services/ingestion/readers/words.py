@@ -67,8 +67,12 @@ VOID = _words(
     отменено; отменена; отказ; відхилено; скасовано; 交易关闭; 交易失败; 已关闭; 支付失败; 取消; 失敗; 취소; 거절; 실패; 승인취소"""
 )
 
-# A text may end in one of these ("card refused"), but not in words that also end the name of something else ("credit memo").
+# A text of two or three words may end in one of these ("card refused") or begin so ("declined - insufficient funds"), but not in words that
+# also end the name of something else ("credit memo").
 _VOID_AT_END = VOID - _words("memo; error; removed; void; 取消; 失敗; 취소; 거절; 실패")
+
+_NOT = frozenset("not no non nicht kein keine ne pas niet nie ikke inte ej".split())
+YES, NO = frozenset("true yes y t 1 ja oui si sí x".split()), frozenset("false no n f 0 nein non nee nej".split())
 
 # Lines that are not transactions: a text that starts so, in a row without a date or without an amount of its own.
 BALANCE_LINES = _words(
@@ -88,7 +92,7 @@ _MOST_WORDS = max(len(words.split()) for words in BALANCE_LINES)
 BALANCE_ENTRIES = _words(
     """saldo; s a l d o; saldo anterior; saldo final; saldo do dia; saldo finale; saldo końcowe; saldovortrag; endsaldo; alter saldo; neuer saldo; alter kontostand; neuer kontostand; eindsaldo;
     ancien solde; nouveau solde; solde précédent; closing balance; ending balance; previous balance; new balance; balance brought forward; balance carried forward; brought forward;
-    carried forward; balance b f; balance c f; konečný zůstatek; záró egyenleg; utgående saldo; loppusaldo; ultimosaldo; lõppsaldo; beigu atlikums; likutis pabaigai;
+    carried forward; balance b f; balance c f; kontostand; konečný zůstatek; záró egyenleg; utgående saldo; loppusaldo; ultimosaldo; lõppsaldo; beigu atlikums; likutis pabaigai;
     исходящий остаток; входящий остаток"""
 )
 
@@ -150,6 +154,11 @@ def state_of(text: str) -> str:
     folded = fold(text)
     if folded in PENDING:
         return "pending"
-    if folded in VOID or folded.rpartition(" ")[2] in _VOID_AT_END:
+    if folded in VOID:
         return "void"
-    return "posted" if folded in POSTED else ""
+    if folded in POSTED:
+        return "posted"
+    words = folded.split()
+    if not 1 < len(words) <= 3 or not _NOT.isdisjoint(words):
+        return ""
+    return "void" if words[0] in _VOID_AT_END or words[-1] in _VOID_AT_END else "pending" if words[0] == "pending" else ""
