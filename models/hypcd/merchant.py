@@ -50,7 +50,7 @@ _COLLECTORS = re.compile(
 # Such companies under the name by which they are registered, and what they print between it and the merchant.
 _REGISTERED = re.compile(
     r"(?:paypal \(?europe\)? s\W{0,2}a\W{0,2}r\W{0,2}l\W{0,2} ?et cie\W{0,3}s\W{0,2}c\W{0,2}a\b|klarna bank ab(?: \(?publ\)?)?)"
-    r"[\s.,:/*-]*(?:(?:\d[\d/]*|pp\.\d+\.pp)[\s.,:/*-]*)*"
+    r"[\s.,:/*-]*+(?:(?:\d[\d/]*+|pp\.\d+\.pp)[\s.,:/*-]*+)*+"  # possessive: else a run of digits splits in 2^n ways
 )
 _BOUGHT_AT = re.compile(r"\bihr einkauf bei ([^,;/]{2,})")
 _ADDRESS = re.compile(
@@ -66,7 +66,7 @@ _DATE = re.compile(
     r"|\b\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?: ?(?:uhr|h))?\b"
 )
 _CARD = re.compile(
-    r"\b(?:card|karte|carte|tarjeta|kaart|karty|pasvolgnr)[ .:]*(?:number|nr|no|n)?[ .:]*[x*\d]*\d{3,}\b"
+    r"\b(?:card|karte|carte|tarjeta|kaart|karty|pasvolgnr)[ .:]*+(?:number|nr|no|n)?[ .:]*+[x*\d]*\d{3,}\b"
     r"|[x*]{2,}[ -]?\d{2,}|\b\d{4,6}[x*]{4,}\d{2,4}\b"
 )
 _MONEY = re.compile(
