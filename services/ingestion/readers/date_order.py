@@ -25,6 +25,7 @@ MAX_DISTINCT = 50_000
 LEAST_ORDERED = 4  # fewer dates than this may be in order by chance
 MAX_SEQUENCE = 20_000
 SLACK = timedelta(days=7)  # standing orders are listed a little ahead of the day of the export
+FAR_OFF = timedelta(days=366)  # nobody books so far ahead
 
 
 @dataclass
@@ -91,7 +92,7 @@ def decide_format(column: DateColumn, hints: Hints) -> DecidedDate | None:
     mark = shape.removeprefix("year last").removeprefix("short year")
     year_digits = 4 if shape.startswith("year last") else 2
     day_first, month_first = (numeric_format(order, mark, year_digits) for order in ("dmy", "mdy"))
-    if year_digits == 2 and (found := _short_year_first(texts, mark, day_first, month_first, hints)):
+    if year_digits == 2 and (found := _short_year_first(column, texts, (day_first, month_first), mark, hints)):
         return found
     return _day_or_month_first(column, texts, day_first, month_first, hints)
 
@@ -137,24 +138,37 @@ def _day_or_month_first(column: DateColumn, texts: list[str], day_first: DateFor
     raise UndecidedDate(list(both), example, column.distinct[example])
 
 
-def _short_year_first(texts: list[str], mark: str, day_first: DateFormat, month_first: DateFormat, hints: Hints) -> DecidedDate | None:
-    """YY-MM-DD, where both other orders fail or scatter the rows over decades."""
+def _short_year_first(column: DateColumn, texts: list[str], both: tuple[DateFormat, ...], mark: str, hints: Hints) -> DecidedDate | None:
+    """YY-MM-DD, where a first number can be no day, or where it brings together and into order what the others scatter over decades.
+
+    Nearly every DD/MM/YY of this century is a YY/MM/DD, too, and a book of many years is as scattered as a wrong reading: where the order
+    of the rows does not tell, UndecidedDate is raised.
+    """
     year_first = numeric_format("ymd", mark, 2)
-    best = max(_valid(day_first, texts), _valid(month_first, texts))
+    best = max(_valid(other, texts) for other in both)
     own = _valid(year_first, texts)
+    others = [other for other in both if best and _valid(other, texts) == best]
+    ordered = _is_ordered(_days(year_first, column.sequence))
+    others_ordered = any(_is_ordered(_days(other, column.sequence)) for other in others)
+    days = _days(year_first, texts)
+    is_late = max(days, default=date.min) > _plus(hints.today)
+    if others_ordered and (is_late or not ordered):
+        return None
     if own > best:
         return DecidedDate(year_first, "a number above 31 or 12")
-    if own < len(texts) or best < own or "." in mark:
+    if own < len(texts) or "." in mark:
         return None
-    others = [day_first] if _valid(day_first, texts) == best else [month_first]
-    days = _days(year_first, texts)
-    scattered = all(
-        _latest(other, texts) > _plus(hints.today) or max(_days(other, texts)) - min(_days(other, texts)) > timedelta(3650)
-        for other in others
-    )
-    if scattered and max(days) - min(days) < timedelta(1830) and max(days) <= _plus(hints.today):
-        return DecidedDate(year_first, "any other order scatters the rows over decades")
-    return None
+    spans = [(min(other_days), max(other_days)) for other in others if (other_days := _days(other, texts))]
+    far_off = all(last > _plus(hints.today, FAR_OFF) for _, last in spans)
+    scattered = far_off or all(last - first > timedelta(3650) for first, last in spans)
+    if not scattered or max(days) - min(days) >= timedelta(1830) or is_late:
+        return None
+    if ordered and not others_ordered:
+        return DecidedDate(year_first, "rows are in order of date only so")
+    if far_off:
+        return DecidedDate(year_first, "any other order lies in the future")
+    example = next(text for text in texts if others[0].parse(text) != year_first.parse(text))
+    raise UndecidedDate([others[0], year_first], example, column.distinct[example])
 
 
 def _valid(candidate: DateFormat, texts: Iterable[str]) -> int:
@@ -169,8 +183,8 @@ def _latest(candidate: DateFormat, texts: Iterable[str]) -> date:
     return max(_days(candidate, texts), default=date.min)
 
 
-def _plus(day: date) -> date:
-    return day + SLACK if day < date.max - SLACK else day
+def _plus(day: date, days: timedelta = SLACK) -> date:
+    return day + days if day < date.max - days else day
 
 
 def _is_ordered(days: list[date]) -> bool:

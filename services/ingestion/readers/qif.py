@@ -184,10 +184,8 @@ def _refuse_without_cash(survey: _Survey) -> None:
 
 def _decide_date(survey: _Survey, options: ReadOptions) -> DecidedDate:
     hints = Hints(around=tuple(dates_in(options.file_name)), today=options.today or date.today())  # noqa: DTZ011 - civil dates have no zone
-    if year_first := _short_year_first(survey, hints):
-        return year_first
     try:
-        decided = decide_format(survey.dates, hints)
+        decided = _short_year_first(survey, hints) or decide_format(survey.dates, hints)
     except UndecidedDate as open_question:
         if survey.structure.date_order in ("dmy", "mdy"):
             return DecidedDate(open_question.formats[survey.structure.date_order == "mdy"], "the file's !Option line")
@@ -209,17 +207,22 @@ def _decide_date(survey: _Survey, options: ReadOptions) -> DecidedDate:
 
 
 def _short_year_first(survey: _Survey, hints: Hints) -> DecidedDate | None:
-    """YY-MM-DD, where every year has two digits and the !Option line or the dates themselves say that it comes first."""
+    """YY-MM-DD, where every year has two digits and the !Option line or the dates themselves say that it comes first.
+
+    Raises UndecidedDate where it may come first or last.
+    """
     texts = survey.short_dates.distinct
     if not survey.only_short or not texts:
         return None
-    if survey.structure.date_order == "ymd":
-        form = numeric_format("ymd", next(iter(texts))[2], 2)
+    if order := survey.structure.date_order:
+        form = numeric_format(order, next(iter(texts))[2], 2)
         if all(map(form.parse, texts)):
-            return DecidedDate(form, "the file's !Option line")
+            return DecidedDate(form, "the file's !Option line") if order == "ymd" else None
     try:
         decided = decide_format(survey.short_dates, hints)
-    except UndecidedDate:
+    except UndecidedDate as open_question:
+        if open_question.formats[1].text.startswith("%y") and not order:
+            raise
         return None
     return decided if decided and decided.format.text.startswith("%y") else None
 
