@@ -87,3 +87,15 @@ def test_two_dates_in_one_record_are_an_error(tmp_path: Path) -> None:
     assert [row["line"] for row in found.rows] == [9]
     assert [(error.line, error.field) for error in found.errors] == [(2, "row")]
     assert "two dates" in found.errors[0].reason
+
+
+@pytest.mark.parametrize("again", ["13/01/2024", "13/ 1/24", "12/05/2024 was the day of the order", "14/01/2024: see the bill"])
+def test_the_same_date_again_or_a_text_that_begins_with_one_is_no_second_record(again: str, tmp_path: Path) -> None:
+    found = read(f"!Type:Bank\nD13/01/2024\nD{again}\nT-1.50\nPx\nMa\nD{again}\n^\n", tmp_path)
+    assert (found.row["transaction_date"], found.row["description"], found.errors) == (date(2024, 1, 13), "x a", [])
+
+
+@pytest.mark.parametrize("again", ["13/01/2024", "14/01/2024", "14/01/2024 10:30", "14/01/2024Withdrawal"])
+def test_two_records_on_one_day_without_an_end_between_them_are_an_error(again: str, tmp_path: Path) -> None:
+    found = read(f"!Type:Bank\nD13/01/2024\nU-1.50\nT-1.50\nPx\nD{again}\nT-2.50\nPy\n^\nD15/01/2024\nT-3\n^\n", tmp_path)
+    assert ([(error.line, error.field) for error in found.errors], found.row["line"]) == ([(2, "row")], 10)

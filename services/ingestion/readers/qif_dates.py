@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from services.ingestion.readers.dates import DateFormat, from_pattern, numeric_format
+from services.ingestion.readers.dates import TIME, DateFormat, from_pattern, looks_like_date, numeric_format
 
 _QIF = re.compile(r"^\s*(\d{1,2})\s*([/.-])\s*(\d{1,2})\s*([/.'’-])\s*(\d{4}|\d{1,3})(?!\d)", re.ASCII)
 
@@ -27,6 +27,13 @@ def normal_date(text: str) -> str:
     else:
         full = int(year)
     return f"{int(first)}{mark}{int(second)}{mark}{full}" if before_year in (mark, "'", "’") else text.strip()
+
+
+def is_bare_date(text: str) -> bool:
+    """Whether a text is a date and perhaps a time of day, but nothing more."""
+    match = _QIF.match(text)
+    tail = text[match.end() :].strip() if match else ""
+    return looks_like_date(normal_date(text)) and (not tail or re.fullmatch(TIME, tail) is not None)
 
 
 def short_date(text: str) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from services.ingestion.readers.amounts import looks_like_amount
 from services.ingestion.readers.dates import looks_like_date
-from services.ingestion.readers.qif_dates import normal_date
+from services.ingestion.readers.qif_dates import is_bare_date, normal_date
 from services.ingestion.readers.statement import RowError, UnreadableStatement
 
 CASH = frozenset({"bank", "cash", "ccard", "otha", "othl", "invoice"})
@@ -36,7 +37,7 @@ class Section:
 class Record:
     """One record: its lines by letter; of a letter that is there several times the lines are joined with newlines.
 
-    `closed` is False for a last record that the file ends without "^"; `merged` is True for one with two dates: its end is missing.
+    `closed` is False for a last record that the file ends without "^"; `merged` is True for one with the dates of two: its end is missing.
     """
 
     line: int
@@ -165,10 +166,14 @@ def _take_apart(record: Record, lines: list[str]) -> None:
     """Keep lines that share a letter: the splits (S, E, $, %) each as a dict, the lines of an address joined."""
     fields: dict[str, list[str]] = {}
     splits: list[dict[str, str]] = []
+    dates: list[str] = []
+    amounts: list[str] = []
     for text in lines:
         letter, rest = text[:1], text[1:]
-        if letter == "D" and letter in fields and looks_like_date(normal_date(rest)):
-            record.merged = True
+        if letter == "D":
+            dates.append(rest)
+        elif letter in ("T", "U") and looks_like_amount(rest):
+            amounts.append(letter)
         if letter in "DTU" and letter in fields:  # a text that lost its letter: "Transaction 7"
             letter, rest = "?", text
         if letter == "S":
@@ -177,4 +182,12 @@ def _take_apart(record: Record, lines: list[str]) -> None:
             splits[-1][letter] = rest.strip()
         elif letter:
             fields.setdefault(letter, []).append(rest)
+    record.merged = _is_merged(dates, repeats_amount=len(set(amounts)) < len(amounts))
     record.fields, record.splits = {letter: "\n".join(rests) for letter, rests in fields.items()}, tuple(splits)
+
+
+def _is_merged(dates: list[str], *, repeats_amount: bool) -> bool:
+    """Whether the D lines are those of two records. The same date again is not, nor a memo that begins so, but for another amount."""
+    if repeats_amount:
+        return sum(looks_like_date(normal_date(text)) for text in dates) > 1
+    return len({normal_date(text) for text in dates if is_bare_date(text)}) > 1
