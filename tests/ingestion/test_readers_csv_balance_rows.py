@@ -67,6 +67,13 @@ def test_a_booking_is_no_balance_though_its_text_says_so(text: str, amounts: lis
     assert ([row["amount"] for row in found.rows], found.errors, len(found.detected["skipped_lines"])) == (amounts, [], 1)
 
 
+def test_a_balance_beside_a_nought_is_one(tmp_path: Path) -> None:
+    rows = "2024-03-31,Closing balance,87.50,0.00,87.50\n2024-03-02,X,20.00,0.00,87.50\n2024-03-01,Y,0.00,7.50,107.50\n"
+    text = f"Date,Text,Debit,Credit,Balance\n{rows}"
+    found = read_bytes(read_csv, text.encode(), tmp_path)
+    assert ([str(row["amount"]) for row in found.rows], len(found.detected["skipped_lines"])) == (["-20.0000", "7.5000"], 1)
+
+
 def test_an_account_balance_of_a_day_is_none_of_its_bookings(tmp_path: Path) -> None:
     text = "Datum;Text;Betrag;Saldo\n31.03.2024;Kontostand am 31.03.2024;87,50;87,50\n02.03.2024;X;-20,00;87,50\n"
     assert [row["amount"] for row in read_bytes(read_csv, text.encode(), tmp_path).rows] == [-20]

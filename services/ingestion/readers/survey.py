@@ -224,7 +224,8 @@ def balance_entries(frame: pl.DataFrame, columns: Columns, known: frozenset[str]
 
 def _is_booked(frame: pl.DataFrame, columns: Columns, text: pl.Series) -> pl.Series:
     """Rows whose amount differs from their balance, or that leave money at a shop whose name is a word for a balance."""
-    money = pl.concat_str(cells_of(frame, at) for at in columns.money())
+    cells = [cells_of(frame, at) for at in columns.money()]
+    money = pl.concat_str(pl.when(cell.str.contains("[1-9]")).then(cell).otherwise(pl.lit("")) for cell in cells)
     figure = money.str.replace_all(r"\D", "").str.strip_chars_start("0")
     at_shop = (text.str.to_lowercase().str.starts_with("new balance")) & money.str.contains(r"^[-\u2212(]|-$|(?i)dr$")
     if columns.balance is None:
