@@ -102,6 +102,11 @@ def test_a_payment_that_a_card_thanks_for_came_in(read: ReadAmounts, text: str) 
     assert read("Date,Text,Amount", f"{text},-8.00", "a,1.00", "b,2.00")[0] == [Decimal(8), Decimal(-1), Decimal(-2)]
 
 
+@pytest.mark.parametrize("category", ["Payments and Credits", "Payment/Credit"])
+def test_a_card_companys_own_category_is_thanks_enough(read: ReadAmounts, category: str) -> None:
+    assert read("Date,Text,Amount,Category", "UBER,20.00,Travel", f"DIRECTPAY FULL BALANCE,-300.00,{category}")[0] == [-20, 300]
+
+
 def test_money_back_beside_thanks_says_nothing(read: ReadAmounts) -> None:
     rows = ["SHOP,50.00", "PAYMENT THANK YOU,-200.00", "RETURN a,-50.00", "RETURN b,-20.00"]
     assert read("Date,Text,Amount", *rows)[0] == [Decimal(-50), Decimal(200), Decimal(50), Decimal(20)]
@@ -250,6 +255,11 @@ def test_a_fee_is_judged_in_the_order_of_the_days(read: ReadAmounts) -> None:
     """Read the other way round, 50 in and 50 out would prove that the fee is no part of it."""
     rows = ["a,50.00,0.00,518.50", "b,-50.00,1.50,468.50", "c,20.00,0.00,520.00"]
     assert read("Date,Text,Amount,Fee,Balance", *rows)[0] == [50, Decimal("-51.5"), 20]
+
+
+def test_a_net_amount_has_its_fee_off(tmp_path: Path) -> None:
+    found = read_bytes(read_csv, b"Date,Text,Net,Fee\n2024-01-31,a,19.12,0.88\n2024-01-15,b,-19.12,0\n", tmp_path)
+    assert "there are fees" not in str(found.detected["notes"])
 
 
 def test_a_fee_that_nothing_proves_is_left_out_with_a_note(tmp_path: Path) -> None:

@@ -6,11 +6,14 @@ from decimal import Decimal
 from itertools import pairwise
 
 from services.ingestion.readers.dates import DateFormat
+from services.ingestion.readers.folding import fold
 from services.ingestion.readers.layout import Table
 from services.ingestion.readers.money_columns import follows_balance, provisional_format, signed_value
 from services.ingestion.readers.signs import SignRule
 from services.ingestion.readers.statement import RowError, UnreadableStatement
 from services.ingestion.readers.words import state_of
+
+_NET = frozenset("net nett netto neto netta netti".split())
 
 
 def _cells(table: Table, at: int) -> tuple[str, ...]:
@@ -93,7 +96,8 @@ def fee_way(table: Table, sign: SignRule, date_format: DateFormat) -> int | None
     if columns.fee is None or columns.fee in (*columns.money(), columns.balance):
         return 0
     if columns.balance is None:
-        return None if any(_values(table, columns.fee)[0]) else 0
+        is_net = columns.amount is not None and not _NET.isdisjoint(fold(table.names[columns.amount]).split())
+        return None if not is_net and any(_values(table, columns.fee)[0]) else 0
     *parts, fees, balances = _values(table, *columns.money(), columns.fee, columns.balance)
     if columns.amount is None:
         ways = [way for way, at in ((sign.out, columns.debit), (sign.into, columns.credit)) if at is not None]

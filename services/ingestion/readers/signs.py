@@ -10,7 +10,7 @@ import polars as pl
 from services.ingestion.readers.amounts import split_cell
 from services.ingestion.readers.folding import fold
 from services.ingestion.readers.thanks import thanked
-from services.ingestion.readers.words import CARD_CREDIT, CARD_DEBIT, EARNED, PURCHASE, direction_of
+from services.ingestion.readers.words import CARD_CREDIT, CARD_DEBIT, CARD_PAYMENTS, EARNED, PURCHASE, direction_of
 
 MAX_WORDS = 200
 # Money that a card gives back is negative where charges are positive: it says nothing of what thanks do not.
@@ -63,7 +63,7 @@ class SignTally:
                 "sign": signs_of(amounts),
                 "word": words if words is not None else nothing,
                 "kind": kinds if kinds is not None else nothing,
-                "said": _said(texts) if texts is not None else nothing,
+                "said": _said(texts if texts is not None else nothing, categories if categories is not None else nothing),
             }
         ).filter(amounts.str.contains("[1-9]") & pl.col("sign").is_not_null())
         for *key, count in frame.group_by("sign", "word", "kind", "said").len().iter_rows():
@@ -72,8 +72,7 @@ class SignTally:
                 self.rows[(int(sign), word, kind[:60], said)] += count
         for labels in (kinds, categories):
             if labels is not None:
-                income = labels.is_in([label for label in labels.unique() if fold(label) in EARNED])
-                cells = amounts.filter(income & amounts.str.contains("[1-9]"))
+                cells = amounts.filter(_among(labels, EARNED) & amounts.str.contains("[1-9]"))
                 self.earned.update(sign or 1 for sign in signs_of(cells).drop_nulls())
 
     def add_pair(self, debits: pl.Series | None, credits: pl.Series | None) -> None:
@@ -84,9 +83,13 @@ class SignTally:
                 tally.update(Counter(signs.to_list()))
 
 
-def _said(texts: pl.Series) -> pl.Series:
+def _said(texts: pl.Series, categories: pl.Series) -> pl.Series:
     back = pl.when(texts.str.contains(_GIVEN_BACK)).then(pl.lit("back")).otherwise(pl.lit(""))
-    return pl.select(pl.when(thanked(texts)).then(pl.lit("thanks")).otherwise(back)).to_series()
+    return pl.select(pl.when(thanked(texts) | _among(categories, CARD_PAYMENTS)).then(pl.lit("thanks")).otherwise(back)).to_series()
+
+
+def _among(labels: pl.Series, known: frozenset[str]) -> pl.Series:
+    return labels.is_in([label for label in labels.unique() if fold(label) in known])
 
 
 def signs_of(cells: pl.Series) -> pl.Series:

@@ -41,6 +41,8 @@ CARD_CREDIT = _words(
 )
 CARD_DEBIT = _words("fee; fees; interest; interest charge; cash advance; charge; debit; service charge") | PURCHASE
 
+CARD_PAYMENTS = _words("payments and credits; payment/credit")  # what only card companies call a category
+
 PENDING = _words(
     """pending; in progress; processing; authorised; authorized; authorisation; authorization; hold; on hold; held; uncleared; unposted; not posted;
     scheduled; awaiting; vorgemerkt; vorgemerkte; umsatz vorgemerkt; offen; in bearbeitung; ausstehend; reservierung; reserviert; en cours; en attente; à venir;
