@@ -35,10 +35,12 @@ _BESIDE = _words(
 _KNOWN = _PAYMENT | _THANKS | _ARRIVED | _YOURS | _BESIDE
 _LIKELY = f"(?i){'|'.join(sorted(_PAYMENT))}|prélèvement|règlement|wpłata|spłátka|splátka"
 
+_TELLING = rf"(?i)\b(?:{'|'.join(sorted(_THANKS | _ARRIVED | _YOURS))}|reçu|dzię|otrzym|přijat)"
+
 
 def thanked(texts: pl.Series) -> pl.Series:
-    """Which texts are a card company's thanks for a payment, or say that the holder's own came in."""
-    likely = texts.filter(texts.str.contains(_LIKELY)).unique()
+    """Which texts are a card company's thanks for a payment, or say that the holder's own came in. Few are looked at one by one."""
+    likely = texts.filter(texts.str.contains(_LIKELY) & texts.str.contains(_TELLING)).unique()
     return texts.is_in([text for text in likely if thanks_for_payment(text)])
 
 
