@@ -38,13 +38,15 @@ lastschrift; sepa-lastschrift; sepa lastschrift; uberweisung an; uberweisung; se
 paiement par carte; paiement carte; achat cb; achat; carte; cb; prelevement europeen; prelevement; prlv sepa; prlv; virement sepa; virement de; virement; vir sepa; vir;
 compra con tarjeta; compra tarjeta; compra en; compra; pago con tarjeta en; pago en; pago; recibo; adeudo; transferencia de; transferencia a; transferencia;
 pagamento pos; pagamento; addebito; bonifico; acquisto; betaalautomaat; betaalpas; betaling; bea; sepa overboeking; overboeking; sepa incasso; incasso; ideal;
-platba kartou u obchodnika; platba kartou; platba; nakup; prichozi platba; odchozi platba; inkaso; trvaly prikaz; platnosc karta; zakup; karta
+platba kartou u obchodnika; platba kartou; platba; nakup; prichozi platba; odchozi platba; inkaso; trvaly prikaz; platnosc karta; zakup; karta;
+varekjop; varekob; kortkop; kortkob; kortbetaling; kortbetalning; dankort-kob; dankort kob; korttiosto; eftpos; trf; tfr; autogiro; avtalegiro; betalingsservice;
+domiciliering; bancontact; upi; compra mb; pagamento de servicos
 """
 _PHRASES = sorted((" ".join(phrase.split()) for phrase in _PAID.split(";")), key=len, reverse=True)
 _PAID_BY = re.compile(rf"(?:(?:{'|'.join(map(re.escape, _PHRASES))})(?=[\s:,\-])[\s:,\-]*)+")
 # Companies that collect for many merchants: the name that follows theirs is the merchant.
 _COLLECTORS = re.compile(
-    r"(?:paypal|pp|sumup|sq|square|iz|izettle|zettle|zettle_|sp|tst|crv|curve|klarna|adyen|stripe|worldpay|wpy|ckbk|dnh|fs|ls|upt|nyx|ppi?ro)\s*[*_]+\s*(?=\S)"
+    r"(?:paypal|pp|vipps|mobilepay|sumup|sq|square|iz|izettle|zettle|zettle_|sp|tst|crv|curve|klarna|adyen|stripe|worldpay|wpy|ckbk|dnh|fs|ls|upt|nyx|ppi?ro)\s*[*_]+\s*(?=\S)"
     r"|(?:paypal|sumup|izettle|zettle)\s+(?=[a-z])"
 )
 # Such companies under the name by which they are registered, and what they print between it and the merchant.

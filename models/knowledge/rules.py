@@ -1,4 +1,4 @@
-"""The rules beside the model, and in its place where there is none: words of nine languages, brands of the world. Needs no artefact."""
+"""The rules beside the model, and in its place where there is none: words of seven languages and the commonest of six more, brands of the world. Needs no artefact."""
 
 from __future__ import annotations
 
@@ -50,6 +50,27 @@ _FORM_BEHIND = re.compile(r"(?<=\w{4})(?:couk|com|ltd|limited|gmbh|sarl|inc|plc|
 """Collectors print names in one word: JUSTEATCOUK, RYANAIRLTD."""
 _LENDERS = frozenset({"klarna", "clearpay", "afterpay", "affirm", "scalapay"})
 """They collect for shops: whoever else stands in the text is the shop."""
+_GENERIC = frozenset(
+    """loan repayment;loan payment;loan instalment;personal loan;kreditrate;darlehen;darlehensrate;ratenzahlung;finanzierung;tilgung
+    remboursement pret;echeance pret;prestamo;cuota prestamo;amortizacion;lening;aflossing;splatka;splatka uveru;uver;prestito;rata prestito
+    finanziamento;rata finanziamento;rata kredytu;instalment;installment;afbetaling;membership;membership fee;subscription fee;club dues
+    mitgliedsbeitrag;mitgliedschaft;vereinsbeitrag;cotisation;cotisation annuelle;adhesion;lidmaatschap;contributie;clenstvi""".replace(
+        "\n    ", ";"
+    ).split(";")
+)
+"""They say how something is paid for: whatever says what it is goes before them, a mortgage before a loan."""
+_WALLETS = frozenset({"twint", "mobilepay", "vipps", "payconiq"})
+_TO_SOMEBODY = frozenset("til till an to von fra fran from gesendet empfangen sent received".split())
+"""With one of these a wallet has paid a person, else perhaps a shop, which stands behind it."""
+_MUST_LEAD = frozenset({"porto", "ups", "sweep", "otto", "boulanger"})
+"""Elsewhere in a text they are a city, a shop's other word or a surname."""
+_STREETS = frozenset("street road lane avenue boulevard rd ave".split())
+_SENT = re.compile(
+    r"\b(?:fpo|fpi|fps|faster payments? (?:to|from)|bank transfer (?:to|from)|tfr (?:to|from)) (?:[^\W\d_]\.? ){1,2}[^\W\d_]{2,}(?!\w)"
+)
+"""An initial and a surname behind what only people and banks write."""
+_NOTES = ("dining_", "groceries_", "transport_", "entertainment_", "shopping_", "travel_", "giving_", "personal_care_")
+"""What is said of these to a person is what the money was for: she sold none of it."""
 _WRITTEN_OUT = re.compile(r"(?<=[^aeo\s])([aou])e|\b([aou])e")
 """An umlaut as banks without one write it: GEBUEHR, BAECKEREI."""
 
@@ -107,22 +128,24 @@ class Vocabulary:
         return cls(phrases, prefixes, suffixes, leads, begins, ends, joined)
 
     def find(self, words: Sequence[str]) -> _Found | None:
-        """The longest phrase, the first of equal length, lenders and who sells everything last; else a known beginning or end of a word."""
-        longest = 1
+        """The longest phrase, the first of equal length, lenders and who sells everything last; else a known beginning or end of a word;
+        else what is said of many things."""
         known: list[_Found] = []
         for start, word in enumerate(words):
             for count in self.leads.get(word, ()):
-                if not longest <= count <= len(words) - start:
+                if count > len(words) - start:
                     continue
                 phrase = " ".join(words[start : start + count])
-                if (category := self.phrases.get(phrase)) is None:
-                    continue
-                if count > longest:
-                    longest, known = count, []
-                known.append(_Found(category, _PHRASE if count > 1 else _WORD, phrase))
-                break
-        if known:
-            return known[0] if len(known) == 1 else min(known, key=_says_little)
+                if (category := self.phrases.get(phrase)) is not None:
+                    known.append(_Found(category, _PHRASE if count > 1 else _WORD, phrase))
+                    break
+        generic = known and [found for found in known if _is_generic(found.word, words)]
+        telling = [found for found in known if found not in generic] if generic else known
+        if telling:
+            return telling[0] if len(telling) == 1 else min(telling, key=_says_little)
+        return self._by_affix(words) or (min(generic, key=_says_little) if generic else None)
+
+    def _by_affix(self, words: Sequence[str]) -> _Found | None:
         for word in words:
             if word[:_LEAST_AFFIX] not in self.begins and word[-_LEAST_AFFIX:] not in self.ends:
                 continue
@@ -137,8 +160,12 @@ class Vocabulary:
         return _Found(self.phrases[phrase], _WORD, phrase) if phrase else None
 
 
-def _says_little(found: _Found) -> tuple[bool, bool]:
-    return found.word in _LENDERS, found.category in _SELL_EVERYTHING
+def _says_little(found: _Found) -> tuple[int, bool, bool]:
+    return -found.word.count(" "), found.word in _LENDERS, found.category in _SELL_EVERYTHING
+
+
+def _is_generic(phrase: str, words: Sequence[str]) -> bool:
+    return phrase in _GENERIC or (phrase in _WALLETS and _TO_SOMEBODY.isdisjoint(words))
 
 
 def classify(description: str, merchant: str | None, amount: float) -> RuleAnswer:
@@ -170,17 +197,23 @@ def _classify(description: str, merchant: str, comes_in: bool) -> RuleAnswer:
     text = fold_text(f"{merchant} {description}")
     if " non" in text:
         text = _FEE_BEHIND.sub("", text)
-    words, people = _words(text), 0
+    words, people, sent = _words(text), 0, 0
     if any(len(word) == 1 for word in words):
-        text, people = _PERSON.subn(" ", text)
+        text, titled = _PERSON.subn(" ", text)
+        text, sent = _SENT.subn(" ", text)
+        people = titled + sent
         words = _words(text) if people else words
+    words = [
+        word for at, word in enumerate(words)
+        if (word not in _MUST_LEAD or key.startswith(word)) and (at + 1 == len(words) or words[at + 1] not in _STREETS)
+    ]  # fmt: skip
     if len(key) == len("h m") and key[1] == " ":
         words.append(f"{key[0]}&{key[2]}")  # nothing else stands there
     spending, income = vocabularies()
     if comes_in and (found := _find(income, words)):
         return _spent(key, found, look_for_brand=False)
     found = _find(spending, words)
-    if people and not found:
+    if (people and not found) or (sent and found and found.category.startswith(_NOTES)):
         return RuleAnswer("transfer_person", _PHRASE, "the text names a person")
     if found and found.word in _LENDERS and not key.startswith(found.word):
         found = None  # it has collected for whom the key names
@@ -201,13 +234,13 @@ def _words(folded: str) -> list[str]:
 def _find(vocabulary: Vocabulary, words: Sequence[str]) -> _Found | None:
     """What the words say as they stand, else with the umlauts that they write out."""
     found = vocabulary.find(words)
-    if found is not None:
+    if found is not None and not _is_generic(found.word, words):
         return found
     text = " ".join(words)
     if "ae" not in text and "oe" not in text and "ue" not in text:
-        return None
+        return found
     plain = _WRITTEN_OUT.sub(r"\1\2", text)
-    return vocabulary.find(plain.split(" ")) if plain != text else None
+    return (vocabulary.find(plain.split(" ")) if plain != text else None) or found
 
 
 def _spent(key: str, found: _Found | None, *, look_for_brand: bool) -> RuleAnswer:
