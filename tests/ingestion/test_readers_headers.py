@@ -39,6 +39,35 @@ def test_a_header_of_two_rows_is_one_header(header: str, rows: str, tmp_path: Pa
     assert (found.errors, found.detected["skipped_lines"], found.detected["header_line"]) == ([], [], 1)
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Date,Description,Withdrawals,Deposits,Balance\n,,Amount,Amount,Amount\n",
+        "Datum,Text,Belastung,Gutschrift,Saldo\n,,Betrag,Betrag,Betrag\n",
+        "Date,Description,Debit,Credit,Balance\n,,Amount,Amount,\n",
+        "Date,Description,Debit,Credit,\n,,Amount,Amount,Balance\n",
+    ],
+)
+def test_lower_names_that_say_less_do_not_count(header: str, tmp_path: Path) -> None:
+    """The balance was read as the amount."""
+    found = read(header + ROWS.replace(",0.00,", ",,"), tmp_path)
+    assert [row["amount"] for row in found.rows] == [D("-12.5"), D(-10), D(50)]
+    assert found.detected["columns"]["balance"] in ("Balance", "Saldo")
+    assert found.errors == []
+
+
+@pytest.mark.parametrize("units", ["GBP,GBP,GBP", "(GBP),(GBP),(GBP)", "£,£,£", "Out (GBP),In (GBP),GBP"])
+def test_currencies_below_the_names_are_those_of_the_columns(units: str, tmp_path: Path) -> None:
+    found = read(f"Date,Description,Debit,Credit,Balance\n,,{units}\n" + ROWS, tmp_path)
+    assert [(row["amount"], row["currency"]) for row in found.rows] == [(D("-12.5"), "GBP"), (D(-10), "GBP"), (D(50), "GBP")]
+    assert (found.errors, found.detected["skipped_lines"]) == ([], [])
+
+
+def test_currencies_below_the_names_that_contradict_these_are_not_passed_over(tmp_path: Path) -> None:
+    found = read("Date,Text,Amount (USD),Balance\n,,(EUR),(EUR)\n05/01/2024,x,-1.10,10.00\n16/01/2024,x,-1.10,8.90\n", tmp_path)
+    assert ([row["currency"] for row in found.rows], [error.line for error in found.errors]) == (["USD", "USD"], [2])
+
+
 def test_both_rows_of_a_header_come_again_on_the_next_page(tmp_path: Path) -> None:
     header = "Date,Description,Amount,,Balance\n,,Debit,Credit,\n"
     found = read(header + ROWS + header + ROWS.replace("/01/", "/02/"), tmp_path)

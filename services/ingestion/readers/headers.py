@@ -42,28 +42,60 @@ def is_wordy_header(row: Sequence[str], data: Sequence[str]) -> bool:
 def joined_header(upper: Sequence[str], lower: Sequence[str]) -> list[str] | None:
     """The names of a header of two rows, as "Amount" over "Debit" and "Credit"; None where `lower` is no second row of it.
 
-    The lower names win. They must name two columns of money, and stand where the upper row is blank, or has a name of money, too, or one
-    that spans them.
+    It must name two columns of money, or nothing but currencies, and stand where the upper row is blank, or has a name of money, too, or
+    one that spans them. Its names win where they say more: not several times "Amount" below "Withdrawals", "Deposits" and "Balance".
     """
     pairs = [(above.strip(), below.strip()) for above, below in zip_longest(upper, lower, fillvalue="")]
     money = [_is_money(below) for _, below in pairs]
-    if sum(money) < 2:
+    units = [_is_currency(below) for _, below in pairs]
+    if sum(money) < 2 and (not any(units) or any(below for (_, below), unit in zip(pairs, units, strict=True) if not unit)):
         return None
     for at, (above, below) in enumerate(pairs):
         if not below:
             continue
-        if len(below) >= 60 or not re.search(r"[^\W\d_]", below) or looks_like_date(below) or looks_like_amount(below):
+        if len(below) >= 60 or not (units[at] or re.search(r"[^\W\d_]", below)) or looks_like_date(below) or looks_like_amount(below):
             return None
         spans = at + 1 < len(pairs) and not pairs[at + 1][0] and money[at + 1]
-        if above and fold(above) != fold(below) and not (money[at] and (_is_money(above) or spans)):
+        if above and fold(above) != fold(below) and not ((money[at] or units[at]) and (_is_money(above) or spans)):
             return None
-    joined = [below or above for above, below in pairs]
-    return joined if is_named_header(joined) else None
+    joined = _joined_names(pairs, units, {below for at, (_, below) in enumerate(pairs) if money[at]}, sum(money))
+    return joined if joined and is_named_header(joined) else None
+
+
+def _joined_names(pairs: list[tuple[str, str]], units: list[bool], names: set[str], columns: int) -> list[str] | None:
+    """`names` are those of money in the lower row, for so many columns. None where the rows contradict each other."""
+    lower_says_more = len(set(map(fold, names))) == columns and not _tells_sides([above for above, _ in pairs])
+    joined: list[str] = []
+    for (above, below), is_unit in zip(pairs, units, strict=True):
+        if is_unit and above:
+            said = header_name(above).currency
+            if said not in (None, header_name(below).currency):
+                return None
+            joined.append(above if said else f"{above} ({below.strip('()[]')})")
+        elif lower_says_more:
+            joined.append(below or above)
+        else:
+            joined.append(above or ("" if below in names and [lower for _, lower in pairs].count(below) > 1 else below))
+    return joined
 
 
 def _is_money(cell: str) -> bool:
+    return any(_is_named(cell, field) for field in (*_MONEY, "balance"))
+
+
+def _is_currency(cell: str) -> bool:
     name = header_name(cell)
-    return any((rank := name_rank(name, field)) is not None and rank < _SURE for field in (*_MONEY, "balance"))
+    return name.currency is not None and not name.text
+
+
+def _tells_sides(row: Sequence[str]) -> bool:
+    """Whether one cell names the money out and another the money in."""
+    out, into = ({at for at, cell in enumerate(row) if _is_named(cell, field)} for field in ("debit", "credit"))
+    return bool(out - into and into - out)
+
+
+def _is_named(cell: str, field: str) -> bool:
+    return (rank := name_rank(header_name(cell), field)) is not None and rank < _SURE
 
 
 def same_names(first: Sequence[str], second: Sequence[str] | None) -> bool:
