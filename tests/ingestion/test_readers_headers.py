@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from services.ingestion.readers import headers
 from services.ingestion.readers.csv import read_csv
+from services.ingestion.readers.header_names import NAMES
+from services.ingestion.readers.headers import is_named_header
 from tests.ingestion.reading import Read, read_bytes
 
 D = Decimal
@@ -130,6 +133,54 @@ def test_another_header_with_the_same_columns_where_it_counts_changes_nothing(tm
     text = "Date;Text;Amount;X1\n05.01.2024;Shop;-12,50;\n\nDate;Text;Amount;Kind\n26.01.2024;X;-7,50;a\n"
     found = read(text, tmp_path)
     assert ([row["amount"] for row in found.rows], found.errors) == ([D("-12.5"), D("-7.5")], [])
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        ("Date,Description,Amount,Balance", "Date,Description,Amount,Balance (cont.)"),
+        ("Date,Description,Amount,Balance", "Date,Details,Amount,Running Balance"),
+        ("Date,Description,Amount ($),Balance", "Date,Description,Amount (USD),Balance"),
+        ("Date,Description,Amount (USD),Balance", "Date,Description,Amount,Balance"),
+        ("Booking Date,Description,Amount,Balance", "Date,Text,Amount,Available balance"),
+    ],
+)
+def test_a_header_that_comes_again_in_other_words_is_no_other_table(first: str, again: str, tmp_path: Path) -> None:
+    found = read(f"{first}\n15/01/2024,Shop,-12.50,87.50\n{again}\n26/01/2024,X,-7.50,80.00\n", tmp_path)
+    assert ([row["amount"] for row in found.rows], found.errors) == ([D("-12.5"), D("-7.5")], [])
+    assert [skipped["line"] for skipped in found.detected["skipped_lines"]] == [3]
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        ("Date,Description,Amount", "Statement date,Amount due,Minimum payment"),
+        ("Date,Description,Amount", "Date,Account,Interest rate"),
+        ("Date,Description,Amount (GBP)", "Date,Description,Amount (EUR)"),
+        ("Date,Description,Amount", "Date,Description,Amount (EUR)"),
+        ("Date,Value date,Amount", "Value date,Date,Amount"),
+    ],
+)
+def test_rows_below_a_header_that_says_something_else_are_refused(first: str, other: str, tmp_path: Path) -> None:
+    """The minimum payment of a card's statement was read as money in."""
+    second = "16/01/2024" if "Value" in first else "Shop"
+    found = read(f"{first}\n15/01/2024,{second},-12.50\n16/01/2024,{second},-12.50\n{other}\n28/02/2024,{second},10\n", tmp_path)
+    assert ([row["line"] for row in found.rows], [error.line for error in found.errors]) == ([2, 3], [5])
+    assert "another table, whose header on line 4" in found.errors[0].reason
+
+
+def test_names_in_a_remark_are_no_header(tmp_path: Path) -> None:
+    found = read('Date,Text,Amount\n15/01/2024,a,-1\n,"Value date","Amount paid"\n16/01/2024,b,-2\n', tmp_path)
+    assert ([row["amount"] for row in found.rows], found.errors) == ([D(-1), D(-2)], [])
+
+
+def test_a_row_without_the_name_of_a_date_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts that are never the same again went through every table of names: a file of such rows took four times as long."""
+    for name in NAMES["date"]:
+        assert is_named_header([name, "Amount"]), name
+        assert is_named_header([f"({name.title()}:1)", "Amount"]), name
+    monkeypatch.delattr(headers, "header_name")
+    assert not is_named_header(["a row", "of amounts", "that is no header"])
 
 
 def test_another_table_is_known_across_blocks_of_the_file(tmp_path: Path) -> None:

@@ -8,12 +8,15 @@ from typing import Any
 import polars as pl
 
 from services.ingestion.readers.amounts import looks_like_amount
-from services.ingestion.readers.columns import FIELDS
+from services.ingestion.readers.columns import header_name, name_rank
 from services.ingestion.readers.dates import looks_like_date
 from services.ingestion.readers.folding import fold
-from services.ingestion.readers.headers import is_named_header, same_names
+from services.ingestion.readers.headers import is_header_of, is_named, same_names
 from services.ingestion.readers.layout import Table
 from services.ingestion.readers.statement import RowError
+
+# Fields that say how much moved, when, which way, whether at all, and for whom; others may go by any name.
+_DECIDING = ("date", "amount", "debit", "credit", "direction", "currency", "status", "account", "source_id", "fee")
 
 
 class OtherTables:
@@ -48,21 +51,26 @@ class OtherTables:
 
     def _header(self, row: Sequence[str], line: int) -> int:
         """-1 for a row that is no header, 0 for a header whose columns are this table's, else its line."""
-        own = self._table.header_cells or []
-        if same_names(row, own):
+        columns = self._table.columns
+        if same_names(row, self._table.header_cells):
             return 0
-        if not is_named_header(row):
+        charged = () if columns.fee is None else (columns.fee,)
+        if not is_header_of(row, columns.date, (*columns.money(), *charged)):
             return -1
-        return 0 if all(_name(row, at) == _name(own, at) for at in self._used()) else line
+        names = [fold(cell) for cell in row]
+        used = [(field, at) for field in _DECIDING if (at := getattr(columns, field)) is not None]
+        return 0 if all(self._is_same(field, at, names, row) for field, at in used) else line
 
-    def _used(self) -> list[int]:
-        found = [getattr(self._table.columns, field) for field in FIELDS]
-        positions = [at for one in found for at in (one if isinstance(one, tuple) else (one,))]
-        return [at for at in positions if at is not None and at >= 0]
-
-
-def _name(row: Sequence[str], at: int) -> str:
-    return fold(row[at]) if at < len(row) else ""
+    def _is_same(self, field: str, at: int, names: list[str], row: Sequence[str]) -> bool:
+        """Whether the row's name for a column means the same field in the same currency; what it is called here may not stand elsewhere."""
+        ours = (self._table.header or [])[at]
+        theirs = header_name(row[at] if at < len(row) else "")
+        if theirs.currency is not None and theirs.currency != ours.currency:
+            return False
+        if theirs.text == ours.text:
+            return True
+        known = name_rank(ours, field) is not None and is_named(theirs.raw, field)
+        return known and fold(ours.raw) not in names
 
 
 def other_table_error(row: dict[str, Any], cells: Sequence[str]) -> RowError | None:
