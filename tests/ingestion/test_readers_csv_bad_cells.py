@@ -128,7 +128,14 @@ def test_a_kind_of_booking_that_ends_so_is_no_state(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "row", ['="2025-01-14",="COFFEE, 2",="-12.50"', '"=""2025-01-14""","=""COFFEE, 2""","=""-12.50"""', '="2025-01-14","COFFEE, 2",-12.50']
+    "row",
+    [
+        '="2025-01-14",="COFFEE, 2",="-12.50"',
+        '"=""2025-01-14""","=""COFFEE, 2""","=""-12.50"""',
+        '="2025-01-14","COFFEE, 2",-12.50',
+        '="2025-01-14", ="COFFEE, 2" , ="-12.50"',
+        '"=""2025-01-14""", "=""COFFEE, 2""" , "=""-12.50"""',
+    ],
 )
 def test_a_formula_of_nothing_but_a_text_is_that_text(tmp_path: Path, row: str) -> None:
     (found,) = read(f'="Date",="Text",Amount\n{row}\n', tmp_path).rows

@@ -61,9 +61,9 @@ def _without_formulas(lines: list[str], dialect: Dialect) -> list[str]:
     if not any('="' in line for line in lines):
         return lines
     mark = re.escape(dialect.delimiter)
-    plain = re.compile(rf'(?:^|(?<={mark}))=("[^"]*")(?={mark}|$)')
-    quoted = re.compile(rf'(?:^|(?<={mark}))"=""([^"]*)"""(?={mark}|$)')
-    return [quoted.sub(r'"\1"', plain.sub(r"\1", line)) if '="' in line else line for line in lines]
+    plain = re.compile(rf'(^|{mark}) *=("[^"]*") *(?={mark}|$)')
+    quoted = re.compile(rf'(^|{mark}) *"=""([^"]*)""" *(?={mark}|$)')
+    return [quoted.sub(r'\1"\2"', plain.sub(r"\1\2", line)) if '="' in line else line for line in lines]
 
 
 def _reader(lines: Iterable[str], dialect: Dialect) -> Iterator[list[str]]:
