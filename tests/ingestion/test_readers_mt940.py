@@ -147,6 +147,19 @@ def test_balances() -> None:
 
 
 @pytest.mark.parametrize(
+    ("printed", "value"),
+    [
+        ("1,234.56", "1234.56"), ("1,234,567.8", "1234567.8"), ("1,234,567", "1234567"), ("1.234,56", "1234.56"), ("1.234.567", "1234567"),
+        ("1,234", "1.234"), ("1.234", "1234"), ("1234.567", "1234.567"), ("0.500", "0.5"), ("12.", "12"), ("1234.5", "1234.5"),
+        ("12,34.56", None), ("1.234.56", None), ("1 234,56", None), ("1,234,56", None), ("1,234.567.890", None),
+    ],
+)  # fmt: skip
+def test_balances_as_banks_print_them_are_read_or_unknown(printed: str, value: str | None) -> None:
+    found = balance_of(f"D131016EUR{printed}")
+    assert (found and -found[1]) == (D(value) if value else None)
+
+
+@pytest.mark.parametrize(
     ("lines", "description", "merchant", "method"),
     [
         # German subfields

@@ -13,7 +13,10 @@ from services.ingestion.readers.dates import compact_formats
 
 MAX_ACCOUNT_CHARS = 200  # the standard has 35
 MAX_BALANCE = Decimal(10) ** 18
-_BALANCE = re.compile(r"([CD])\s*(\d{6})\s*([A-Z]{3})?\s*(\d[\d.]{0,24},?\d{0,6})", re.ASCII)
+_BALANCE = re.compile(r"([CD])\s*(\d{6})\s*([A-Z]{3})?\s*(\d[\d.,]{0,40})(?! *\d)", re.ASCII)
+# The standard has a comma and nothing between thousands; some banks have points there, some write as in English.
+_AMOUNT = re.compile(r"(\d+|[1-9]\d{0,2}(?:\.\d{3})+)(?:,(\d{0,6}))?", re.ASCII)
+_ENGLISH_AMOUNT = re.compile(r"(\d+|[1-9]\d{0,2}(?:,\d{3})+)\.(\d{0,6})|([1-9]\d{0,2}(?:,\d{3}){2,})", re.ASCII)
 _FLOOR = re.compile(r"([A-Z]{3})")
 _SUM = re.compile(r"\d*([A-Z]{3})")
 _IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}")
@@ -66,9 +69,10 @@ def balance_of(text: str) -> tuple[str | None, Decimal, date | None] | None:
     if match is None:
         return None
     mark, day, currency, amount = match.groups()
-    if re.fullmatch(r"\d+\.\d{0,2}", amount):  # a decimal point, as statement lines may have one, too
-        amount = amount.replace(".", ",")
-    whole, _, fraction = amount.replace(".", "").partition(",")
+    read = _AMOUNT.fullmatch(amount) or _ENGLISH_AMOUNT.fullmatch(amount)
+    if read is None:
+        return None
+    whole, fraction = re.sub("[.,]", "", read[1] or read[3]), read[2]
     value = Decimal(f"{whole.lstrip('0') or 0}.{fraction or 0}")
     if value > MAX_BALANCE:  # of more digits than can be reckoned with
         return None
