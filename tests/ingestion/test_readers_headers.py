@@ -159,6 +159,7 @@ def test_a_header_that_comes_again_in_other_words_is_no_other_table(first: str, 
         ("Date,Description,Amount (GBP)", "Date,Description,Amount (EUR)"),
         ("Date,Description,Amount", "Date,Description,Amount (EUR)"),
         ("Date,Value date,Amount", "Value date,Date,Amount"),
+        ("Date,Description,Amount", "Date,Closing balance,Payment amount"),
     ],
 )
 def test_rows_below_a_header_that_says_something_else_are_refused(first: str, other: str, tmp_path: Path) -> None:
@@ -167,6 +168,13 @@ def test_rows_below_a_header_that_says_something_else_are_refused(first: str, ot
     found = read(f"{first}\n15/01/2024,{second},-12.50\n16/01/2024,{second},-12.50\n{other}\n28/02/2024,{second},10\n", tmp_path)
     assert ([row["line"] for row in found.rows], [error.line for error in found.errors]) == ([2, 3], [5])
     assert "another table, whose header on line 4" in found.errors[0].reason
+
+
+def test_what_is_due_is_no_payment(tmp_path: Path) -> None:
+    """A summary above the table was taken for the table."""
+    own = "Date,Description,Amount\n2024-02-05,Shop,-12.50\n2024-02-06,Shop,-13.50\n"
+    found = read("Date,Closing balance,Amount due\n2024-02-29,130.00,10.00\n\n" + own, tmp_path)
+    assert ([row["amount"] for row in found.rows], found.errors) == ([D("-12.5"), D("-13.5")], [])
 
 
 def test_names_in_a_remark_are_no_header(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from services.ingestion.readers.headers import is_header_of, is_named, same_name
 from services.ingestion.readers.layout import Table
 from services.ingestion.readers.statement import RowError
 
-# Fields that say how much moved, when, which way, whether at all, and for whom; others may go by any name.
-_DECIDING = ("date", "amount", "debit", "credit", "direction", "currency", "status", "account", "source_id", "fee")
+# Fields that say how much moved, when, which way, whether at all, and for whom. A text may go by any name but some.
+_DECIDING = ("date", "amount", "debit", "credit", "direction", "currency", "status", "account", "source_id", "fee", "balance")
+_NO_TEXT = ("date", "amount", "debit", "credit", "balance")
 
 
 class OtherTables:
@@ -59,7 +60,10 @@ class OtherTables:
             return -1
         names = [fold(cell) for cell in row]
         used = [(field, at) for field in _DECIDING if (at := getattr(columns, field)) is not None]
-        return 0 if all(self._is_same(field, at, names, row) for field, at in used) else line
+        if not all(self._is_same(field, at, names, row) for field, at in used):
+            return line
+        texts = [*columns.description, *(at for at in (columns.merchant, columns.category, columns.payment_method) if at is not None)]
+        return line if any(is_named(row[at], field) for at in texts if at < len(row) for field in _NO_TEXT) else 0
 
     def _is_same(self, field: str, at: int, names: list[str], row: Sequence[str]) -> bool:
         """Whether the row's name for a column means the same field in the same currency; what it is called here may not stand elsewhere."""
@@ -69,7 +73,8 @@ class OtherTables:
             return False
         if theirs.text == ours.text:
             return True
-        known = name_rank(ours, field) is not None and is_named(theirs.raw, field)
+        rank = name_rank(theirs, field)
+        known = name_rank(ours, field) is not None and rank is not None and (field == "balance" or is_named(theirs.raw, field))
         return known and fold(ours.raw) not in names
 
 
