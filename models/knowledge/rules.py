@@ -1,4 +1,4 @@
-"""The rules beside the model, and in its place where there is none: words of seven languages and the commonest of six more, brands of the world. Needs no artefact."""
+"""The rules beside the model, and in its place where there is none: words of thirteen languages, brands of the world. Needs no artefact."""
 
 from __future__ import annotations
 
