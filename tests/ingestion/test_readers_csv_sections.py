@@ -76,6 +76,11 @@ def test_rows_under_a_heading_that_says_no_direction_are_errors_where_others_do(
     assert [error.reason for error in found.errors] == ["the direction 'Checks' is not known: money in or out?"]
 
 
+def test_rows_above_the_first_heading_that_says_a_direction_are_errors(tmp_path: Path) -> None:
+    found = read(tmp_path, HEADER, "2025-01-16,c,5.00", "Deposits", "2025-01-15,b,20.00")
+    assert (amounts(found), [error.line for error in found.errors]) == (["b 20.00"], [2])
+
+
 @pytest.mark.parametrize("heading", ["Credit card", "Debit Card 1", "January", "Main account", "Checks", "Total deposits"])
 def test_other_headings_change_nothing(tmp_path: Path, heading: str) -> None:
     assert amounts(read(tmp_path, HEADER, heading, *ROWS)) == ["c -5.00", "b -20.00", "d 30.00"]

@@ -13,6 +13,7 @@ from services.ingestion.readers.thanks import thanked
 from services.ingestion.readers.words import CARD_CREDIT, CARD_DEBIT, CARD_PAYMENTS, EARNED, PURCHASE, direction_of
 
 MAX_WORDS = 200
+_COLUMN, _HEADING = "direction column", "heading"
 # Money that a card gives back is negative where charges are positive: it says nothing of what thanks do not.
 _GIVEN_BACK = (
     r"(?i)\b(?:refunds?|returns?|reversal|gutschrift|erstattung|remboursement|avoir|reembolso|devoluci[oó]n|rimborso|terugbetaling)\b"
@@ -125,7 +126,7 @@ def decide_sign(tally: SignTally, *, has_direction: bool, of_kinds: bool, is_car
         signs[sign] += count
     # Headings above the rows speak only where no sign does.
     if has_direction or not signs[-1]:
-        rule = _by_direction(tally, signs, "direction column" if has_direction else "heading", of_kinds=of_kinds)
+        rule = _by_direction(tally, signs, _COLUMN if has_direction else _HEADING, of_kinds=of_kinds)
         if rule:
             return rule
     if signs[-1] == 0 and signs[1] and signs[0]:
@@ -157,7 +158,7 @@ def _by_direction(tally: SignTally, signs: Counter[int], source: str, *, of_kind
     ways = {way for way in words.values() if way}
     if not ways:
         return None
-    if len(ways) == 1 and "" in words:  # only one way is marked: a blank is the other
+    if len(ways) == 1 and "" in words and source == _COLUMN:  # only one way is marked: a blank is the other
         words[""] = -next(iter(ways))
     elif len(ways) == 1 and of_kinds and signs[-1]:  # one kind of booking, or of card, says nothing that the signs do not
         return None
