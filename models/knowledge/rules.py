@@ -65,10 +65,13 @@ _TO_SOMEBODY = frozenset("til till an to von fra fran from gesendet empfangen se
 _MUST_LEAD = frozenset({"porto", "ups", "sweep", "otto", "boulanger"})
 """Elsewhere in a text they are a city, a shop's other word or a surname."""
 _STREETS = frozenset("street road lane avenue boulevard rd ave".split())
+_PLACES = _MUST_LEAD | _STREETS
 _SENT = re.compile(
     r"\b(?:fpo|fpi|fps|faster payments? (?:to|from)|bank transfer (?:to|from)|tfr (?:to|from)) (?:[^\W\d_]\.? ){1,2}[^\W\d_]{2,}(?!\w)"
 )
 """An initial and a surname behind what only people and banks write."""
+_BEFORE_NAMES = frozenset("mr mrs miss ms mme mlle herr herrn frau dhr mevr mvr sig sigra srt srta fpo fpi fps faster transfer tfr".split())
+"""A word of which one is in every text that these two find something in."""
 _NOTES = ("dining_", "groceries_", "transport_", "entertainment_", "shopping_", "travel_", "giving_", "personal_care_")
 """What is said of these to a person is what the money was for: she sold none of it."""
 _WRITTEN_OUT = re.compile(r"(?<=[^aeo\s])([aou])e|\b([aou])e")
@@ -198,15 +201,16 @@ def _classify(description: str, merchant: str, comes_in: bool) -> RuleAnswer:
     if " non" in text:
         text = _FEE_BEHIND.sub("", text)
     words, people, sent = _words(text), 0, 0
-    if any(len(word) == 1 for word in words):
-        text, titled = _PERSON.subn(" ", text)
+    if not _BEFORE_NAMES.isdisjoint(words):
+        text, people = _PERSON.subn(" ", text)
         text, sent = _SENT.subn(" ", text)
-        people = titled + sent
+        people += sent
         words = _words(text) if people else words
-    words = [
-        word for at, word in enumerate(words)
-        if (word not in _MUST_LEAD or key.startswith(word)) and (at + 1 == len(words) or words[at + 1] not in _STREETS)
-    ]  # fmt: skip
+    if not _PLACES.isdisjoint(words):
+        words = [
+            word for at, word in enumerate(words)
+            if (word not in _MUST_LEAD or key.startswith(word)) and (at + 1 == len(words) or words[at + 1] not in _STREETS)
+        ]  # fmt: skip
     if len(key) == len("h m") and key[1] == " ":
         words.append(f"{key[0]}&{key[2]}")  # nothing else stands there
     spending, income = vocabularies()
