@@ -210,7 +210,9 @@ async def test_a_round_that_is_given_up_does_not_keep_the_next_one(silos: Silos,
         with pytest.raises(asyncio.CancelledError):
             await training
         slow.released.set()
-        await asyncio.to_thread(until, lambda: sum("over before" in line for _, line in nodes.said) == 10)
+        # An answer may still slip in before the run has ended everywhere: that of the others was too late.
+        await asyncio.to_thread(until, lambda: sum("sends an update" in line for _, line in nodes.said) == 10)
+        await asyncio.to_thread(until, lambda: any("over before" in line for _, line in nodes.said))
 
         assert (await train(silos)).contributor_count == 10
 
