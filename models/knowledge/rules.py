@@ -51,12 +51,12 @@ _FORM_BEHIND = re.compile(r"(?<=\w{4})(?:couk|com|ltd|limited|gmbh|sarl|inc|plc|
 _LENDERS = frozenset({"klarna", "clearpay", "afterpay", "affirm", "scalapay"})
 """They collect for shops: whoever else stands in the text is the shop."""
 _GENERIC = frozenset(
-    """loan repayment;loan payment;loan instalment;personal loan;kreditrate;darlehen;darlehensrate;ratenzahlung;finanzierung;tilgung
-    remboursement pret;echeance pret;prestamo;cuota prestamo;amortizacion;lening;aflossing;splatka;splatka uveru;uver;prestito;rata prestito
-    finanziamento;rata finanziamento;rata kredytu;instalment;installment;afbetaling;membership;membership fee;subscription fee;club dues
-    mitgliedsbeitrag;mitgliedschaft;vereinsbeitrag;cotisation;cotisation annuelle;adhesion;lidmaatschap;contributie;clenstvi""".replace(
-        "\n    ", ";"
-    ).split(";")
+    word.strip()
+    for word in """loan repayment;loan payment;loan instalment;personal loan;kreditrate;darlehen;darlehensrate;ratenzahlung;finanzierung;
+    tilgung;remboursement pret;echeance pret;prestamo;cuota prestamo;amortizacion;lening;aflossing;splatka;splatka uveru;
+    uver;prestito;rata prestito;finanziamento;rata finanziamento;rata kredytu;instalment;installment;afbetaling;
+    membership;membership fee;subscription fee;club dues;mitgliedsbeitrag;mitgliedschaft;vereinsbeitrag;cotisation;
+    cotisation annuelle;adhesion;lidmaatschap;contributie;clenstvi""".split(";")
 )
 """They say how something is paid for: whatever says what it is goes before them, a mortgage before a loan."""
 _WALLETS = frozenset({"twint", "mobilepay", "vipps", "payconiq"})

@@ -60,6 +60,10 @@ class Columns:
         """The columns that hold the row's amount."""
         return tuple(c for c in (self.amount, self.debit, self.credit) if c is not None)
 
+    def texts(self) -> tuple[int, ...]:
+        """The columns that say in words what the row is, the description first."""
+        return self.description if self.merchant is None else (*self.description, self.merchant)
+
     def named(self, names: Sequence[str]) -> dict[str, str]:
         """field -> column name, for a person; several description columns are joined by " + "."""
         shown: dict[str, str] = {}

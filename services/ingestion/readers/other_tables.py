@@ -62,7 +62,7 @@ class OtherTables:
         used = [(field, at) for field in _DECIDING if (at := getattr(columns, field)) is not None]
         if not all(self._is_same(field, at, names, row) for field, at in used):
             return line
-        texts = [*columns.description, *(at for at in (columns.merchant, columns.category, columns.payment_method) if at is not None)]
+        texts = [*columns.texts(), *(at for at in (columns.category, columns.payment_method) if at is not None)]
         return line if any(is_named(row[at], field) for at in texts if at < len(row) for field in _NO_TEXT) else 0
 
     def _is_same(self, field: str, at: int, names: list[str], row: Sequence[str]) -> bool:

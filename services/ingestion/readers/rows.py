@@ -79,7 +79,7 @@ def _join_continuations(frame: pl.DataFrame, reading: Reading) -> pl.DataFrame:
     follows = is_continuation(frame, columns) & frame["behind"].is_null()
     if not follows.any():
         return frame
-    texts = [*columns.description, *([columns.merchant] if columns.merchant is not None else [])]
+    texts = columns.texts()
     group = (~follows).cum_sum().alias("group")
     target = f"c{texts[0]}"
     pieces = frame.select(group, text=pl.concat_str([pl.col(f"c{at}").str.strip_chars() for at in texts], separator=" ").str.strip_chars())

@@ -55,7 +55,7 @@ class Sections:
         day = pl.col(f"c{columns.date}").str.replace(_COUNT.pattern, "")
         if not len(frame) or frame.select(day.str.contains(r"\d").all()).item():
             return []
-        texts = {f"c{at}" for at in (*columns.description, columns.merchant) if at is not None}
+        texts = {f"c{at}" for at in columns.texts()}
         found = frame.with_row_index("row").filter(~day.str.contains(r"\d") & pl.col("extra").is_null())
         filled = pl.sum_horizontal(pl.col(name).str.strip_chars() != "" for name in cells)
         elsewhere = [name for name in cells if name not in texts]

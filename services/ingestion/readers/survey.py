@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -206,7 +205,7 @@ def balance_entries(frame: pl.DataFrame, columns: Columns, known: frozenset[str]
     Where description and merchant are both blank, the word may stand in any other column. An amount other than the balance beside it is
     a booking, and so is what was paid at New Balance.
     """
-    texts = [*columns.description, *([columns.merchant] if columns.merchant is not None else [])]
+    texts = columns.texts()
     found = pl.Series([False] * len(frame), dtype=pl.Boolean)
     if not texts:
         return found
@@ -216,7 +215,7 @@ def balance_entries(frame: pl.DataFrame, columns: Columns, known: frozenset[str]
         found = found & (cells_of(frame, columns.merchant) == "")
     blank = frame.select(pl.all_horizontal(pl.col(f"c{at}").str.strip_chars() == "" for at in texts)).to_series()
     if blank.any():
-        others = {int(name[1:]) for name in frame.columns if re.fullmatch(r"c\d+", name)} - {columns.date, *texts, *columns.money()}
+        others = set(range(_width(frame))) - {columns.date, *texts, *columns.money()}
         for at in sorted(others):
             found = found | (blank & _are_balances(cells_of(frame, at), known))
     return found & ~_is_booked(frame, columns, text) if found.any() else found
@@ -234,6 +233,10 @@ def _is_booked(frame: pl.DataFrame, columns: Columns, text: pl.Series) -> pl.Ser
     return frame.select(at_shop | ((figure != "") & (balance != "") & (figure != balance))).to_series()
 
 
+def _width(frame: pl.DataFrame) -> int:
+    return sum(name.startswith("c") for name in frame.columns)
+
+
 def _are_balances(texts: pl.Series, known: frozenset[str]) -> pl.Series:
     likely = texts.filter(texts.str.contains(_BALANCE_WORD) & (texts.str.len_chars() < 40)).unique()
     return texts.is_in([text for text in likely if names_balance(text, known)])
@@ -241,14 +244,14 @@ def _are_balances(texts: pl.Series, known: frozenset[str]) -> pl.Series:
 
 def is_continuation(frame: pl.DataFrame, columns: Columns) -> pl.Series:
     """Rows that only go on with the text of the row before: no date, no amount, nothing outside the text columns."""
-    texts = {*columns.description, *([columns.merchant] if columns.merchant is not None else [])}
+    texts = columns.texts()
     if not texts:
         return pl.Series([False] * len(frame), dtype=pl.Boolean)
     days = cells_of(frame, columns.date)
     blank = days == ""
     if not blank.any():
         return blank
-    width = sum(name.startswith("c") for name in frame.columns)
+    width = _width(frame)
     others = [at for at in range(width) if at not in texts]
     trimmed = frame.select(f"c{at}" for at in range(width)).with_columns(pl.all().str.strip_chars())
     return trimmed.select(
